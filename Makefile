@@ -1,0 +1,34 @@
+# The few commands of daily work. CMake builds; this file only names what one does with it.
+#   BUILD=folder        build folder (default build)
+#   TORCH=OFF           the plain wing alone, without LibTorch
+#   CMAKE_ARGS=…        more arguments for cmake, for example -DPONDER_SANITIZE=address,undefined
+#   ARGS=…              more arguments for the program, for example ARGS="seed=2 --out runs/second"
+BUILD ?= build
+TORCH ?= ON
+RECIPE ?= recipes/laptop.yaml
+export BUILD TORCH CMAKE_ARGS
+
+.PHONY: help build demo test bench clean
+
+help:
+	@echo "make build    install what is missing and build $(BUILD)/ponder"
+	@echo "make demo     build, then train, search and report on this machine: $(RECIPE)"
+	@echo "make test     build and run every test"
+	@echo "make bench    build and measure"
+	@echo "make clean    remove $(BUILD)/ (what was fetched into .deps/ stays)"
+
+build:
+	@scripts/build.sh $(if $(filter OFF,$(TORCH)),,ponder)
+
+demo: build
+	@$(BUILD)/ponder run $(RECIPE) $(ARGS)
+
+test:
+	@scripts/build.sh
+	@scripts/test.sh
+
+bench: build
+	@$(BUILD)/ponder bench $(ARGS)
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,196 @@
+// The command line: CLI11 here and nowhere else. Each subcommand fills a struct of recipes/commands.h and calls its function.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+
+#include "ponder/app/command_table.h"
+#include "ponder/base/error.h"
+#include "ponder/base/log.h"
+#include "ponder/base/stop.h"
+#include "ponder/recipes/commands.h"
+
+namespace ponder::app {
+namespace {
+
+using namespace ponder::recipes;  // the argument structs
+
+// Holds what the parser writes into; one of them is used by the subcommand that was named.
+struct Arguments {
+  RunArgs run;
+  ReportArgs report;
+  SolveArgs solve, eval;
+  GenerateArgs generate;
+  ScoreArgs score, logits;
+  TokenizeArgs tokenize;
+  InfoArgs info;
+  VerifyArgs verify;
+  ProblemsArgs problems;
+  LossArgs loss;
+  BenchArgs bench;
+};
+
+class Commands {
+ public:
+  explicit Commands(CLI::App& app) : app_(app) { add_all(); }
+  int run() { return action_(); }
+
+ private:
+  CLI::App* add(const char* name, bool* json, std::function<int()> action) {
+    const char* does = "";
+    for (const CommandLine& c : kCommands)
+      if (std::string(name) == c.name) does = c.does;
+    CLI::App* sub = app_.add_subcommand(name, does);
+    sub->add_flag("--json", *json, "results as JSON on standard output, nothing else there");
+    sub->callback([this, action] { action_ = action; });
+    return sub;
+  }
+
+  void add_run() {
+    auto& a = args_.run;
+    CLI::App* s = add("run", &a.json, [&a] { return command_run(a); });
+    s->add_option("recipe", a.recipe, "RECIPE.yaml")->required();
+    s->add_option("overrides", a.overrides, "knobs by their dotted name, for example rl.steps=40");
+    s->add_option("--out", a.out, "run directory (default runs/<recipe name>); a run that is there is resumed");
+    s->add_flag("--options", a.options, "list every knob with its value, range and meaning, and leave");
+    auto& r = args_.report;
+    s = add("report", &r.json, [&r] { return command_report(r); });
+    s->add_option("dir", r.dir, "run directory")->required();
+  }
+
+  void add_search_options(CLI::App* s, SolveArgs& a) {
+    s->add_option("--model", a.model, "run directory or model directory")->required();
+    s->add_option("--task", a.task, "task of the rows that name none");
+    s->add_option("--search", a.search, "strategy: greedy, sample, majority, bon, beam, dvts, mcts");
+    s->add_option("search_options", a.search_options, "options of the strategy, for example n=16 c_puct=1.5");
+    s->add_option("--budget-tokens", a.budget_tokens, "most tokens a problem (policy written + critic read)")
+        ->check(CLI::NonNegativeNumber);
+    s->add_option("--budget-nodes", a.budget_nodes, "most steps or samples a problem")->check(CLI::NonNegativeNumber);
+    s->add_option("--seed", a.seed, "randomness; the same seed gives the same answers");
+    s->add_option("--workers", a.workers, "worker threads; 0 = one a core")->check(CLI::NonNegativeNumber);
+    s->add_option("--dump", a.dump, "write the search tree of the first problem to this file (JSON)");
+  }
+
+  void add_solve_and_eval() {
+    auto& a = args_.solve;
+    CLI::App* s = add("solve", &a.json, [&a] { return command_solve(a); });
+    add_search_options(s, a);
+    auto* prompt = s->add_option("--prompt", a.prompt, "one prompt, in the model's own words");
+    s->add_option("--problems", a.problems, "FILE.jsonl with a problem a row, or task:NAME[:train|dev|test]")
+        ->excludes(prompt);
+    auto& e = args_.eval;
+    s = add("eval", &e.json, [&e] { return command_eval(e); });
+    add_search_options(s, e);
+    s->add_option("--problems", e.problems, "FILE.jsonl or task:NAME[:train|dev|test]")->required();
+    s->add_option("--n", e.n, "how many problems (default: all of a file, 200 of a task)")->check(CLI::NonNegativeNumber);
+    s->add_option("--rows", e.rows, "also write a row a problem to this file");
+  }
+
+  void add_model_commands() {
+    auto& g = args_.generate;
+    CLI::App* s = add("generate", &g.json, [&g] { return command_generate(g); });
+    s->add_option("--model", g.model, "run directory or model directory")->required();
+    s->add_option("--prompt", g.prompt, "text to go on from")->required();
+    s->add_option("--max-tokens", g.max_tokens, "most new tokens")->check(CLI::PositiveNumber);
+    s->add_option("--temperature", g.temperature, "0 = greedy")->check(CLI::NonNegativeNumber);
+    s->add_option("--top-p", g.top_p, "nucleus; 1 = off")->check(CLI::Range(0.0, 1.0));
+    s->add_option("--top-k", g.top_k, "0 = off")->check(CLI::NonNegativeNumber);
+    s->add_option("--min-p", g.min_p, "0 = off")->check(CLI::Range(0.0, 1.0));
+    s->add_option("--seed", g.seed, "randomness");
+    s->add_option("--n", g.n, "how many samples")->check(CLI::PositiveNumber);
+    s->add_option("--stop", g.stop, "words that end a sample");
+
+    for (auto* a : {&args_.score, &args_.logits}) {
+      const bool logits = a == &args_.logits;
+      s = add(logits ? "logits" : "score", &a->json, [a, logits] { return logits ? command_logits(*a) : command_score(*a); });
+      s->add_option("--model", a->model, "run directory or model directory")->required();
+      s->add_option("--tokens", a->tokens, "ids, for example 1,2,3");
+      if (logits) {
+        s->add_option("--out", a->out, "FILE.safetensors; tensor \"logits\", f32 [T,V]")->required();
+      } else {
+        s->add_option("--text", a->text, "text");
+        s->add_option("--file", a->file, "FILE.jsonl with rows {\"text\"} or {\"tokens\"}");
+      }
+    }
+
+    auto& t = args_.tokenize;
+    s = add("tokenize", &t.json, [&t] { return command_tokenize(t); });
+    s->add_option("--model", t.model, "run directory or model directory")->required();
+    s->add_option("--text", t.text, "text, or ids with --decode");
+    s->add_option("--file", t.file, "FILE.jsonl with rows {\"text\"}, or {\"ids\"} with --decode");
+    s->add_flag("--decode", t.decode, "ids to text");
+    s->add_flag("--no-special", t.no_special, "do not add the tokens that the model starts a text with");
+
+    auto& i = args_.info;
+    s = add("info", &i.json, [&i] { return command_info(i); });
+    s->add_option("model", i.model, "run directory or model directory")->required();
+  }
+
+  void add_data_commands() {
+    auto& v = args_.verify;
+    CLI::App* s = add("verify", &v.json, [&v] { return command_verify(v); });
+    s->add_option("--task", v.task, "task name; rows may name their own");
+    s->add_option("--in", v.in, "FILE.jsonl: the task's problem fields and \"answer\"")->required();
+
+    auto& p = args_.problems;
+    s = add("problems", &p.json, [&p] { return command_problems(p); });
+    s->add_option("--task", p.task, "task name")->required();
+    s->add_option("--split", p.split, "train, dev or test")->check(CLI::IsMember({"train", "dev", "test"}));
+    s->add_option("--n", p.n, "how many")->check(CLI::PositiveNumber);
+    s->add_option("--seed", p.seed, "which ones");
+
+    auto& l = args_.loss;
+    s = add("loss", &l.json, [&l] { return command_loss(l); });
+    s->add_option("--algo", l.algo, "sft, reinforce, rloo, ppo, grpo, dr_grpo, dapo, gspo, cispo, dpo, …")->required();
+    s->add_option("--in", l.in, "FILE.json with logp, mask, rewards, …")->required();
+
+    auto& b = args_.bench;
+    s = add("bench", &b.json, [&b] { return command_bench(b); });
+    s->add_option("names", b.names, "which benchmarks (default: all)");
+  }
+
+  void add_all() {
+    add_run();
+    add_solve_and_eval();
+    add_model_commands();
+    add_data_commands();
+  }
+
+  CLI::App& app_;
+  Arguments args_;
+  std::function<int()> action_;
+};
+
+int parse_and_run(int argc, char** argv) {
+  CLI::App app("ponder: from a language model to an o1-like reasoner in one program", "ponder");
+  app.require_subcommand(1);
+  Commands commands(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help
+    std::fprintf(stderr, "error: %s; `ponder %s--help` says what there is\n", e.what(),
+                 argc > 1 ? base::cat(argv[1], " ").c_str() : "");
+    return exit_status(ErrorCode::kUsage);
+  }
+  return commands.run();
+}
+
+}  // namespace
+}  // namespace ponder::app
+
+extern "C" int ponder_command_main(int argc, char** argv) {
+  using namespace ponder;
+  try {
+    base::install_stop_handler();
+    return app::parse_and_run(argc, argv);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    return exit_status(e.code());
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "error: not enough memory; smaller rl.prompts, workers or model need less\n");
+    return exit_status(ErrorCode::kResource);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    return exit_status(ErrorCode::kInternal);
+  }
+}

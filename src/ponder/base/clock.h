@@ -1,0 +1,16 @@
+// Monotonic time for rates and ledgers. Results never depend on it.
+#pragma once
+#include <chrono>
+
+namespace ponder::base {
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  void restart() { start_ = std::chrono::steady_clock::now(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace ponder::base

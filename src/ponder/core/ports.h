@@ -1,0 +1,131 @@
+// The ports between search and everything that runs a model. Search calls them, engine (local model), remote (endpoints)
+// and test fakes implement them, recipes hands one to the other. A port belongs to one thread.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ponder/core/async.h"
+#include "ponder/core/trajectory.h"
+
+namespace ponder::core {
+
+struct SampleParams {
+  double temperature = 1.0;  // 0 = greedy
+  int64_t top_k = 0;         // 0 = off
+  double top_p = 1.0;        // 1 = off
+  double min_p = 0.0;        // 0 = off
+  int64_t max_tokens = 256;
+  Tokens stop = {};          // ends after one of these (it is kept); the model's own end token always stops
+};
+
+struct SampleRequest {
+  Tokens prefix;        // prompt and what was already written; shared prefixes cost nothing twice
+  SampleParams params;
+  base::RngKey key;     // token i of the completion is drawn with uniform_at(key, i)
+};
+
+struct Completion {
+  Tokens tokens;             // [n] new tokens, stop token included
+  std::vector<float> logps;  // [n] nats, under the distribution that was drawn from (after temperature, top-k, top-p)
+  StopReason stop = StopReason::kStopToken;
+  bool ended = false;        // the model's own end token was written
+  int64_t processed = 0;     // tokens that ran through the model for this request (prefill that no cache held + decoding)
+};
+
+// Common to all that serves requests in batches.
+class Batched {
+ public:
+  virtual ~Batched() = default;
+  // Works on what was submitted (for a policy: one token for every live row); false when nothing was pending.
+  virtual bool advance() = 0;
+};
+
+class Policy : public Batched {
+ public:
+  // *out and *waiter must live until waiter->arrived() was called, which happens in a later advance().
+  virtual void submit(SampleRequest request, Completion* out, Waiter* waiter) = 0;
+};
+
+struct ScoreRequest {
+  Tokens prefix;  // scored behind its last token
+};
+
+struct Score {
+  float value = 0;        // estimated chance in [0, 1] that the answer will be correct, given this prefix
+  int64_t processed = 0;  // tokens that the critic had to read (those that no cache held)
+};
+
+class Critic : public Batched {
+ public:
+  virtual void submit(ScoreRequest request, Score* out, Waiter* waiter) = 0;
+};
+
+// Bytes ↔ tokens, steps and answers. Implemented by text.
+class Codec {
+ public:
+  virtual ~Codec() = default;
+  virtual std::string decode(TokenSpan tokens) const = 0;
+  // The canonical text of the answer that a finished completion claims; nothing when it claims none (gave up, cut off).
+  // Two completions agree exactly when these texts are equal, so this is what a vote counts.
+  virtual std::optional<std::string> answer(const Problem& problem, TokenSpan completion) const = 0;
+  // Tokens that end a step; search extends by one step at a time with them as stop tokens.
+  virtual Tokens step_ends() const = 0;
+};
+
+// What a search is given. Borrowed; all belong to one worker.
+struct Ports {
+  Policy* policy = nullptr;
+  Critic* critic = nullptr;  // null where a model has none
+  const Codec* codec = nullptr;
+  ReadyQueue* ready = nullptr;
+};
+
+// co_await sample_all(ports, requests) -> std::vector<Completion>, in the order of the requests.
+class SampleAll {
+ public:
+  SampleAll(const Ports& ports, std::vector<SampleRequest> requests) : ports_(ports), requests_(std::move(requests)) {}
+  bool await_ready() const { return requests_.empty(); }
+  void await_suspend(std::coroutine_handle<> h) {
+    results_.resize(requests_.size());
+    waiter_ = {ports_.ready, h, requests_.size()};
+    for (size_t i = 0; i < requests_.size(); ++i) ports_.policy->submit(std::move(requests_[i]), &results_[i], &waiter_);
+  }
+  std::vector<Completion> await_resume() { return std::move(results_); }
+
+ private:
+  Ports ports_;
+  std::vector<SampleRequest> requests_;
+  std::vector<Completion> results_;
+  Waiter waiter_;
+};
+
+// co_await score_all(ports, requests) -> std::vector<Score>.
+class ScoreAll {
+ public:
+  ScoreAll(const Ports& ports, std::vector<ScoreRequest> requests) : ports_(ports), requests_(std::move(requests)) {}
+  bool await_ready() const { return requests_.empty(); }
+  void await_suspend(std::coroutine_handle<> h) {
+    PONDER_CHECK(ports_.critic, "this search needs a critic and the model has none");
+    results_.resize(requests_.size());
+    waiter_ = {ports_.ready, h, requests_.size()};
+    for (size_t i = 0; i < requests_.size(); ++i) ports_.critic->submit(std::move(requests_[i]), &results_[i], &waiter_);
+  }
+  std::vector<Score> await_resume() { return std::move(results_); }
+
+ private:
+  Ports ports_;
+  std::vector<ScoreRequest> requests_;
+  std::vector<Score> results_;
+  Waiter waiter_;
+};
+
+// The rules of a task: generator, strict verifier, step checker, oracle. Implemented by tasks; search never sees one.
+class Verifier {
+ public:
+  virtual ~Verifier() = default;
+  // answer: the text behind the answer mark of a completion, or a user's own answer.
+  virtual Verdict verify(const Item& item, const std::string& answer) const = 0;
+};
+
+}  // namespace ponder::core

@@ -1,0 +1,26 @@
+// Interventions on thoughts (P7): a slip is planted in the middle of a completion, and what the model makes of it is
+// compared with the untouched completion. Called by eval's self-correction probe.
+#pragma once
+#include <optional>
+
+#include "ponder/base/rng.h"
+#include "ponder/core/problem.h"
+#include "ponder/core/token.h"
+#include "ponder/craft/slips.h"
+
+namespace ponder::craft {
+
+struct SlipProbe {
+  core::Tokens prefix;    // prompt and completion up to the slip, which is its last token
+  core::Token right = 0;  // what stood in its place; prefix with it as last token is the control
+};
+
+// Plants a slip of one kind in an equation or verdict that is right, uniformly among the places that have room for it.
+// Nothing when the completion has no such place. The completion is read up to "ans".
+std::optional<SlipProbe> plant_slip(const core::Problem& problem, core::TokenSpan completion, SlipKind kind,
+                                    base::RngKey key);
+
+// The continuation of a probe starts with "wait" and the right word.
+bool is_repaired(const SlipProbe& probe, core::TokenSpan continuation);
+
+}  // namespace ponder::craft

@@ -1,0 +1,96 @@
+#include "ponder/craft/behaviours.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "ponder/craft/held_out.h"
+#include "ponder/tasks/task.h"
+#include "ponder/text/format.h"
+
+namespace ponder::craft {
+namespace {
+
+const char* kThought =
+    "goal 26 below ; try 12 + 2 = 14 , 14 9 ; 14 + 9 = 23 ? 26 no ; try 12 * 2 = 25 wait 24 , 24 9 ; 24 - 9 = 15 ? 26 "
+    "no ; "
+    "ans 12 + 2 ; 14 + 9 end";
+
+core::Problem problem() {
+  return tasks::find_task("countdown3").parse(base::Json::parse(R"({"numbers":[12,9,2],"target":26})"), "p").problem;
+}
+
+TEST(PlantSlip, MakesOneStepWrongAndStopsThere) {
+  core::Tokens completion = text::task_tokenizer().encode(kThought);
+  core::Tokens prompt = text::render_prompt(text::task_tokenizer(), problem());
+  for (SlipKind kind : all_slip_kinds()) {
+    std::set<core::Tokens> probes;
+    for (int i = 0; i < 60; ++i) {
+      auto probe = plant_slip(problem(), completion, kind, base::RngKey(1).child(i));
+      ASSERT_TRUE(probe) << slip_name(kind);
+      size_t at = probe->prefix.size() - prompt.size() - 1;  // of the slip in the completion
+      EXPECT_TRUE(std::equal(prompt.begin(), prompt.end(), probe->prefix.begin()));
+      EXPECT_TRUE(std::equal(completion.begin(), completion.begin() + at, probe->prefix.begin() + prompt.size()));
+      EXPECT_EQ(completion[at], probe->right);
+      EXPECT_NE(probe->prefix.back(), probe->right);
+      EXPECT_NE(completion[at + 1], text::kWait);  // a corrected place is not used
+      bool in_list = completion[at - 1] != text::kEquals && kind != SlipKind::kFalseVerdict;
+      EXPECT_EQ(in_list, kind == SlipKind::kWrongLeft || kind == SlipKind::kMiscopied);
+      probes.insert(probe->prefix);
+      core::Tokens repair{text::kWait, probe->right, text::kSemicolon};
+      EXPECT_TRUE(is_repaired(*probe, repair));
+      EXPECT_FALSE(is_repaired(*probe, core::TokenSpan(repair).first(1)));
+      EXPECT_FALSE(is_repaired(*probe, core::Tokens{text::kWait, probe->prefix.back()}));
+      EXPECT_FALSE(is_repaired(*probe, core::Tokens{text::kSemicolon}));
+    }
+    EXPECT_GE(probes.size(), 2u) << slip_name(kind);
+  }
+}
+
+TEST(PlantSlip, ProbesAreUnlikeWhatWasTrained) {
+  core::Tokens completion = text::task_tokenizer().encode(kThought);
+  for (SlipKind kind : {SlipKind::kSwappedDigits, SlipKind::kFarResult, SlipKind::kMiscopied})
+    for (int i = 0; i < 60; ++i) {
+      auto probe = plant_slip(problem(), completion, kind, base::RngKey(2).child(i));
+      ASSERT_TRUE(probe);
+      int distance = std::abs(probe->prefix.back() - probe->right);
+      EXPECT_NE(distance, 1);
+      EXPECT_NE(distance, 10);
+    }
+}
+
+TEST(PlantSlip, NeedsAPlace) {
+  auto plant = [&](const char* thought, SlipKind kind) {
+    return plant_slip(problem(), text::task_tokenizer().encode(thought), kind, base::RngKey(1)).has_value();
+  };
+  EXPECT_FALSE(plant("stop end", SlipKind::kNearResult));
+  EXPECT_FALSE(plant("ans 12 + 2 = 14 end", SlipKind::kNearResult));     // behind the thought
+  EXPECT_FALSE(plant("12 + 2 = 15 ; stop end", SlipKind::kNearResult));  // wrong already
+  EXPECT_FALSE(plant("12 + 2 = 14 ; stop end", SlipKind::kWrongLeft));
+  EXPECT_FALSE(plant("12 - 9 = 3 ; stop end", SlipKind::kSwappedDigits));
+  EXPECT_FALSE(plant("12 + 2 = 14 ; stop end", SlipKind::kFalseVerdict));
+  EXPECT_TRUE(plant("12 + 2 = 14 ; stop end", SlipKind::kNearResult));
+}
+
+TEST(PlantSlip, ReadsAnyTokensWithoutFailing) {
+  base::Rng rng(base::RngKey(3));
+  int planted = 0;
+  for (int i = 0; i < 10000; ++i) {
+    core::Tokens completion;
+    for (int64_t n = rng.below(40); n > 0; --n) {
+      bool number = rng.chance(0.5);
+      completion.push_back(static_cast<core::Token>(number ? rng.below(6) : rng.between(text::kSemicolon, text::kNo)));
+    }
+    SlipKind kind = rng.pick(all_slip_kinds());
+    auto probe = plant_slip(problem(), completion, kind, base::RngKey(4).child(i));
+    planted += probe.has_value();
+    if (probe) {
+      EXPECT_NE(probe->prefix.back(), probe->right);
+    }
+    leaked_instances(completion);
+  }
+  EXPECT_GT(planted, 20);
+}
+
+}  // namespace
+}  // namespace ponder::craft

@@ -1,0 +1,180 @@
+#include "ponder/engine/batcher.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <set>
+
+#include "ponder/base/error.h"
+#include "ponder/base/log.h"
+#include "ponder/model/decoder.h"
+
+namespace ponder::engine {
+namespace {
+
+// One whole context must fit, and one page more to copy from.
+int64_t cache_pages(const model::DecoderConfig& config, const EngineOptions& options) {
+  const int64_t one = KvCache::pages_for(config.context) + 1;
+  if (options.kv_pages > 0) {
+    if (options.kv_pages < one)
+      throw Error(ErrorCode::kUsage,
+                  base::cat("kv_pages = ", options.kv_pages, " does not hold one context of ", config.context,
+                            " tokens; it must be at least ", one),
+                  "engine");
+    return options.kv_pages;
+  }
+  const int64_t page_bytes = config.layers * tensor::page_floats(config.head_shape()) * static_cast<int64_t>(sizeof(float));
+  const int64_t fitting = (options.kv_mib << 20) / page_bytes;
+  if (fitting < one)
+    throw Error(ErrorCode::kUsage,
+                base::cat("kv_mib = ", options.kv_mib, " does not hold one context of ", config.context,
+                          " tokens; it must be at least ", ((one * page_bytes) >> 20) + 1),
+                "engine");
+  return std::min(fitting, options.max_rows * one);
+}
+
+// Sampled and learned log-probs agree to the bit only where a row's GEMM result does not depend on the other rows.
+void check_gemm(const model::DecoderWeights& weights) {
+  if (!weights.embedding.is_cpu()) return;
+  const auto& layer = weights.layers.front();
+  for (const at::Tensor* w : {&layer.qkv, &layer.out, &layer.gate_up, &layer.down, &weights.head})
+    if (!tensor::linear_rows_agree(w->size(0), w->size(1)))
+      base::log_warning(base::cat("this machine's BLAS rounds a ", w->size(0), "x", w->size(1),
+                                  " product differently for different numbers of rows: results may depend on the batch"));
+}
+
+}  // namespace
+
+Batcher::Batcher(const model::Parameters& parameters, const EngineOptions& options)
+    : config_(parameters.config),
+      options_(options),
+      weights_(model::weight_views(parameters.config, parameters.flat)),
+      cache_(config_.layers, config_.head_shape(), cache_pages(config_, options), options.share_prefixes) {
+  check_gemm(weights_);
+}
+
+Batcher::Step Batcher::step() {
+  slots_.clear();
+  room_ = options_.max_forward_tokens;
+  reserve_for_live_rows();
+  for (auto& row : rows_) schedule(*row, row->take);
+  admit();
+  Step step;
+  std::vector<int64_t> last;  // row of the pass that holds each finished prefix's last token
+  int64_t end = 0;
+  for (auto& row : rows_) {
+    end += row->take;
+    if (row->take == 0 || row->unread() > 0) continue;
+    step.rows.push_back(row.get());
+    last.push_back(end - 1);
+  }
+  const at::Tensor hidden = run();
+  cache_.copies_done();
+  at::Tensor index = at::empty({static_cast<int64_t>(last.size())}, at::kLong);
+  std::copy(last.begin(), last.end(), index.mutable_data_ptr<int64_t>());
+  step.hidden = hidden.index_select(0, index.to(hidden.device()));
+  return step;
+}
+
+// Rows that are decoding get their one token before any prompt gets its share. When pages run out, the row that came last
+// gives its own back and starts again later, so the first one always comes to its end.
+void Batcher::reserve_for_live_rows() {
+  int64_t decoding = 0;
+  for (const auto& row : rows_) decoding += row->unread() == 1;
+  int64_t prefill_room = std::max<int64_t>(0, room_ - decoding);
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    Row& row = *rows_[i];
+    row.take = row.unread();
+    if (row.take > 1) {
+      row.take = std::min(row.take, prefill_room);
+      prefill_room -= row.take;
+    }
+    while (i < rows_.size() && !cache_.reserve(row.sequence, row.take)) give_way();
+  }
+}
+
+void Batcher::give_way() {
+  PONDER_CHECK(!rows_.empty(), "one sequence alone does not fit into the cache");
+  cache_.close(rows_.back()->sequence);
+  rows_.back()->take = 0;
+  waiting_.push_front(std::move(rows_.back()));
+  rows_.pop_back();
+}
+
+void Batcher::schedule(Row& row, int64_t take) {
+  const bool prefill = row.unread() > 1;
+  for (int64_t i = 0; i < take; ++i) {
+    const int64_t position = row.sequence.length;
+    const core::Token token = row.tokens[static_cast<size_t>(position)];
+    cache_.append(row.sequence, token);
+    slots_.push_back({token, position, &row.sequence.pages});
+  }
+  if (prefill) cache_.publish(row.sequence);
+  row.processed += take;
+  room_ -= take;
+}
+
+void Batcher::admit() {
+  while (!waiting_.empty() && room_ > 0 && static_cast<int64_t>(rows_.size()) < options_.max_rows) {
+    Row& row = *waiting_.front();
+    const core::TokenSpan tokens = row.tokens;
+    if (KvCache::pages_for(static_cast<int64_t>(tokens.size())) + 1 > cache_.available()) return;
+    cache_.open(row.sequence, tokens.first(tokens.size() - 1));  // the last token must run: its hidden state is wanted
+    row.take = std::min(row.unread(), room_);
+    PONDER_CHECK(cache_.reserve(row.sequence, row.take), "an admitted sequence found no pages");
+    rows_.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+    schedule(row, row.take);
+  }
+}
+
+at::Tensor Batcher::run() {
+  // Rows are padded here, once, so that linear() need not do it again in every product.
+  const int64_t count = std::max<int64_t>(static_cast<int64_t>(slots_.size()), tensor::kMinRows);
+  at::Tensor ids = at::empty({count}, at::kLong), positions = at::empty({count}, at::kLong);
+  int64_t* id = ids.mutable_data_ptr<int64_t>();
+  int64_t* position = positions.mutable_data_ptr<int64_t>();
+  std::vector<tensor::AttendRow> attend_rows(static_cast<size_t>(count));
+  std::fill_n(id, count, 0);
+  std::fill_n(position, count, 0);
+  for (size_t t = 0; t < slots_.size(); ++t) {
+    const Slot& slot = slots_[t];
+    id[t] = slot.token;
+    position[t] = slot.position;
+    attend_rows[t] = {slot.pages->data(), slot.position + 1};
+  }
+  const auto device = weights_.embedding.device();
+  return model::decoder_hidden(config_, weights_, ids.to(device), positions.to(device),
+                               [&](int64_t l, const at::Tensor& qkv) { return attend(l, qkv, attend_rows); });
+}
+
+// Stores first, then copies, then reads: a page may be shared with a row of this very pass. On a GPU the products run
+// there and this runs on the host.
+at::Tensor Batcher::attend(int64_t layer, const at::Tensor& qkv, const std::vector<tensor::AttendRow>& attend_rows) {
+  const tensor::HeadShape shape = config_.head_shape();
+  const tensor::Pages pages = cache_.layer(layer);
+  const at::Tensor host = qkv.cpu();
+  const float* row = host.const_data_ptr<float>();
+  for (const Slot& slot : slots_) {
+    const int32_t page = (*slot.pages)[static_cast<size_t>(slot.position / kPageTokens)];
+    tensor::store_page_row(row, shape, pages.at(page), slot.position % kPageTokens);
+    row += shape.columns();
+  }
+  for (const auto& copy : cache_.copies())
+    tensor::copy_page_slots(pages.at(copy.from), shape, copy.slots, pages.at(copy.to));
+  at::Tensor out = at::empty({host.size(0), shape.heads * shape.head_dim}, host.options());
+  tensor::attend_rows(host.const_data_ptr<float>(), attend_rows.data(), host.size(0), shape, pages,
+                      out.mutable_data_ptr<float>(), nullptr);
+  return out.to(qkv.device());
+}
+
+void Batcher::finish(const std::vector<Row*>& rows) {
+  const std::set<const Row*> gone(rows.begin(), rows.end());
+  std::erase_if(rows_, [&](std::unique_ptr<Row>& row) {
+    if (!gone.contains(row.get())) return false;
+    cache_.close(row->sequence);
+    return true;
+  });
+}
+
+}  // namespace ponder::engine

@@ -1,0 +1,73 @@
+// Continuous batching: decides which tokens of which sequences go into the next forward pass, and runs it over the page
+// cache. LocalPolicy and LocalCritic are thin over it. Single-threaded; several may share one model's weights.
+#pragma once
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "ponder/engine/kv_cache.h"
+#include "ponder/engine/options.h"
+#include "ponder/model/weights.h"
+
+namespace ponder::engine {
+
+// A sequence in work. Policy and critic derive from it what they need to answer.
+struct Row {
+  virtual ~Row() = default;
+  core::Tokens tokens;    // all that is to be read; a policy appends what it draws
+  int64_t processed = 0;  // tokens that ran through the model for this row
+
+ private:
+  friend class Batcher;
+  KvCache::Sequence sequence;
+  int64_t take = 0;  // tokens of this row in the pass that is being put together
+  int64_t unread() const { return static_cast<int64_t>(tokens.size()) - sequence.length; }
+};
+
+class Batcher {
+ public:
+  // parameters is borrowed for its memory: new weights in the same buffer are seen at once, and need clear_cache().
+  Batcher(const model::Parameters& parameters, const EngineOptions& options);
+
+  void submit(std::unique_ptr<Row> row) { waiting_.push_back(std::move(row)); }
+  bool idle() const { return waiting_.empty() && rows_.empty(); }
+
+  // One forward pass. Gives the rows whose last token has been read, and the hidden state behind it [rows,D]. Each of
+  // them must then get another token or be finished.
+  struct Step {
+    std::vector<Row*> rows;
+    at::Tensor hidden;
+  };
+  Step step();
+  void finish(const std::vector<Row*>& rows);  // and forget them
+
+  void clear_cache() { cache_.clear(); }
+  const model::DecoderConfig& config() const { return config_; }
+  const model::DecoderWeights& weights() const { return weights_; }
+  const KvCache& cache() const { return cache_; }
+
+ private:
+  // A token in the pass that is being put together.
+  struct Slot {
+    core::Token token;
+    int64_t position;
+    const std::vector<int32_t>* pages;  // of its sequence
+  };
+  void reserve_for_live_rows();
+  void give_way();
+  void schedule(Row& row, int64_t take);
+  void admit();
+  at::Tensor run();
+  at::Tensor attend(int64_t layer, const at::Tensor& qkv, const std::vector<tensor::AttendRow>& attend_rows);
+
+  model::DecoderConfig config_;
+  EngineOptions options_;
+  model::DecoderWeights weights_;
+  KvCache cache_;
+  std::deque<std::unique_ptr<Row>> waiting_;
+  std::vector<std::unique_ptr<Row>> rows_;  // in the order of admission; the last one gives way when pages run out
+  int64_t room_ = 0;                        // tokens that still fit into the pass
+  std::vector<Slot> slots_;                 // [T] tokens of the pass
+};
+
+}  // namespace ponder::engine

@@ -1,0 +1,199 @@
+#include "ponder/engine/kv_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "ponder/base/error.h"
+#include "ponder/base/rng.h"
+
+namespace ponder::engine {
+namespace {
+
+const tensor::HeadShape kShape{1, 1, 16};
+
+// Plays the model over the cache: stores in each slot a number that stands for the whole prefix, as real keys would.
+class Player {
+ public:
+  Player(int64_t pages, bool share) : cache_(2, kShape, pages, share) {}
+
+  struct Reader {
+    core::Tokens tokens;
+    KvCache::Sequence sequence = {};
+    int64_t computed = 0;
+  };
+
+  void open(Reader& reader) {
+    cache_.open(reader.sequence, core::TokenSpan(reader.tokens).first(reader.tokens.size() - 1));
+    shared_ += reader.sequence.length;
+  }
+  void append(Reader& reader, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t at = reader.sequence.length;
+      cache_.append(reader.sequence, reader.tokens[static_cast<size_t>(at)]);
+      stores_.push_back({reader.sequence.pages.back(), at % kPageTokens, prefix_code(reader.tokens, at + 1)});
+    }
+    reader.computed += count;
+    cache_.publish(reader.sequence);
+  }
+  // What a forward pass does: stores, copies, and then every open sequence must read its own prefix.
+  void run(const std::vector<Reader*>& readers) {
+    for (int64_t l = 0; l < 2; ++l) {
+      const tensor::Pages pages = cache_.layer(l);
+      for (const auto& s : stores_) {
+        std::vector<float> qkv(static_cast<size_t>(kShape.columns()), s.code + static_cast<float>(l));
+        tensor::store_page_row(qkv.data(), kShape, pages.at(s.page), s.slot);
+      }
+      for (const auto& copy : cache_.copies())
+        tensor::copy_page_slots(pages.at(copy.from), kShape, copy.slots, pages.at(copy.to));
+      for (const Reader* reader : readers)
+        for (int64_t i = 0; i < reader->sequence.length; ++i) {
+          const float* page = pages.at(reader->sequence.pages[static_cast<size_t>(i / kPageTokens)]);
+          const int64_t slot = i % kPageTokens;
+          const float expected = prefix_code(reader->tokens, i + 1) + static_cast<float>(l);
+          ASSERT_EQ(page[3 * kPageTokens + slot], expected) << "key of position " << i;
+          ASSERT_EQ(page[(kPageTokens + slot) * kShape.head_dim + 5], expected) << "value of position " << i;
+        }
+    }
+    stores_.clear();
+    cache_.copies_done();
+    cache_.check();
+  }
+  KvCache& cache() { return cache_; }
+  int64_t shared() const { return shared_; }
+
+ private:
+  static float prefix_code(const core::Tokens& tokens, int64_t n) {
+    uint64_t hash = 17;
+    for (int64_t i = 0; i < n; ++i) hash = hash * 1000003 + static_cast<uint64_t>(tokens[static_cast<size_t>(i)]) + 1;
+    return static_cast<float>(hash % 1000000);
+  }
+  struct Store {
+    int32_t page;
+    int64_t slot;
+    float code;
+  };
+  KvCache cache_;
+  std::vector<Store> stores_;
+  int64_t shared_ = 0;
+};
+
+core::Tokens random_tokens(base::Rng& rng, const core::Tokens& start, int64_t n) {
+  core::Tokens tokens = start;
+  while (static_cast<int64_t>(tokens.size()) < n) tokens.push_back(static_cast<core::Token>(rng.below(3)));
+  return tokens;
+}
+
+void play_at_random(uint64_t seed, int64_t pages, bool share) {
+  base::Rng rng{base::RngKey(seed)};
+  Player player(pages, share);
+  std::vector<std::unique_ptr<Player::Reader>> open;
+  std::vector<core::Tokens> seen = {{0}};
+  for (int step = 0; step < 200; ++step) {
+    std::vector<Player::Reader*> readers;
+    for (auto& reader : open) {
+      const int64_t want = rng.between(0, 20);
+      const int64_t length = reader->sequence.length + want;
+      if (!player.cache().reserve(reader->sequence, want)) continue;
+      reader->tokens = random_tokens(rng, reader->tokens, length);
+      player.append(*reader, want);
+    }
+    for (int64_t n = rng.below(4); n > 0; --n) {
+      auto reader = std::make_unique<Player::Reader>();
+      const core::Tokens& base = rng.pick(seen);
+      reader->tokens.assign(base.begin(), base.begin() + rng.between(1, static_cast<int64_t>(base.size())));
+      reader->tokens = random_tokens(rng, reader->tokens, static_cast<int64_t>(reader->tokens.size()) + rng.below(20));
+      const int64_t size = static_cast<int64_t>(reader->tokens.size());
+      if (KvCache::pages_for(size) + 1 > player.cache().available()) continue;
+      player.open(*reader);
+      ASSERT_TRUE(player.cache().reserve(reader->sequence, size - reader->sequence.length));
+      player.append(*reader, size - reader->sequence.length);
+      open.push_back(std::move(reader));
+    }
+    for (auto& reader : open) readers.push_back(reader.get());
+    player.run(readers);
+    std::erase_if(open, [&](auto& reader) {
+      if (!rng.chance(0.3)) return false;
+      seen.push_back(reader->tokens);
+      player.cache().close(reader->sequence);
+      return true;
+    });
+    player.cache().check();
+  }
+  EXPECT_EQ(player.shared() > 0, share);
+  for (auto& reader : open) player.cache().close(reader->sequence);
+  player.cache().clear();
+  player.cache().check();
+  EXPECT_EQ(player.cache().available(), pages);
+}
+
+TEST(KvCache, EverySequenceReadsItsOwnPrefix) {
+  for (uint64_t seed = 0; seed < 6; ++seed)
+    for (const int64_t pages : {20, 60, 400}) play_at_random(seed, pages, true);
+}
+
+TEST(KvCache, WithoutSharingNothingIsShared) { play_at_random(1, 100, false); }
+
+TEST(KvCache, ContinuesASequenceWithoutCopy) {
+  Player player(10, true);
+  Player::Reader first{.tokens = core::Tokens(20, 1)};
+  player.open(first);
+  ASSERT_TRUE(player.cache().reserve(first.sequence, 20));
+  player.append(first, 20);
+  player.run({&first});
+  player.cache().close(first.sequence);
+  Player::Reader second{.tokens = core::Tokens(23, 1)};
+  player.open(second);
+  EXPECT_EQ(second.sequence.length, 20);
+  EXPECT_TRUE(player.cache().copies().empty());
+  EXPECT_EQ(player.cache().available(), 8);
+}
+
+TEST(KvCache, SharesWithinOnePass) {
+  Player player(10, true);
+  Player::Reader a{.tokens = core::Tokens(20, 1)}, b{.tokens = core::Tokens(20, 1)};
+  for (Player::Reader* r : {&a, &b}) {
+    player.open(*r);
+    ASSERT_TRUE(player.cache().reserve(r->sequence, 20 - r->sequence.length));
+    player.append(*r, 20 - r->sequence.length);
+  }
+  EXPECT_EQ(b.computed, 1);  // the last token is read for its hidden state
+  EXPECT_EQ(a.sequence.pages[0], b.sequence.pages[0]);
+  EXPECT_NE(a.sequence.pages[1], b.sequence.pages[1]);
+  player.run({&a, &b});
+}
+
+TEST(KvCache, EvictsTheLeastRecentlyUsedLeafFirst) {
+  Player player(4, true);
+  const auto visit = [&](core::Token token) {
+    Player::Reader reader{.tokens = core::Tokens(17, token)};
+    player.open(reader);
+    const int64_t found = reader.sequence.length;
+    EXPECT_TRUE(player.cache().reserve(reader.sequence, 17 - found));
+    player.append(reader, 17 - found);
+    player.run({&reader});
+    player.cache().close(reader.sequence);
+    return found;
+  };
+  EXPECT_EQ(visit(1), 0);
+  EXPECT_EQ(visit(2), 0);
+  EXPECT_EQ(visit(1), 16);  // now 2 is the older one
+  EXPECT_EQ(visit(3), 0);   // takes both pages of 2
+  EXPECT_EQ(visit(1), 16);
+  EXPECT_EQ(visit(2), 0);
+}
+
+TEST(KvCache, ReserveFailsWithoutSideEffects) {
+  Player player(3, true);
+  Player::Reader reader{.tokens = core::Tokens(40, 1)};
+  player.open(reader);
+  EXPECT_FALSE(player.cache().reserve(reader.sequence, 49));
+  EXPECT_EQ(player.cache().available(), 3);
+  EXPECT_TRUE(player.cache().reserve(reader.sequence, 48));
+  EXPECT_EQ(player.cache().available(), 0);
+  player.cache().close(reader.sequence);
+  EXPECT_EQ(player.cache().available(), 3);
+}
+
+}  // namespace
+}  // namespace ponder::engine

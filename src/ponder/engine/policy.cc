@@ -1,0 +1,112 @@
+#include "ponder/engine/policy.h"
+
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+
+#include "ponder/base/error.h"
+#include "ponder/engine/batcher.h"
+#include "ponder/engine/prefix.h"
+#include "ponder/engine/sampler.h"
+#include "ponder/tensor/guard.h"
+#include "ponder/tensor/ops.h"
+
+namespace ponder::engine {
+namespace {
+
+struct SampleRow : Row {
+  core::SampleParams params;
+  base::RngKey key;
+  core::Completion* out = nullptr;
+  core::Waiter* waiter = nullptr;
+};
+
+// Takes the token in; true when it was the last one.
+bool extend(SampleRow& row, const Drawn& drawn, const model::DecoderConfig& config) {
+  core::Completion& out = *row.out;
+  out.tokens.push_back(drawn.token);
+  out.logps.push_back(drawn.logp);
+  row.tokens.push_back(drawn.token);
+  const auto is = [&](const auto& ids) { return std::find(ids.begin(), ids.end(), drawn.token) != ids.end(); };
+  out.ended = is(config.eos_ids);
+  if (out.ended || is(row.params.stop)) {
+    out.stop = core::StopReason::kStopToken;
+    return true;
+  }
+  if (static_cast<int64_t>(out.tokens.size()) == row.params.max_tokens) {
+    out.stop = core::StopReason::kMaxTokens;
+    return true;
+  }
+  out.stop = core::StopReason::kContextFull;
+  return static_cast<int64_t>(row.tokens.size()) == config.context;
+}
+
+}  // namespace
+
+struct PolicyState {
+  Sampler sampler;
+  std::vector<core::Waiter*> answered;  // requests that needed no forward pass
+};
+
+LocalPolicy::LocalPolicy(const model::Parameters& parameters, const EngineOptions& options)
+    : batcher_(tensor::guarded("engine", [&] { return std::make_unique<Batcher>(parameters, options); })),
+      state_(std::make_unique<PolicyState>()) {}
+
+LocalPolicy::~LocalPolicy() = default;
+
+void LocalPolicy::submit(core::SampleRequest request, core::Completion* out, core::Waiter* waiter) {
+  check_sample_params(request.params);
+  check_prefix(request.prefix, batcher_->config());
+  *out = {};
+  const bool full = static_cast<int64_t>(request.prefix.size()) >= batcher_->config().context;
+  if (full || request.params.max_tokens == 0) {
+    out->stop = full ? core::StopReason::kContextFull : core::StopReason::kMaxTokens;
+    state_->answered.push_back(waiter);
+    return;
+  }
+  auto row = std::make_unique<SampleRow>();
+  row->tokens = std::move(request.prefix);
+  row->params = std::move(request.params);
+  row->key = request.key;
+  row->out = out;
+  row->waiter = waiter;
+  batcher_->submit(std::move(row));
+}
+
+bool LocalPolicy::advance() {
+  std::vector<core::Waiter*> answered = std::exchange(state_->answered, {});
+  if (answered.empty() && batcher_->idle()) return false;
+  if (!batcher_->idle()) {
+    tensor::guarded("engine", [&] {
+      const c10::InferenceMode inference;
+      const Batcher::Step step = batcher_->step();
+      const model::DecoderConfig& config = batcher_->config();
+      const at::Tensor logits = tensor::linear(step.hidden, batcher_->weights().head).cpu().contiguous();  // [rows,V]
+      const float* row_logits = logits.const_data_ptr<float>();
+      std::vector<Row*> finished;
+      for (Row* any : step.rows) {
+        auto& row = static_cast<SampleRow&>(*any);
+        const float uniform = base::uniform_at(row.key, row.out->tokens.size());
+        const Drawn drawn = state_->sampler.draw(row_logits, config.vocab, row.params, uniform);
+        row_logits += config.vocab;
+        if (!extend(row, drawn, config)) continue;
+        row.out->processed = row.processed;
+        answered.push_back(row.waiter);
+        finished.push_back(any);
+      }
+      batcher_->finish(finished);
+    });
+  }
+  for (core::Waiter* waiter : answered) waiter->arrived();
+  return true;
+}
+
+void LocalPolicy::set_version(int64_t version) {
+  if (version == version_) return;
+  clear_cache();
+  version_ = version;
+}
+
+void LocalPolicy::clear_cache() { batcher_->clear_cache(); }
+
+}  // namespace ponder::engine

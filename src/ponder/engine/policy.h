@@ -1,0 +1,41 @@
+// core::Policy over a model in this process: continuous batching with a shared page cache. A completion's bits depend on the
+// weights, the prefix, the parameters and the key alone: not on batch size, neighbours, order, sharing or eviction.
+// One a worker thread; all of them share the model's weights.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "ponder/core/ports.h"
+#include "ponder/engine/options.h"
+
+namespace ponder::model {
+struct Parameters;
+}
+
+namespace ponder::engine {
+
+class Batcher;
+struct PolicyState;
+
+class LocalPolicy : public core::Policy {
+ public:
+  // Shares the parameters' memory: what a trainer writes there is sampled from next, after set_version().
+  LocalPolicy(const model::Parameters& parameters, const EngineOptions& options);
+  ~LocalPolicy() override;
+
+  // Error(kInput) for a prefix that is empty or has ids outside the vocabulary, Error(kUsage) for parameters out of range.
+  void submit(core::SampleRequest request, core::Completion* out, core::Waiter* waiter) override;
+  bool advance() override;
+
+  // Says which weights the buffer now holds. Another version than before drops the cache; nothing may be in work.
+  void set_version(int64_t version);
+  int64_t version() const { return version_; }
+  void clear_cache();
+
+ private:
+  int64_t version_ = 0;
+  std::unique_ptr<Batcher> batcher_;
+  std::unique_ptr<PolicyState> state_;
+};
+
+}  // namespace ponder::engine

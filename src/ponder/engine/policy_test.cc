@@ -1,0 +1,280 @@
+#include "ponder/engine/policy.h"
+
+#include <ATen/core/Tensor.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "ponder/base/error.h"
+#include "ponder/base/rng.h"
+#include "ponder/engine/critic.h"
+#include "ponder/engine/generate.h"
+#include "ponder/engine/sampler.h"
+#include "ponder/model/weights.h"
+#include "ponder/tensor/device.h"
+
+namespace ponder::engine {
+namespace {
+
+constexpr core::Token kEnd = 39;
+
+model::DecoderConfig small_config() {
+  model::DecoderConfig c;
+  c.width = 32, c.layers = 2, c.heads = 4, c.kv_heads = 2, c.head_dim = 16, c.ffn = 48, c.context = 70, c.vocab = 40;
+  c.eos_ids = {kEnd};
+  c.resolve();
+  return c;
+}
+
+model::Parameters small_model(uint64_t seed = 1, bool value_head = false) {
+  tensor::set_operator_threads(1);
+  model::DecoderConfig c = small_config();
+  c.value_head = value_head;
+  return model::make_parameters(c, {.embedding_std = 0.7}, base::RngKey(seed));
+}
+
+// Requests like those of a search: few stems, prefixes that go on from one another, all kinds of parameters.
+std::vector<core::SampleRequest> random_requests(uint64_t seed, int64_t n) {
+  base::Rng rng{base::RngKey(seed)};
+  std::vector<core::Tokens> stems = {{1}, {2, 3}};
+  std::vector<core::SampleRequest> requests;
+  for (int64_t i = 0; i < n; ++i) {
+    core::SampleRequest r;
+    r.prefix = rng.pick(stems);
+    for (int64_t more = rng.below(20); more > 0 && r.prefix.size() < 60; --more)
+      r.prefix.push_back(static_cast<core::Token>(rng.below(kEnd)));
+    if (rng.chance(0.5)) stems.push_back(r.prefix);
+    if (rng.chance(0.2)) r.params.temperature = rng.chance(0.5) ? 0 : 0.7;
+    if (rng.chance(0.2)) r.params.top_k = rng.between(1, 50);
+    if (rng.chance(0.2)) r.params.top_p = 0.8;
+    if (rng.chance(0.1)) r.params.min_p = 0.1;
+    r.params.max_tokens = rng.chance(0.1) ? 100 : rng.between(1, 30);
+    if (rng.chance(0.3)) r.params.stop = {static_cast<core::Token>(rng.below(kEnd)), 7};
+    r.key = base::RngKey(seed).child(static_cast<uint64_t>(i));
+    requests.push_back(std::move(r));
+  }
+  return requests;
+}
+
+// One sequence, the whole prefix through the trainer's forward pass for every token.
+core::Completion sample_plainly(const model::Parameters& parameters, const core::SampleRequest& request) {
+  core::Tokens tokens = request.prefix;
+  core::Completion out;
+  Sampler sampler;
+  const int64_t vocab = parameters.config.vocab;
+  while (static_cast<int64_t>(tokens.size()) < parameters.config.context) {
+    const at::Tensor logits = token_logits(parameters, tokens);
+    const float* last = logits.const_data_ptr<float>() + (logits.size(0) - 1) * vocab;
+    const Drawn drawn = sampler.draw(last, vocab, request.params, base::uniform_at(request.key, out.tokens.size()));
+    tokens.push_back(drawn.token);
+    out.tokens.push_back(drawn.token);
+    out.logps.push_back(drawn.logp);
+    const auto& stop = request.params.stop;
+    if (drawn.token == kEnd || std::find(stop.begin(), stop.end(), drawn.token) != stop.end()) return out;
+    if (static_cast<int64_t>(out.tokens.size()) == request.params.max_tokens) return out;
+  }
+  return out;
+}
+
+void expect_same(const std::vector<core::Completion>& a, const std::vector<core::Completion>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].tokens, b[i].tokens) << i;
+    EXPECT_EQ(a[i].logps, b[i].logps) << i;  // to the bit
+    EXPECT_EQ(a[i].stop, b[i].stop) << i;
+  }
+}
+
+TEST(LocalPolicy, EqualsTheTrainersForwardPassToTheBit) {
+  const model::Parameters parameters = small_model();
+  const auto requests = random_requests(1, 40);
+  LocalPolicy policy(parameters, {.max_rows = 16});
+  const auto completions = sample_batch(policy, requests);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const core::Completion plain = sample_plainly(parameters, requests[i]);
+    EXPECT_EQ(completions[i].tokens, plain.tokens) << i;
+    EXPECT_EQ(completions[i].logps, plain.logps) << i;
+    if (requests[i].params.temperature != 1 || requests[i].params.top_k || requests[i].params.top_p < 1 ||
+        requests[i].params.min_p > 0)
+      continue;
+    core::Tokens all = requests[i].prefix;
+    all.insert(all.end(), plain.tokens.begin(), plain.tokens.end());
+    auto scored = score_tokens(parameters, all);
+    scored.erase(scored.begin(), scored.begin() + static_cast<int64_t>(requests[i].prefix.size()) - 1);
+    EXPECT_EQ(scored, completions[i].logps) << i;
+  }
+}
+
+TEST(LocalPolicy, BitsDoNotDependOnBatchSharingOrEviction) {
+  const model::Parameters parameters = small_model();
+  const int64_t least = 6;  // pages of one context and one more
+  for (uint64_t seed = 10; seed < 13; ++seed) {
+    const auto requests = random_requests(seed, 80);
+    LocalPolicy alone(parameters, {.max_rows = 1, .share_prefixes = false});
+    const auto expected = sample_batch(alone, requests);
+    for (const EngineOptions& options : std::vector<EngineOptions>{{.max_rows = 64},
+                                                                   {.max_rows = 64, .share_prefixes = false},
+                                                                   {.max_rows = 1},
+                                                                   {.max_rows = 64, .max_forward_tokens = 5},
+                                                                   {.max_rows = 64, .kv_pages = least},
+                                                                   {.max_rows = 64, .kv_pages = 3 * least},
+                                                                   {.max_rows = 7, .max_forward_tokens = 33, .kv_pages = 20}}) {
+      LocalPolicy policy(parameters, options);
+      expect_same(sample_batch(policy, requests), expected);
+      auto backwards = requests;
+      std::reverse(backwards.begin(), backwards.end());
+      auto again = sample_batch(policy, backwards);  // now out of a warm cache
+      std::reverse(again.begin(), again.end());
+      expect_same(again, expected);
+    }
+  }
+}
+
+TEST(LocalPolicy, SeveralEnginesShareOneModel) {
+  const model::Parameters parameters = small_model();
+  const auto requests = random_requests(3, 40);
+  std::vector<std::vector<core::Completion>> results(3);
+  std::vector<std::thread> threads;
+  for (auto& result : results)
+    threads.emplace_back([&] {
+      tensor::set_operator_threads(1);
+      LocalPolicy policy(parameters, {});
+      result = sample_batch(policy, requests);
+    });
+  for (auto& thread : threads) thread.join();
+  expect_same(results[1], results[0]);
+  expect_same(results[2], results[0]);
+}
+
+core::SampleRequest plain_request(core::Tokens prefix, int64_t max_tokens, uint64_t key) {
+  return {std::move(prefix), {.top_k = 30, .max_tokens = max_tokens}, base::RngKey(key)};
+}
+
+TEST(LocalPolicy, CountsWhatItReallyReads) {
+  const model::Parameters parameters = small_model();
+  LocalPolicy policy(parameters, {});
+  core::Tokens prompt;
+  for (int i = 0; i < 20; ++i) prompt.push_back(static_cast<core::Token>(i));
+  // Admitted together: the first reads the prompt, the others its last token; the last drawn token is read by nobody.
+  const auto group = sample_batch(policy, {plain_request(prompt, 5, 1), plain_request(prompt, 5, 2), plain_request(prompt, 5, 3)});
+  for (size_t i = 0; i < 3; ++i) {
+    const int64_t n = static_cast<int64_t>(group[i].tokens.size());
+    EXPECT_EQ(group[i].processed, (i == 0 ? 20 : 1) + n - 1) << i;
+  }
+  // A search goes on from what was written: one token of it was never read.
+  core::Tokens longer = prompt;
+  longer.insert(longer.end(), group[1].tokens.begin(), group[1].tokens.end());
+  ASSERT_NE(group[1].tokens.back(), kEnd);
+  const auto next = sample_batch(policy, {plain_request(longer, 1, 4)});
+  EXPECT_EQ(next[0].processed, 1);
+  policy.clear_cache();
+  EXPECT_EQ(sample_batch(policy, {plain_request(longer, 1, 4)})[0].processed, static_cast<int64_t>(longer.size()));
+}
+
+TEST(LocalPolicy, ASmallCacheReadsAgainAndSaysSo) {
+  const model::Parameters parameters = small_model();
+  std::vector<core::SampleRequest> requests;
+  for (uint64_t i = 0; i < 6; ++i) requests.push_back(plain_request({static_cast<core::Token>(i)}, 40, i));
+  LocalPolicy roomy(parameters, {}), narrow(parameters, {.kv_pages = 6});
+  const auto a = sample_batch(roomy, requests), b = sample_batch(narrow, requests);
+  expect_same(a, b);
+  int64_t enough = 0, again = 0;
+  for (size_t i = 0; i < a.size(); ++i) enough += a[i].processed, again += b[i].processed;
+  EXPECT_GE(again, enough);
+}
+
+TEST(LocalPolicy, StopsForTheRightReason) {
+  const model::Parameters parameters = small_model();
+  LocalPolicy policy(parameters, {});
+  std::vector<core::SampleRequest> requests;
+  core::Tokens every;
+  for (core::Token t = 0; t < kEnd; ++t) every.push_back(t);
+  requests.push_back(plain_request({5}, 9, 1));
+  requests.push_back(plain_request({5}, 9, 1));
+  requests.back().params.stop = every;
+  requests.push_back(plain_request(core::Tokens(68, 4), 9, 2));
+  requests.push_back(plain_request(core::Tokens(70, 4), 9, 2));
+  requests.push_back(plain_request({5}, 0, 1));
+  const auto c = sample_batch(policy, requests);
+  EXPECT_EQ(c[0].tokens.size(), 9u);
+  EXPECT_EQ(c[0].stop, core::StopReason::kMaxTokens);
+  EXPECT_EQ(c[1].tokens.size(), 1u);
+  EXPECT_EQ(c[1].stop, core::StopReason::kStopToken);
+  EXPECT_FALSE(c[1].ended);
+  EXPECT_EQ(c[2].tokens.size(), 2u);
+  EXPECT_EQ(c[2].stop, core::StopReason::kContextFull);
+  EXPECT_TRUE(c[3].tokens.empty());
+  EXPECT_EQ(c[3].stop, core::StopReason::kContextFull);
+  EXPECT_TRUE(c[4].tokens.empty());
+  EXPECT_EQ(c[4].stop, core::StopReason::kMaxTokens);
+  EXPECT_FALSE(policy.advance()) << "nothing is left";
+}
+
+TEST(LocalPolicy, TheEndTokenEnds) {
+  const model::Parameters parameters = small_model();
+  LocalPolicy policy(parameters, {});
+  std::vector<core::SampleRequest> requests;
+  for (uint64_t i = 0; i < 100; ++i) requests.push_back({{1, 2}, {.temperature = 2, .max_tokens = 60}, base::RngKey(i)});
+  int64_t ended = 0;
+  for (const auto& c : sample_batch(policy, requests)) {
+    const auto at = std::find(c.tokens.begin(), c.tokens.end(), kEnd);
+    EXPECT_EQ(c.ended, at != c.tokens.end());
+    EXPECT_TRUE(!c.ended || at + 1 == c.tokens.end());
+    ended += c.ended;
+  }
+  EXPECT_GT(ended, 3);
+}
+
+TEST(LocalPolicy, NewWeightsNeedANewVersion) {
+  const model::Parameters parameters = small_model(1), other = small_model(2);
+  const std::vector<core::SampleRequest> requests = {plain_request({1, 2, 3, 4}, 20, 7)};
+  LocalPolicy policy(parameters, {}), fresh(other, {});
+  sample_batch(policy, requests);
+  parameters.flat.copy_(other.flat);
+  policy.set_version(1);
+  EXPECT_EQ(policy.version(), 1);
+  expect_same(sample_batch(policy, requests), sample_batch(fresh, requests));
+}
+
+TEST(LocalPolicy, RequestsAreChecked) {
+  const model::Parameters parameters = small_model();
+  LocalPolicy policy(parameters, {});
+  core::Completion out;
+  core::Waiter waiter;
+  EXPECT_THROW(policy.submit({{}, {}, {}}, &out, &waiter), Error);
+  EXPECT_THROW(policy.submit({{40}, {}, {}}, &out, &waiter), Error);
+  EXPECT_THROW(policy.submit({{-1}, {}, {}}, &out, &waiter), Error);
+  EXPECT_THROW(policy.submit({{1}, {.temperature = -1}, {}}, &out, &waiter), Error);
+  EXPECT_THROW(LocalPolicy(parameters, {.kv_pages = 5}), Error) << "one context needs 6";
+  EXPECT_THROW(score_tokens(parameters, core::Tokens(71, 1)), Error);
+}
+
+TEST(LocalCritic, ReadsOnlyWhatIsNew) {
+  const model::Parameters parameters = small_model(1, true);
+  const auto weights = model::weight_views(parameters.config, parameters.flat);
+  for (int64_t i = 0; i < 32; ++i) weights.value_weight.mutable_data_ptr<float>()[i] = 0.1f * static_cast<float>(i % 5);
+  LocalCritic critic(parameters, {});
+  core::Tokens prefix = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18};
+  const auto first = score_batch(critic, {{prefix}});
+  EXPECT_EQ(first[0].processed, 18);
+  core::Tokens a = prefix, b = prefix;
+  a.insert(a.end(), {20, 21, 22}), b.insert(b.end(), {20, 30});
+  const auto both = score_batch(critic, {{a}, {b}, {prefix}});
+  EXPECT_EQ(both[0].processed, 3);
+  EXPECT_EQ(both[1].processed, 1);
+  EXPECT_EQ(both[2].processed, 1);
+  EXPECT_EQ(both[2].value, first[0].value);
+  EXPECT_NE(both[0].value, both[1].value);
+  LocalCritic cold(parameters, {.max_rows = 1, .share_prefixes = false});
+  const auto alone = score_batch(cold, {{b}, {a}});
+  EXPECT_EQ(alone[0].value, both[1].value);
+  EXPECT_EQ(alone[1].value, both[0].value);
+  EXPECT_GT(both[0].value, 0);
+  EXPECT_LT(both[0].value, 1);
+}
+
+TEST(LocalCritic, NeedsAValueHead) { EXPECT_THROW(LocalCritic(small_model(), {}), Error); }
+
+}  // namespace
+}  // namespace ponder::engine

@@ -1,0 +1,143 @@
+#include "ponder/engine/sampler.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "ponder/base/error.h"
+#include "ponder/base/rng.h"
+
+namespace ponder::engine {
+namespace {
+
+std::vector<float> logits_of(const std::vector<double>& p) {
+  std::vector<float> logits;
+  for (const double x : p) logits.push_back(static_cast<float>(std::log(x)) + 3);
+  return logits;
+}
+
+// Draws along a fine grid of uniforms: the share of the grid that gives a token is its probability.
+std::map<core::Token, double> shares(const std::vector<float>& logits, const core::SampleParams& params) {
+  Sampler sampler;
+  std::map<core::Token, double> share;
+  std::map<core::Token, float> logp;
+  constexpr int kGrid = 4000;
+  core::Token last = 0;
+  for (int i = 0; i < kGrid; ++i) {
+    const Drawn drawn = sampler.draw(logits.data(), static_cast<int64_t>(logits.size()), params, (i + 0.5f) / kGrid);
+    EXPECT_GE(drawn.token, last) << "tokens come in the order of their ids";
+    last = drawn.token;
+    share[drawn.token] += 1.0 / kGrid;
+    logp[drawn.token] = drawn.logp;
+  }
+  for (const auto& [token, p] : share) EXPECT_NEAR(std::exp(logp[token]), p, 1.0 / kGrid) << token;
+  return share;
+}
+
+const std::vector<double> kP = {0.1, 0.4, 0.05, 0.25, 0.2};
+
+TEST(Sampler, DrawsFromTheSoftmax) {
+  const auto share = shares(logits_of(kP), {});
+  ASSERT_EQ(share.size(), 5u);
+  for (const auto& [token, p] : share) EXPECT_NEAR(p, kP[static_cast<size_t>(token)], 1e-3);
+}
+
+TEST(Sampler, TemperatureSharpens) {
+  double total = 0;
+  for (const double p : kP) total += p * p;
+  for (const auto& [token, p] : shares(logits_of(kP), {.temperature = 0.5}))
+    EXPECT_NEAR(p, kP[static_cast<size_t>(token)] * kP[static_cast<size_t>(token)] / total, 1e-3);
+}
+
+TEST(Sampler, TopKKeepsTheLikeliest) {
+  const auto share = shares(logits_of(kP), {.top_k = 2});
+  ASSERT_EQ(share.size(), 2u);
+  EXPECT_NEAR(share.at(1), 0.4 / 0.65, 1e-3);
+  EXPECT_NEAR(share.at(3), 0.25 / 0.65, 1e-3);
+}
+
+TEST(Sampler, TopPKeepsTheFewestThatReachIt) {
+  EXPECT_EQ(shares(logits_of(kP), {.top_p = 0.39}).size(), 1u);
+  EXPECT_EQ(shares(logits_of(kP), {.top_p = 0.41}).size(), 2u);
+  EXPECT_EQ(shares(logits_of(kP), {.top_p = 0.84}).size(), 3u);
+  EXPECT_EQ(shares(logits_of(kP), {.top_p = 1e-9}).size(), 1u);
+}
+
+TEST(Sampler, TopPCountsWhatTopKLeft) {
+  // Of {0.4, 0.25} the first has 0.615.
+  EXPECT_EQ(shares(logits_of(kP), {.top_k = 2, .top_p = 0.6}).size(), 1u);
+  EXPECT_EQ(shares(logits_of(kP), {.top_k = 2, .top_p = 0.63}).size(), 2u);
+}
+
+TEST(Sampler, MinPIsRelativeToTheLikeliest) {
+  const auto share = shares(logits_of(kP), {.min_p = 0.45});
+  ASSERT_EQ(share.size(), 3u);  // 0.18 and more
+  EXPECT_NEAR(share.at(4), 0.2 / 0.85, 1e-3);
+}
+
+TEST(Sampler, TiesGoToTheLowerId) {
+  EXPECT_EQ(shares(logits_of({0.25, 0.25, 0.25, 0.25}), {.top_k = 1}).count(0), 1u);
+  Sampler sampler;
+  EXPECT_EQ(sampler.draw(logits_of({0.2, 0.4, 0.4}).data(), 3, {.temperature = 0}, 0.9f).token, 1);
+}
+
+TEST(Sampler, GreedyReportsTheModelsOwnLogProb) {
+  Sampler sampler;
+  const Drawn drawn = sampler.draw(logits_of(kP).data(), 5, {.temperature = 0, .top_k = 1}, 0.7f);
+  EXPECT_EQ(drawn.token, 1);
+  EXPECT_NEAR(drawn.logp, std::log(0.4), 1e-6);
+}
+
+TEST(Sampler, AgreesWithAPlainCumulativeSumOnLargeVocabularies) {
+  base::Rng rng{base::RngKey(4)};
+  Sampler sampler;
+  for (const int64_t vocab : {1, 63, 64, 65, 1000, 5003}) {
+    std::vector<float> logits;
+    for (int64_t i = 0; i < vocab; ++i) logits.push_back(static_cast<float>(2 * rng.normal()));
+    double total = 0;
+    for (const float x : logits) total += std::exp(double(x));
+    for (int trial = 0; trial < 50; ++trial) {
+      const float uniform = static_cast<float>(rng.uniform());
+      double passed = 0;
+      size_t expected = 0;
+      while (expected + 1 < logits.size() && (passed += std::exp(double(logits[expected])) / total) <= uniform) ++expected;
+      const Drawn drawn = sampler.draw(logits.data(), vocab, {}, uniform);
+      EXPECT_NEAR(static_cast<double>(drawn.token), static_cast<double>(expected), 1) << vocab;  // rounding at the border
+      EXPECT_NEAR(drawn.logp, logits[static_cast<size_t>(drawn.token)] - std::log(total), 1e-5);
+    }
+  }
+}
+
+TEST(Sampler, NeverDrawsWhatHasNoProbability) {
+  std::vector<float> logits(200, -std::numeric_limits<float>::infinity());
+  logits[70] = 1, logits[130] = 1;
+  Sampler sampler;
+  for (const float uniform : {0.0f, 0.49f, 0.51f, 0.99999994f}) {
+    for (const core::SampleParams& params : {core::SampleParams{}, core::SampleParams{.top_p = 0.999}}) {
+      const Drawn drawn = sampler.draw(logits.data(), 200, params, uniform);
+      EXPECT_EQ(drawn.token, uniform < 0.5f ? 70 : 130);
+      EXPECT_NEAR(drawn.logp, std::log(0.5), 1e-6);
+    }
+  }
+}
+
+TEST(Sampler, RefusesWhatIsNotANumber) {
+  Sampler sampler;
+  const float logits[] = {1, std::nanf(""), 2};
+  EXPECT_THROW(sampler.draw(logits, 3, {}, 0.5f), Error);
+}
+
+TEST(Sampler, ParametersAreChecked) {
+  EXPECT_NO_THROW(check_sample_params({.temperature = 0}));
+  EXPECT_THROW(check_sample_params({.temperature = -1}), Error);
+  EXPECT_THROW(check_sample_params({.temperature = std::nan("")}), Error);
+  EXPECT_THROW(check_sample_params({.top_k = -1}), Error);
+  EXPECT_THROW(check_sample_params({.top_p = 0}), Error);
+  EXPECT_THROW(check_sample_params({.min_p = 1.5}), Error);
+  EXPECT_THROW(check_sample_params({.max_tokens = -1}), Error);
+}
+
+}  // namespace
+}  // namespace ponder::engine

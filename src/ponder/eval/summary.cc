@@ -1,0 +1,116 @@
+#include <algorithm>
+
+#include "ponder/base/cat.h"
+#include "ponder/eval/headlines.h"
+#include "ponder/eval/report.h"
+
+namespace ponder::eval {
+namespace {
+
+// Columns on a terminal: code points, not bytes ("−" is three bytes).
+size_t width(const std::string& text) {
+  return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
+// Cells in columns two spaces apart; the first column is left-aligned, the others right-aligned.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header) { add(std::move(header)); }
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+
+  std::string text() const {
+    if (rows_.size() == 1) return "";
+    std::vector<size_t> widths(rows_.front().size(), 0);
+    for (const auto& row : rows_)
+      for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], width(row[c]));
+    std::string out;
+    for (const auto& row : rows_) {
+      std::string line = "  ";
+      for (size_t c = 0; c < row.size(); ++c) {
+        const std::string space(widths[c] - width(row[c]), ' ');
+        line += c == 0 ? row[c] + space : "  " + space + row[c];
+      }
+      out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+    }
+    return out;
+  }
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string titled(const std::string& title, const Table& table) {
+  const std::string text = table.text();
+  return text.empty() ? "" : base::cat(title, "\n", text, "\n");
+}
+
+std::string with_interval(const Estimate& e) { return base::cat(percent(e.value), " ", interval_text(e.ci)); }
+
+std::string ledger_text(const Rows& rows) {
+  Table table({"stage", "time", "tokens", "FLOPs"});
+  LedgerRow all{.stage = "all"};
+  for (const auto& row : rows.ledger) {
+    table.add({row.stage, base::human_seconds(row.seconds), base::human_count(static_cast<double>(row.tokens)),
+               base::human_count(row.flops)});
+    all.seconds += row.seconds;
+    all.tokens += row.tokens;
+    all.flops += row.flops;
+  }
+  if (rows.ledger.size() > 1) {
+    table.add({all.stage, base::human_seconds(all.seconds), base::human_count(static_cast<double>(all.tokens)),
+               base::human_count(all.flops)});
+  }
+  return titled("Cost", table);
+}
+
+std::string learning_text(const std::vector<Headline>& headlines) {
+  Table table({"task", "SFT", "RL", "difference, points", "n", ""});
+  for (const auto& h : headlines) {
+    if (h.topic != "learning") continue;
+    table.add({h.task, with_interval(h.from.accuracy), with_interval(h.to.accuracy),
+               base::cat(base::fixed(h.difference.value * 100, 1), " ", interval_text(h.difference.ci)),
+               base::cat(h.difference.n), h.clear ? "" : "not clear"});
+  }
+  return titled("Learning: greedy accuracy on held-out problems, 95% intervals", table);
+}
+
+// A line a strategy: its least and its most tokens. The report has the points between.
+std::string search_text(const Rows& rows) {
+  Table table({"task", "model", "search", "tokens", "accuracy", "tokens", "accuracy", "n"});
+  auto tokens = [](const SearchRow& row) { return row.tokens_per_problem + row.critic_tokens_per_problem; };
+  for (size_t i = 0; i < rows.search.size(); ++i) {
+    const SearchRow &first = rows.search[i], *least = &first, *most = &first;
+    auto same_line = [&](const SearchRow& row) {
+      return row.task == first.task && row.model == first.model && row.strategy == first.strategy;
+    };
+    if (std::any_of(rows.search.begin(), rows.search.begin() + static_cast<int64_t>(i), same_line)) continue;
+    for (const auto& row : rows.search) {
+      if (!same_line(row)) continue;
+      if (tokens(row) < tokens(*least)) least = &row;
+      if (tokens(row) > tokens(*most)) most = &row;
+    }
+    table.add({first.task, first.model, first.strategy, base::fixed(tokens(*least), 0), with_interval(least->accuracy),
+               most == least ? "" : base::fixed(tokens(*most), 0), most == least ? "" : with_interval(most->accuracy),
+               base::cat(first.accuracy.n)});
+  }
+  return titled("Search: accuracy at the least and the most test-time tokens a problem (policy and critic)", table);
+}
+
+std::string control_text(const Rows& rows) {
+  Table table({"control", "task", "accuracy", "n"});
+  for (const auto& row : rows.control) {
+    table.add({row.name, row.task, with_interval(row.accuracy), base::cat(row.accuracy.n)});
+  }
+  return titled("Controls", table);
+}
+
+}  // namespace
+
+std::string summary_table(const Rows& rows) {
+  const auto headlines = make_headlines(rows);
+  const std::string sentence = summary_sentence(headlines);
+  return base::cat(ledger_text(rows), learning_text(headlines), search_text(rows), control_text(rows), sentence,
+                   sentence.empty() ? "" : "\n");
+}
+
+}  // namespace ponder::eval

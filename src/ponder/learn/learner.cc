@@ -1,0 +1,236 @@
+#include "ponder/learn/learner.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "ponder/base/clock.h"
+#include "ponder/base/error.h"
+#include "ponder/base/thread.h"
+#include "ponder/learn/logp.h"
+#include "ponder/model/decoder.h"
+#include "ponder/tensor/guard.h"
+
+namespace ponder::learn {
+namespace {
+
+using model::DecoderConfig;
+using model::DecoderWeights;
+
+Reads reads_of(const LossInfo& info) { return info.reads_scores ? Reads::kScores : Reads::kTokens; }
+
+at::Tensor id_tensor(const std::vector<int64_t>& values, const at::Tensor& like) {
+  const auto size = static_cast<int64_t>(values.size());
+  // A copy: backward keeps these tensors, and a pack may be gone by then.
+  return at::from_blob(const_cast<int64_t*>(values.data()), {size}, at::TensorOptions(at::kLong))
+      .to(like.device(), /*non_blocking=*/false, /*copy=*/true);
+}
+
+struct PackOutput {
+  at::Tensor values;   // [P] log-probs, or scores before the sigmoid
+  at::Tensor entropy;  // [P] or undefined
+};
+
+PackOutput forward(const DecoderConfig& config, const DecoderWeights& weights, const Pack& pack, Reads reads,
+                   bool with_entropy) {
+  const at::Tensor ids = id_tensor(pack.ids, weights.embedding);
+  const at::Tensor all = model::packed_hidden(config, weights, ids, pack.starts);  // [T,D]
+  const at::Tensor hidden = at::index_select(all, 0, id_tensor(pack.hidden, weights.embedding));
+  if (reads == Reads::kScores) return {model::value_logits(weights, hidden), at::Tensor()};
+  auto out = token_logp(hidden, weights.head, id_tensor(pack.targets, weights.embedding), with_entropy);
+  return {out.logp, out.entropy};
+}
+
+std::vector<double> to_doubles(const at::Tensor& tensor) {
+  const at::Tensor host = tensor.detach().to(at::kCPU, at::kDouble).contiguous();
+  const double* data = host.const_data_ptr<double>();
+  return {data, data + host.numel()};
+}
+
+// What one worker adds up over its packs, in their order.
+struct Sums {
+  double loss = 0, entropy = 0, max_logp_gap = 0, flops = 0;
+  int64_t rows = 0, tokens = 0, targets = 0;
+  LossStats stats = {};
+  void add(const Sums& o) {
+    loss += o.loss, entropy += o.entropy, flops += o.flops;
+    max_logp_gap = std::max(max_logp_gap, o.max_logp_gap);
+    rows += o.rows, tokens += o.tokens, targets += o.targets;
+    stats += o.stats;
+  }
+};
+
+double pack_flops(const DecoderConfig& config, const Pack& pack) {
+  double sum = 0;
+  for (size_t s = 0; s + 1 < pack.starts.size(); ++s) {
+    const auto n = static_cast<double>(pack.starts[s + 1] - pack.starts[s]);
+    sum += 3 * n * model::forward_flops(config, (n + 1) / 2);
+  }
+  return sum;
+}
+
+// Forward, loss and backward of one pack; the gradient goes into the leaves' own buffer.
+Sums learn_pack(const DecoderConfig& config, const DecoderWeights& weights, const Pack& pack, const LossInfo& info,
+                const LossOptions& options, const LossTotals& totals) {
+  const PackOutput out = forward(config, weights, pack, reads_of(info), info.kind == LossKind::kPolicy);
+  const std::vector<double> values = to_doubles(out.values);
+  std::vector<Pair> pairs;
+  if (info.kind == LossKind::kPreference) {
+    for (int64_t row = 0; row + 1 < static_cast<int64_t>(pack.rows.size()); row += 2) pairs.push_back({row, row + 1});
+  }
+  LossInput input = pack.loss_input(values);
+  input.pairs = pairs;
+  input.totals = totals;
+  LossResult result = compute_loss(info, input, options);
+
+  const auto size = static_cast<int64_t>(values.size());
+  const at::Tensor slope = at::from_blob(result.grad_logp.data(), {size}, at::TensorOptions(at::kDouble));
+  out.values.backward(slope.to(out.values.options()));
+
+  Sums sums{.loss = result.loss, .flops = pack_flops(config, pack), .stats = result.stats};
+  sums.rows = static_cast<int64_t>(pack.rows.size());
+  sums.tokens = static_cast<int64_t>(pack.ids.size());
+  sums.targets = size;
+  if (out.entropy.defined()) {
+    for (double h : to_doubles(out.entropy)) sums.entropy += h;
+  }
+  for (size_t i = 0; i < pack.logp_old.size(); ++i) {
+    sums.max_logp_gap = std::max(sums.max_logp_gap, std::abs(values[i] - pack.logp_old[i]));
+  }
+  return sums;
+}
+
+LossTotals totals_of_rows(std::span<const Row> rows) {
+  LossTotals totals;
+  for (const Row& row : rows) {
+    double tokens = 0, learned = 0;
+    for (float w : row.weights) tokens += w, learned += w != 0;
+    totals.rows += learned > 0;
+    totals.tokens += tokens;
+    totals.max_row = std::max(totals.max_row, learned);
+  }
+  totals.pairs = static_cast<double>(rows.size()) / 2;
+  return totals;
+}
+
+bool has_advantage(const Row& row) {
+  for (size_t i = 0; i < row.advantages.size(); ++i) {
+    if (row.weights[i] != 0 && row.advantages[i] != 0) return true;
+  }
+  return false;
+}
+
+// A gradient that is known to be zero is not worth a forward pass.
+std::vector<Row> rows_with_gradient(std::span<const Row> rows, const LossInfo& info, const LossOptions& options) {
+  std::vector<Row> kept;
+  for (const Row& row : rows) {
+    if (info.kind != LossKind::kPolicy || options.beta > 0 || has_advantage(row)) kept.push_back(row);
+  }
+  return kept;
+}
+
+std::vector<std::vector<float>> row_values(const model::Parameters& parameters, std::span<const Row> rows, Reads reads,
+                                           int64_t pack_tokens, int workers) {
+  std::vector<std::vector<float>> out(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) out[i].assign(rows[i].tokens.size(), 0.0f);
+  const auto packs = make_packs(rows, reads, {.max_tokens = pack_tokens, .workers = workers});
+  const DecoderWeights weights = model::weight_views(parameters.config, parameters.flat);
+  base::run_workers(workers, [&](int worker) {
+    at::init_num_threads();
+    const at::NoGradGuard no_grad;
+    for (size_t j = static_cast<size_t>(worker); j < packs.size(); j += static_cast<size_t>(workers)) {
+      at::Tensor values = forward(parameters.config, weights, packs[j], reads, false).values;
+      if (reads == Reads::kScores) values = at::sigmoid(values);
+      const std::vector<double> numbers = to_doubles(values);
+      for (size_t s = 0; s < packs[j].rows.size(); ++s) {
+        for (auto p = static_cast<size_t>(packs[j].offsets[s]); p < static_cast<size_t>(packs[j].offsets[s + 1]); ++p) {
+          out[packs[j].rows[s]][static_cast<size_t>(packs[j].sources[p])] = static_cast<float>(numbers[p]);
+        }
+      }
+    }
+  });
+  return out;
+}
+
+}  // namespace
+
+void LearnerOptions::fields(base::Fields& f) {
+  f.group("optimizer", optimizer, "from gradients to weights");
+  f.field("pack_tokens", pack_tokens, {.min = 16, .unit = "tokens", .help = "tokens of one forward and backward pass"});
+}
+
+Learner::Learner(const model::Parameters& parameters, const LearnerOptions& options, int workers)
+    : parameters_(parameters), options_(options), optimizer_(parameters, options.optimizer) {
+  PONDER_CHECK(workers >= 1, "a learner needs at least one worker, got ", workers);
+  for (int w = 0; w < workers; ++w) {
+    Worker worker;
+    worker.grad = at::zeros_like(parameters.flat);
+    worker.weights = model::leaf_views(parameters.config, parameters.flat, worker.grad);
+    workers_.push_back(std::move(worker));
+  }
+}
+
+StepStats Learner::step(std::span<const Row> rows, const Objective& objective, double lr) {
+  return tensor::guarded("learn/step", [&] {
+    const base::Stopwatch watch;
+    const LossInfo& info = find_loss(objective.loss);
+    const LossOptions loss_options = resolve_options(info, objective.options);
+    const LossTotals totals = totals_of_rows(rows);
+    const std::vector<Row> kept = rows_with_gradient(rows, info, loss_options);
+    const int n = static_cast<int>(workers_.size());
+    const auto packs = make_packs(kept, reads_of(info),
+                                  {.max_tokens = options_.pack_tokens,
+                                   .workers = n,
+                                   .unit = info.kind == LossKind::kPreference ? size_t{2} : size_t{1}});
+    std::vector<Sums> sums(workers_.size());
+    base::run_workers(n, [&](int w) {
+      at::init_num_threads();  // LibTorch keeps its number of threads for each thread apart
+      Worker& worker = workers_[static_cast<size_t>(w)];
+      worker.grad.zero_();
+      for (size_t j = static_cast<size_t>(w); j < packs.size(); j += workers_.size()) {
+        sums[static_cast<size_t>(w)].add(
+            learn_pack(parameters_.config, worker.weights, packs[j], info, loss_options, totals));
+      }
+    });
+    // Workers are added up in their order, whichever ended first.
+    at::Tensor& grad = workers_[0].grad;
+    for (size_t w = 1; w < workers_.size(); ++w) {
+      grad.add_(workers_[w].grad);
+      sums[0].add(sums[w]);
+    }
+    const Sums& all = sums[0];
+    StepStats stats{
+        .loss = all.loss, .rows = all.rows, .tokens = all.tokens, .targets = all.targets, .flops = all.flops};
+    stats.grad_norm = clip_gradient(grad, options_.optimizer.clip_norm);
+    stats.clip_fraction = all.stats.clip_fraction();
+    stats.kl = all.stats.mean_kl();
+    stats.accuracy = all.stats.accuracy();
+    stats.entropy = all.targets > 0 ? all.entropy / static_cast<double>(all.targets) : 0.0;
+    stats.max_logp_gap = all.max_logp_gap;
+    stats.dropped_rows = static_cast<int64_t>(rows.size()) - all.rows;
+    stats.updated = all.rows > 0 && std::isfinite(stats.grad_norm);
+    if (stats.updated) optimizer_.step(grad, lr, n);
+    stats.seconds = watch.seconds();
+    return stats;
+  });
+}
+
+std::vector<std::vector<float>> row_logps(const model::Parameters& parameters, std::span<const Row> rows,
+                                          int64_t pack_tokens, int workers) {
+  return tensor::guarded("learn/row_logps",
+                         [&] { return row_values(parameters, rows, Reads::kTokens, pack_tokens, workers); });
+}
+
+std::vector<std::vector<float>> row_scores(const model::Parameters& parameters, std::span<const Row> rows,
+                                           int64_t pack_tokens, int workers) {
+  return tensor::guarded("learn/row_scores",
+                         [&] { return row_values(parameters, rows, Reads::kScores, pack_tokens, workers); });
+}
+
+}  // namespace ponder::learn

@@ -1,0 +1,73 @@
+#include "ponder/learn/logp.h"
+
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+
+#include "ponder/tensor/log_softmax.h"
+#include "ponder/tensor/ops.h"
+
+namespace ponder::learn {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// 4 Mi logits are 16 MiB: they stay near the cache and still feed the matrix product whole blocks.
+constexpr int64_t kChunkLogits = int64_t{1} << 22;
+
+int64_t chunk_rows(int64_t vocab) { return std::max<int64_t>(64, kChunkLogits / vocab); }
+
+struct ChunkedLogp : torch::autograd::Function<ChunkedLogp> {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& head,
+                               const at::Tensor& targets, bool with_entropy) {
+    const int64_t rows = hidden.size(0), step = chunk_rows(head.size(0));
+    at::Tensor logp = at::empty({rows}, hidden.options()), logsumexp = at::empty({rows}, hidden.options());
+    at::Tensor entropy = with_entropy ? at::empty({rows}, hidden.options()) : at::Tensor();
+    for (int64_t from = 0; from < rows; from += step) {
+      const int64_t n = std::min(step, rows - from);
+      const at::Tensor logits = tensor::linear(hidden.narrow(0, from, n), head);
+      const auto chunk = tensor::target_logp(logits, targets.narrow(0, from, n), with_entropy);
+      logp.narrow(0, from, n).copy_(chunk.logp);
+      logsumexp.narrow(0, from, n).copy_(chunk.logsumexp);
+      if (with_entropy) entropy.narrow(0, from, n).copy_(chunk.entropy);
+    }
+    ctx->save_for_backward({hidden, head, targets, logsumexp});
+    if (!with_entropy) return {logp};
+    ctx->mark_non_differentiable({entropy});
+    return {logp, entropy};
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor &hidden = saved[0], &head = saved[1], &targets = saved[2], &logsumexp = saved[3];
+    const at::Tensor grad = grads[0].contiguous();
+    const int64_t rows = hidden.size(0), step = chunk_rows(head.size(0));
+    at::Tensor grad_hidden = at::empty_like(hidden), grad_head = at::zeros_like(head);
+    for (int64_t from = 0; from < rows; from += step) {
+      const int64_t n = std::min(step, rows - from);
+      const at::Tensor part = hidden.narrow(0, from, n);
+      at::Tensor logits = tensor::linear(part, head);
+      tensor::target_logp_backward_(logits, targets.narrow(0, from, n), logsumexp.narrow(0, from, n),
+                                    grad.narrow(0, from, n));
+      at::Tensor out = grad_hidden.narrow(0, from, n);
+      at::mm_out(out, logits, head);
+      grad_head.addmm_(logits.t(), part);
+    }
+    return {grad_hidden, grad_head, at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+TokenLogp token_logp(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, bool with_entropy) {
+  const auto out = ChunkedLogp::apply(hidden, head, targets, with_entropy);
+  return {out[0], with_entropy ? out[1] : at::Tensor()};
+}
+
+}  // namespace ponder::learn

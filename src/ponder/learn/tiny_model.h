@@ -1,0 +1,20 @@
+// A decoder of a few thousand weights for this room's tests.
+#pragma once
+#include "ponder/model/weights.h"
+
+namespace ponder::learn {
+
+inline model::Parameters tiny_model(uint64_t seed, bool value_head = false) {
+  model::DecoderConfig config;
+  config.width = 16;
+  config.layers = 2;
+  config.heads = 1;
+  config.ffn = 32;
+  config.context = 64;
+  config.vocab = 12;
+  config.value_head = value_head;
+  config.resolve();
+  return model::make_parameters(config, {.number_features = false, .embedding_std = 0.3}, base::RngKey(seed));
+}
+
+}  // namespace ponder::learn

@@ -1,0 +1,164 @@
+#include "ponder/model/weights.h"
+
+#include <ATen/ops/empty.h>
+
+#include <cmath>
+#include <functional>
+#include <numeric>
+
+#include "ponder/base/error.h"
+
+namespace ponder::model {
+namespace {
+
+int64_t product(const std::vector<int64_t>& shape) {
+  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+constexpr int64_t kNumbers = 100;  // ids 0 … 99 are numbers
+constexpr double kPeriods[] = {2, 5, 10, 20, 25, 50, 100, 200, 400};
+constexpr double kFeatureSize = 0.1;
+
+// The order of the buffer stands in the next two functions: by Hugging Face name, and fused as the decoder multiplies.
+template <class Visit>  // visit(name, shape)
+void visit_parameters(const DecoderConfig& c, Visit&& visit) {
+  visit("model.embed_tokens.weight", {c.vocab, c.width});
+  for (int64_t l = 0; l < c.layers; ++l) {
+    const std::string layer = base::cat("model.layers.", l, ".");
+    visit(layer + "input_layernorm.weight", {c.width});
+    visit(layer + "self_attn.q_proj.weight", {c.heads * c.head_dim, c.width});
+    visit(layer + "self_attn.k_proj.weight", {c.kv_heads * c.head_dim, c.width});
+    visit(layer + "self_attn.v_proj.weight", {c.kv_heads * c.head_dim, c.width});
+    visit(layer + "self_attn.o_proj.weight", {c.width, c.heads * c.head_dim});
+    visit(layer + "post_attention_layernorm.weight", {c.width});
+    visit(layer + "mlp.gate_proj.weight", {c.ffn, c.width});
+    visit(layer + "mlp.up_proj.weight", {c.ffn, c.width});
+    visit(layer + "mlp.down_proj.weight", {c.width, c.ffn});
+  }
+  visit("model.norm.weight", {c.width});
+  if (!c.tied) visit("lm_head.weight", {c.vocab, c.width});
+  if (c.value_head) {
+    visit("value_head.weight", {1, c.width});
+    visit("value_head.bias", {1});
+  }
+}
+
+template <class Take>  // take(name, shape) gives the next piece
+DecoderWeights take_weights(const DecoderConfig& c, Take&& take) {
+  DecoderWeights w;
+  w.embedding = take("embedding", {c.vocab, c.width});
+  for (int64_t l = 0; l < c.layers; ++l) {
+    const std::string name = base::cat("layers.", l, ".");
+    LayerWeights layer;
+    layer.attn_norm = take(name + "attn_norm", {c.width});
+    layer.qkv = take(name + "qkv", {(c.heads + 2 * c.kv_heads) * c.head_dim, c.width});
+    layer.out = take(name + "out", {c.width, c.heads * c.head_dim});
+    layer.ffn_norm = take(name + "ffn_norm", {c.width});
+    layer.gate_up = take(name + "gate_up", {2 * c.ffn, c.width});
+    layer.down = take(name + "down", {c.width, c.ffn});
+    w.layers.push_back(std::move(layer));
+  }
+  w.final_norm = take("final_norm", {c.width});
+  w.head = c.tied ? w.embedding : take("head", {c.vocab, c.width});
+  if (c.value_head) {
+    w.value_weight = take("value_weight", {1, c.width});
+    w.value_bias = take("value_bias", {1});
+  }
+  return w;
+}
+
+double init_std(const ParameterInfo& p, const DecoderConfig& config, const InitOptions& options) {
+  if (p.name == "model.embed_tokens.weight") return options.embedding_std;
+  if (p.name.starts_with("value_head.")) return 0;
+  const double inputs = static_cast<double>(p.shape.back());
+  const bool to_residual = p.name.ends_with("o_proj.weight") || p.name.ends_with("down_proj.weight");
+  return 1 / std::sqrt(to_residual ? inputs * 2 * static_cast<double>(config.layers) : inputs);
+}
+
+void set_number_features(float* embedding, const DecoderConfig& config) {
+  PONDER_CHECK(config.vocab >= kNumbers && config.width >= static_cast<int64_t>(2 * std::size(kPeriods)),
+               "number features need a vocabulary that starts with the numbers 0 … 99 and a width of 18 or more");
+  for (int64_t n = 0; n < kNumbers; ++n)
+    for (size_t i = 0; i < std::size(kPeriods); ++i) {
+      const double angle = 2 * M_PI * static_cast<double>(n) / kPeriods[i];
+      embedding[n * config.width + static_cast<int64_t>(2 * i)] = static_cast<float>(kFeatureSize * std::cos(angle));
+      embedding[n * config.width + static_cast<int64_t>(2 * i + 1)] = static_cast<float>(kFeatureSize * std::sin(angle));
+    }
+}
+
+}  // namespace
+
+int64_t ParameterInfo::numel() const { return product(shape); }
+
+std::vector<ParameterInfo> parameter_table(const DecoderConfig& config) {
+  std::vector<ParameterInfo> table;
+  int64_t offset = 0;
+  visit_parameters(config, [&](std::string name, std::vector<int64_t> shape) {
+    table.push_back({std::move(name), offset, std::move(shape)});
+    offset += table.back().numel();
+  });
+  PONDER_CHECK(offset == config.parameter_count(), "the parameter table and parameter_count() disagree");
+  return table;
+}
+
+std::vector<MatrixInfo> layer_matrices(const DecoderConfig& config) {
+  std::vector<MatrixInfo> matrices;
+  int64_t offset = 0;
+  take_weights(config, [&](const std::string& name, const std::vector<int64_t>& shape) {
+    if (name.starts_with("layers.") && shape.size() == 2) matrices.push_back({name, offset, shape[0], shape[1]});
+    offset += product(shape);
+    return at::Tensor();
+  });
+  return matrices;
+}
+
+Parameters Parameters::clone() const { return {config, flat.clone()}; }
+
+void InitOptions::fields(base::Fields& f) {
+  f.field("number_features", number_features,
+          {.help = "start the embeddings of ids 0 … 99 with cosines and sines of the number"});
+  f.field("embedding_std", embedding_std, {.min = 0, .max = 1, .help = "standard deviation of the other embeddings"});
+}
+
+Parameters make_parameters(const DecoderConfig& config, const InitOptions& options, base::RngKey key) {
+  Parameters parameters{config, at::empty({config.parameter_count()}, at::kFloat)};
+  float* flat = parameters.flat.mutable_data_ptr<float>();
+  for (const auto& p : parameter_table(config)) {
+    float* values = flat + p.offset;
+    const bool norm = p.name.ends_with("norm.weight");
+    const double std = norm ? 0 : init_std(p, config, options);
+    base::Rng rng(key.child(p.name));
+    for (int64_t i = 0; i < p.numel(); ++i)
+      values[i] = norm ? 1.0f : std == 0 ? 0.0f : static_cast<float>(std * rng.normal());
+  }
+  if (options.number_features) set_number_features(flat, config);
+  return parameters;
+}
+
+DecoderWeights weight_views(const DecoderConfig& config, const at::Tensor& flat) {
+  PONDER_CHECK(flat.dim() == 1 && flat.size(0) == config.parameter_count(), "flat must hold ", config.parameter_count(),
+               " weights");
+  int64_t offset = 0;
+  return take_weights(config, [&](const std::string&, const std::vector<int64_t>& shape) {
+    const int64_t n = product(shape);
+    at::Tensor view = flat.narrow(0, offset, n).view(shape);
+    offset += n;
+    return view;
+  });
+}
+
+DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, const at::Tensor& grad_flat) {
+  PONDER_CHECK(flat.dim() == 1 && flat.size(0) == config.parameter_count() && grad_flat.sizes() == flat.sizes(),
+               "flat and grad_flat must hold ", config.parameter_count(), " weights");
+  int64_t offset = 0;
+  return take_weights(config, [&](const std::string&, const std::vector<int64_t>& shape) {
+    const int64_t n = product(shape);
+    at::Tensor leaf = flat.detach().narrow(0, offset, n).view(shape).detach();
+    leaf.requires_grad_(true);
+    leaf.mutable_grad() = grad_flat.narrow(0, offset, n).view(shape);
+    offset += n;
+    return leaf;
+  });
+}
+
+}  // namespace ponder::model

@@ -1,0 +1,88 @@
+#include "ponder/recipes/accuracy.h"
+
+#include "ponder/recipes/problems.h"
+#include "ponder/text/format.h"
+
+namespace ponder::recipes {
+namespace {
+
+// Mean counts a completion, by the names that reports show. Wrong equations are a share of all equations.
+std::map<std::string, double> mean_behaviours(const std::vector<text::BehaviourCounts>& counts) {
+  text::BehaviourCounts sum;
+  for (const auto& c : counts) {
+    sum.analysis += c.analysis, sum.tries += c.tries, sum.backs += c.backs, sum.checks += c.checks;
+    sum.tests += c.tests, sum.corrections += c.corrections, sum.gave_up += c.gave_up, sum.answered += c.answered;
+    sum.equations += c.equations, sum.wrong_equations += c.wrong_equations;
+  }
+  const double n = std::max<double>(1, static_cast<double>(counts.size()));
+  std::map<std::string, double> means = {
+      {"analysis", sum.analysis / n}, {"tries", sum.tries / n},       {"backs", sum.backs / n},
+      {"checks", sum.checks / n},     {"tests", sum.tests / n},       {"corrections", sum.corrections / n},
+      {"gave_up", sum.gave_up / n},   {"answered", sum.answered / n}, {"equations", sum.equations / n}};
+  means["wrong_equation_share"] =
+      sum.equations ? static_cast<double>(sum.wrong_equations) / static_cast<double>(sum.equations) : 0.0;
+  return means;
+}
+
+}  // namespace
+
+GreedyAnswers answer_greedily(const Models& models, const std::vector<core::Item>& items, int64_t max_tokens) {
+  core::SampleParams params;
+  params.temperature = 0;
+  params.max_tokens = max_tokens;
+  std::vector<core::SampleRequest> requests;
+  for (const core::Item& item : items) requests.push_back(request_for(item.problem, params, base::RngKey(0)));
+  const auto completions = sample_requests(models, std::move(requests), 1);
+
+  GreedyAnswers out;
+  std::vector<text::BehaviourCounts> counts;
+  const text::WordTokenizer& words = text::task_tokenizer();
+  for (size_t i = 0; i < items.size(); ++i) {
+    const std::string text = words.decode(completions[i].tokens);
+    out.verdicts.push_back(grade(items[i], text));
+    out.correct.push_back(out.verdicts.back().correct() ? 1.0 : 0.0);
+    out.tokens.push_back(static_cast<int64_t>(completions[i].tokens.size()));
+    out.thought_tokens += static_cast<double>(words.encode(text::thought_of(text)).size()) / items.size();
+    out.processed += completions[i].processed;
+    counts.push_back(text::count_behaviours(text));
+    out.texts.push_back(text);
+  }
+  out.behaviours = mean_behaviours(counts);
+  return out;
+}
+
+std::vector<std::string> clusters_of(const std::vector<core::Item>& items) {
+  std::vector<std::string> clusters;
+  for (const core::Item& item : items)
+    clusters.push_back(tasks::find_task(item.problem.task).canonical(item.problem));
+  return clusters;
+}
+
+eval::AccuracyRow accuracy_row(const std::string& task, const std::vector<core::Item>& items,
+                               const GreedyAnswers& answers, base::RngKey key) {
+  eval::AccuracyRow row;
+  row.task = task;
+  row.accuracy = eval::clustered_mean(answers.correct, clusters_of(items), key);
+  row.thought_tokens = answers.thought_tokens;
+  row.behaviours = answers.behaviours;
+  return row;
+}
+
+void write_greedy_accuracy(Run& run, const std::string& stage, int64_t step, const Cost& stage_cost, int64_t n,
+                           std::string& summary) {
+  summary.clear();
+  for (const std::string& task : run.recipe.rl.mix.tasks) {
+    const std::vector<core::Item> items = run.test_problems(task, n);
+    const GreedyAnswers answers = answer_greedily(run.models(run.policy), items, run.recipe.rl.max_tokens);
+    eval::AccuracyRow row = accuracy_row(task, items, answers, run.key.child("bootstrap").child(task));
+    row.stage = stage;
+    row.step = step;
+    row.tokens = run.cost.tokens + stage_cost.tokens;
+    row.flops = run.cost.flops + stage_cost.flops;
+    row.seconds = run.cost.seconds + stage_cost.seconds;
+    run.write(eval::to_json(row), stage, step);
+    summary += base::cat(summary.empty() ? "" : "  ", task, " ", base::fixed(row.accuracy.value, 3));
+  }
+}
+
+}  // namespace ponder::recipes

@@ -1,0 +1,36 @@
+// Greedy accuracy of a policy on problems of one task: the points of the training curve.
+#pragma once
+#include <vector>
+
+#include "ponder/eval/rows.h"
+#include "ponder/recipes/run.h"
+#include "ponder/tasks/task.h"
+
+namespace ponder::recipes {
+
+struct GreedyAnswers {
+  std::vector<std::string> texts;       // [n] whole completions
+  std::vector<core::Verdict> verdicts;  // [n]
+  std::vector<double> correct;          // [n] 0 or 1
+  std::vector<int64_t> tokens;          // [n] written
+  double thought_tokens = 0;            // mean, before the answer
+  std::map<std::string, double> behaviours;
+  int64_t processed = 0;                // tokens that ran through the model
+};
+
+GreedyAnswers answer_greedily(const Models& models, const std::vector<core::Item>& items, int64_t max_tokens);
+
+// Canonical instances of the items: problems of one multiset are one cluster of every interval.
+std::vector<std::string> clusters_of(const std::vector<core::Item>& items);
+
+// Accuracy with its interval by bootstrap over canonical instances, behaviours, thought length; the position on the
+// training axis is left to the caller.
+eval::AccuracyRow accuracy_row(const std::string& task, const std::vector<core::Item>& items,
+                               const GreedyAnswers& answers, base::RngKey key);
+
+// A row for every task that RL trains on: accuracy of run.policy on the first n test problems, at the point of training
+// that the finished stages and `stage_cost` make. summary: "countdown3 .48  vm3 .51", for the live line.
+void write_greedy_accuracy(Run& run, const std::string& stage, int64_t step, const Cost& stage_cost, int64_t n,
+                           std::string& summary);
+
+}  // namespace ponder::recipes

@@ -1,0 +1,78 @@
+#include "ponder/recipes/audit.h"
+
+#include <atomic>
+#include <mutex>
+#include <set>
+
+#include "ponder/base/thread.h"
+#include "ponder/craft/held_out.h"
+
+namespace ponder::recipes {
+namespace {
+
+bool has_stage(const Recipe& recipe, const std::string& stage) {
+  return std::ranges::find(recipe.stages, stage) != recipe.stages.end();
+}
+
+// Held-out instances that the training text of one stage shows.
+std::set<std::string> leaks_in_text(const Run& run, int64_t steps,
+                                    std::vector<learn::Row> (*batch)(const Recipe&, base::RngKey, int64_t)) {
+  std::set<std::string> leaks;
+  std::mutex mutex;
+  base::run_workers(run.workers, [&](int worker) {
+    for (int64_t step = worker; step < steps; step += run.workers)
+      for (const learn::Row& row : batch(run.recipe, run.key, step))
+        for (const std::string& leak : craft::leaked_instances(row.tokens)) {
+          const std::lock_guard lock(mutex);
+          leaks.insert(leak);
+        }
+  });
+  return leaks;
+}
+
+std::vector<core::Item> training_problems(const Run& run) {
+  std::vector<core::Item> items;
+  const auto add = [&items](std::vector<core::Item> more) {
+    items.insert(items.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  };
+  for (const char* stage : {"critic", "critic_rl"})
+    if (has_stage(run.recipe, stage)) add(critic_problems(run.recipe, run.key, stage));
+  if (has_stage(run.recipe, "rl"))
+    for (int64_t step = 0; step < run.recipe.rl.train.steps; ++step) add(rl_problems(run.recipe, run.key, step));
+  return items;
+}
+
+}  // namespace
+
+std::vector<eval::DataRow> audit_data(const Run& run) {
+  std::set<std::string> leaks;
+  if (has_stage(run.recipe, "pretrain")) leaks.merge(leaks_in_text(run, run.recipe.pretrain.train.steps, pretrain_batch));
+  if (has_stage(run.recipe, "sft")) leaks.merge(leaks_in_text(run, run.recipe.sft.train.steps, sft_batch));
+  std::map<std::string, std::set<std::string>> trained;  // task -> canonical instances that were trained on
+  for (const core::Item& item : training_problems(run))
+    trained[item.problem.task].insert(tasks::find_task(item.problem.task).canonical(item.problem));
+
+  std::vector<eval::DataRow> rows;
+  const SearchStageOptions& o = run.recipe.search;
+  const auto add = [&](const std::string& task, int64_t problems) {
+    std::set<std::string> held_out;
+    for (const core::Item& item : run.test_problems(task, problems))
+      held_out.insert(tasks::find_task(task).canonical(item.problem));
+    eval::DataRow row;
+    row.task = task;
+    row.train = static_cast<int64_t>(trained[task].size());
+    row.dev = 0;
+    row.test = static_cast<int64_t>(held_out.size());
+    for (const std::string& instance : held_out) row.overlap += trained[task].contains(instance) || leaks.contains(instance);
+    row.note =
+        "canonical instances (sorted numbers, sorted instructions) that RL and critics trained on, and that test problems "
+        "come from; overlap also counts test instances shown anywhere in pre-training text and demonstrations, failed "
+        "tries included";
+    rows.push_back(row);
+  };
+  for (size_t t = 0; t < o.tasks.size(); ++t) add(o.tasks[t], o.problems[t]);
+  for (const std::string& task : o.harder_tasks) add(task, o.harder_problems);
+  return rows;
+}
+
+}  // namespace ponder::recipes

@@ -1,0 +1,20 @@
+// What the model was shown, made again from the keys and held against the held-out splits. The report stage calls it.
+#pragma once
+#include "ponder/recipes/run.h"
+
+namespace ponder::recipes {
+
+// The training text of one step of pretrain and of sft: pure functions of recipe, key and step, the same for training and
+// for the audit.
+std::vector<learn::Row> pretrain_batch(const Recipe& recipe, base::RngKey key, int64_t step);
+std::vector<learn::Row> sft_batch(const Recipe& recipe, base::RngKey key, int64_t step);
+// The problems of one step of rl.
+std::vector<core::Item> rl_problems(const Recipe& recipe, base::RngKey key, int64_t step);
+// All problems of a critic stage.
+std::vector<core::Item> critic_problems(const Recipe& recipe, base::RngKey key, const std::string& stage);
+
+// A row a task: how many training problems there were, how many test problems, and how many held-out instances any
+// training text or prompt has shown (0, or something is broken).
+std::vector<eval::DataRow> audit_data(const Run& run);
+
+}  // namespace ponder::recipes

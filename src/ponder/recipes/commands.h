@@ -1,0 +1,99 @@
+// What each command of the program does, behind plain argument structs; app/commands.cc fills them from the command line.
+// Every function returns the exit status (0 fine, 1 some rows failed); errors that stop a command are thrown.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ponder::recipes {
+
+struct RunArgs {
+  std::string recipe;                  // RECIPE.yaml
+  std::vector<std::string> overrides;  // "rl.steps=40"
+  std::string out;                     // run directory; "" = runs/<recipe name>
+  bool json = false;
+  bool options = false;  // list every knob and leave
+};
+int command_run(const RunArgs& args);
+
+struct ReportArgs {
+  std::string dir;
+  bool json = false;
+};
+int command_report(const ReportArgs& args);
+
+// What solve and eval share: a model, problems, a search and its budget.
+struct SolveArgs {
+  std::string model;
+  std::string prompt;    // one prompt as text (solve only)
+  std::string problems;  // FILE.jsonl, or task:NAME[:train|dev|test] (eval)
+  std::string task;      // task of rows that name none; "" = told by their fields
+  std::string search = "greedy";
+  std::vector<std::string> search_options;  // "n=16"
+  int64_t budget_tokens = 0;                // 0 = no limit
+  int64_t budget_nodes = 0;
+  int64_t n = 0;  // eval: how many problems; 0 = all of a file, 200 of a task
+  int64_t seed = 1;
+  int64_t workers = 0;  // 0 = one a core
+  std::string rows;     // eval: also write a row a problem to this file
+  std::string dump;     // write the search tree of the first problem to this file
+  bool json = false;
+};
+int command_solve(const SolveArgs& args);
+int command_eval(const SolveArgs& args);
+
+struct GenerateArgs {
+  std::string model, prompt;
+  int64_t max_tokens = 256, top_k = 0, seed = 1, n = 1;
+  double temperature = 1.0, top_p = 1.0, min_p = 0.0;
+  std::vector<std::string> stop;
+  bool json = false;
+};
+int command_generate(const GenerateArgs& args);
+
+struct ScoreArgs {
+  std::string model, text, tokens, file;  // one of the last three
+  std::string out;                        // logits only: FILE.safetensors
+  bool json = false;
+};
+int command_score(const ScoreArgs& args);
+int command_logits(const ScoreArgs& args);
+
+struct TokenizeArgs {
+  std::string model, text, file;
+  bool decode = false, no_special = false, json = false;
+};
+int command_tokenize(const TokenizeArgs& args);
+
+struct InfoArgs {
+  std::string model;
+  bool json = false;
+};
+int command_info(const InfoArgs& args);
+
+struct VerifyArgs {
+  std::string task, in;
+  bool json = false;
+};
+int command_verify(const VerifyArgs& args);
+
+struct ProblemsArgs {
+  std::string task, split = "test";
+  int64_t n = 10, seed = 1;
+  bool json = false;
+};
+int command_problems(const ProblemsArgs& args);
+
+struct LossArgs {
+  std::string algo, in;
+  bool json = false;
+};
+int command_loss(const LossArgs& args);
+
+struct BenchArgs {
+  std::vector<std::string> names;
+  bool json = false;
+};
+int command_bench(const BenchArgs& args);
+
+}  // namespace ponder::recipes

@@ -1,0 +1,242 @@
+// Stage 3 (and again behind rl, for the policy as it stands then): a critic from Monte-Carlo labels. Math-Shepherd (R6,
+// arXiv 2312.08935): a prefix is worth the share of re-rollouts from it that end in a right answer. Verifiers are used
+// here, to make labels of training problems; a search never sees one.
+#include <numeric>
+
+#include "ponder/base/log.h"
+#include "ponder/recipes/audit.h"
+#include "ponder/recipes/problems.h"
+#include "ponder/recipes/train_loop.h"
+#include "ponder/reward/monte_carlo.h"
+
+namespace ponder::recipes {
+namespace {
+
+struct Labelled {
+  core::Item item;
+  core::Tokens prompt, completion;
+  std::vector<int64_t> ends;                    // prefix lengths within the completion
+  std::vector<reward::MonteCarloLabel> labels;  // one an end
+  bool correct = false;                         // the whole completion
+  bool ended = false;                           // it was not cut off
+};
+
+struct LabelSet {
+  std::vector<Labelled> rows;
+  int64_t processed = 0;  // tokens that ran through the policy
+};
+
+core::SampleParams params_of(const CriticOptions& o) {
+  core::SampleParams params;
+  params.temperature = o.temperature;
+  params.max_tokens = o.max_tokens;
+  return params;
+}
+
+// Completions of training problems, each with the step ends that are to be labelled.
+LabelSet sample_completions(const Run& run, const std::string& stage) {
+  const base::RngKey key = run.key.child(stage);
+  const CriticOptions& o = run.recipe.critic;
+  LabelSet set;
+  std::vector<core::SampleRequest> requests;
+  const std::vector<core::Item> items = critic_problems(run.recipe, run.key, stage);
+  for (size_t p = 0; p < items.size(); ++p) {
+    const core::Item& item = items[p];
+    const base::RngKey problem = key.child(p);
+    for (int64_t c = 0; c < o.completions; ++c) {
+      requests.push_back(request_for(item.problem, params_of(o), problem.child("sample").child(static_cast<uint64_t>(c))));
+      set.rows.push_back({item, requests.back().prefix, {}, {}, {}, false, false});
+    }
+  }
+  const auto completions = sample_requests(run.models(run.policy), std::move(requests), static_cast<size_t>(o.completions));
+  const core::Tokens step_ends = run.codec.step_ends();
+  for (size_t i = 0; i < completions.size(); ++i) {
+    Labelled& row = set.rows[i];
+    row.completion = completions[i].tokens;
+    row.ended = completions[i].ended;
+    row.correct = grade(row.item, run.codec.decode(row.completion)).correct();
+    row.ends = reward::choose_step_ends(row.completion, step_ends, o.prefixes, key.child("ends").child(i));
+    row.labels.resize(row.ends.size());
+    set.processed += completions[i].processed;
+  }
+  return set;
+}
+
+// Re-rollouts from every chosen prefix; their verdicts are its label.
+void label_prefixes(const Run& run, base::RngKey key, LabelSet& set) {
+  const CriticOptions& o = run.recipe.critic;
+  struct Place {
+    size_t row, end;
+  };
+  std::vector<core::SampleRequest> requests;
+  std::vector<Place> places;
+  for (size_t i = 0; i < set.rows.size(); ++i) {
+    const Labelled& row = set.rows[i];
+    for (size_t e = 0; e < row.ends.size(); ++e) {
+      core::SampleRequest request{row.prompt, params_of(o), key.child("roll").child(i).child(e)};
+      request.prefix.insert(request.prefix.end(), row.completion.begin(), row.completion.begin() + row.ends[e]);
+      request.params.max_tokens = std::max<int64_t>(1, o.max_tokens - row.ends[e]);
+      for (int64_t r = 0; r < o.rollouts; ++r) {
+        requests.push_back(request);
+        requests.back().key = request.key.child(static_cast<uint64_t>(r));
+        places.push_back({i, e});
+      }
+    }
+  }
+  const auto rollouts = sample_requests(run.models(run.policy), std::move(requests),
+                                        static_cast<size_t>(o.rollouts * o.prefixes * o.completions));
+  for (size_t i = 0; i < rollouts.size(); ++i) {
+    Labelled& row = set.rows[places[i].row];
+    core::Tokens whole(row.completion.begin(), row.completion.begin() + row.ends[places[i].end]);
+    whole.insert(whole.end(), rollouts[i].tokens.begin(), rollouts[i].tokens.end());
+    row.labels[places[i].end].add(grade(row.item, run.codec.decode(whole)).correct());
+    set.processed += rollouts[i].processed;
+  }
+}
+
+// Soft labels at the chosen step ends, the verdict itself at the end of a finished completion.
+std::vector<learn::Row> critic_rows(const LabelSet& set) {
+  std::vector<learn::Row> rows;
+  for (const Labelled& l : set.rows) {
+    const auto prompt = static_cast<int64_t>(l.prompt.size());
+    std::vector<int64_t> positions;
+    std::vector<float> labels;
+    for (size_t e = 0; e < l.ends.size(); ++e) {
+      positions.push_back(prompt + l.ends[e]);
+      labels.push_back(static_cast<float>(l.labels[e].soft()));
+    }
+    if (l.ended) {
+      positions.push_back(prompt + static_cast<int64_t>(l.completion.size()));
+      labels.push_back(l.correct ? 1.0f : 0.0f);
+    }
+    if (positions.empty()) continue;
+    core::Tokens tokens = l.prompt;
+    tokens.insert(tokens.end(), l.completion.begin(), l.completion.end());
+    rows.push_back(learn::make_row(std::move(tokens), positions, labels));
+  }
+  return rows;
+}
+
+// The rows of each step: epochs in keyed order, cut into batches of batch_tokens.
+std::vector<std::vector<size_t>> plan_batches(const std::vector<learn::Row>& rows, const TrainOptions& train,
+                                              base::RngKey key) {
+  std::vector<std::vector<size_t>> batches;
+  std::vector<size_t> order(rows.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  for (uint64_t epoch = 0; static_cast<int64_t>(batches.size()) < train.steps; ++epoch) {
+    base::Rng rng(key.child(epoch));
+    rng.shuffle(order);
+    int64_t tokens = train.batch_tokens;
+    for (size_t i : order) {
+      if (tokens >= train.batch_tokens) batches.emplace_back(), tokens = 0;
+      batches.back().push_back(i);
+      tokens += static_cast<int64_t>(rows[i].tokens.size());
+    }
+  }
+  return batches;
+}
+
+// The policy with a value head that knows nothing yet.
+model::Parameters critic_from(const model::Parameters& policy) {
+  model::DecoderConfig config = policy.config;
+  config.value_head = true;
+  model::Parameters critic = model::make_parameters(config, {}, base::RngKey(0));
+  for (const model::ParameterInfo& from : model::parameter_table(policy.config))
+    for (const model::ParameterInfo& to : model::parameter_table(config))
+      if (from.name == to.name)
+        critic.flat.narrow(0, to.offset, to.numel()).copy_(policy.flat.narrow(0, from.offset, from.numel()));
+  return critic;
+}
+
+// How well the critic tells right from wrong completions of dev problems, which nothing was trained on.
+void measure_critic(Run& run, const std::string& stage, const model::Parameters& critic) {
+  const CriticOptions& o = run.recipe.critic;
+  constexpr int64_t kSamples = 4;
+  for (const std::string& task : o.mix.tasks) {
+    const auto items = tasks::make_problems(tasks::find_task(task), tasks::Split::kDev,
+                                            static_cast<size_t>(o.dev_problems), run.key.child("dev"));
+    std::vector<core::SampleRequest> requests;
+    for (size_t i = 0; i < items.size(); ++i)
+      for (int64_t s = 0; s < kSamples; ++s)
+        requests.push_back(request_for(items[i].problem, params_of(o),
+                                       run.key.child(stage).child("dev").child(i).child(static_cast<uint64_t>(s))));
+    const auto sent = requests;
+    const auto completions = sample_requests(run.models(run.policy), std::move(requests), kSamples);
+    std::vector<core::ScoreRequest> to_score;
+    std::vector<int> labels;
+    std::vector<std::string> clusters;
+    for (size_t i = 0; i < completions.size(); ++i) {
+      const std::string text = run.codec.decode(completions[i].tokens);
+      if (!text::claimed_answer(text)) continue;  // only claimed answers need a critic
+      core::Tokens prefix = sent[i].prefix;
+      prefix.insert(prefix.end(), completions[i].tokens.begin(), completions[i].tokens.end());
+      to_score.push_back({std::move(prefix)});
+      const core::Item& item = items[i / kSamples];
+      labels.push_back(grade(item, text).correct());
+      clusters.push_back(tasks::find_task(task).canonical(item.problem));
+    }
+    if (to_score.empty()) continue;
+    std::vector<double> values;
+    for (const core::Score& s : score_prefixes(run.models(run.policy, &critic), std::move(to_score)))
+      values.push_back(s.value);
+    eval::CriticRow row;
+    row.task = task;
+    row.model = stage == "critic_rl" ? "rl" : "sft";
+    row.auroc = eval::auroc(values, labels, clusters, run.key.child("bootstrap"));
+    std::vector<int> permuted = labels;
+    base::Rng rng(run.key.child("permute"));
+    rng.shuffle(permuted);
+    row.auroc_permuted = eval::auroc(values, permuted);
+    row.calibration_error = eval::expected_calibration_error(values, labels);
+    row.brier = eval::brier_score(values, labels);
+    run.write(eval::to_json(row), stage, run.recipe.critic.train.steps);
+  }
+}
+
+}  // namespace
+
+std::vector<core::Item> critic_problems(const Recipe& recipe, base::RngKey key, const std::string& stage) {
+  std::vector<core::Item> items;
+  for (int64_t p = 0; p < recipe.critic.problems; ++p)
+    items.push_back(draw_problem(recipe.critic.mix, key.child(stage).child(static_cast<uint64_t>(p))));
+  return items;
+}
+
+void run_critic(Run& run, const std::string& stage) {
+  const CriticOptions& o = run.recipe.critic;
+  PONDER_CHECK(run.policy.flat.defined(), "stage ", stage, " needs a policy; put pretrain or sft before it");
+  const base::RngKey key = run.key.child(stage);
+  const base::Stopwatch watch;
+  base::log_info(base::cat(stage, ": labelling ", o.problems * o.completions, " completions by ", o.rollouts,
+                           " re-rollouts a prefix"));
+  LabelSet set = sample_completions(run, stage);
+  label_prefixes(run, key, set);
+  const std::vector<learn::Row> rows = critic_rows(set);
+  PONDER_CHECK(!rows.empty(), "no completion had a step end to label; is critic.max_tokens too small?");
+  const double labelling_seconds = watch.seconds();
+  const auto batches = plan_batches(rows, o.train, key.child("batches"));
+
+  model::Parameters critic = critic_from(run.policy);
+  learn::Learner learner(critic, o.train.learner, run.workers);
+  const double label_flops = static_cast<double>(set.processed) * model::forward_flops(run.recipe.model, 64);
+  train_stage(run, {stage, o.train.steps, o.train.checkpoint_every, "critic"}, critic, learner,
+              [&](int64_t step, const Cost& before) {
+                std::vector<learn::Row> batch;
+                for (size_t i : batches[static_cast<size_t>(step)]) batch.push_back(rows[i]);
+                const learn::StepStats stats = learner.step(batch, {"prm", {}}, o.train.lr_at(step));
+                eval::TrainRow row;
+                row.stage = stage;
+                row.tokens = before.tokens + stats.tokens;
+                row.loss = stats.loss, row.grad_norm = stats.grad_norm, row.lr = o.train.lr_at(step);
+                StepReport report{eval::to_json(row), base::cat("loss ", base::fixed(stats.loss, 3)), stats.tokens,
+                                  stats.flops};
+                if (step == 0) report.tokens += set.processed, report.flops += label_flops;
+                if (step + 1 == o.train.steps) measure_critic(run, stage, critic);
+                return report;
+              },
+              labelling_seconds);
+  run.critic = critic;
+  if (stage == "critic") run.critic_before_rl = critic;
+}
+
+}  // namespace ponder::recipes

@@ -1,0 +1,88 @@
+// Stages 1 and 2: next-token learning on generated text (P1, P6), then on demonstrations (P2, P7, P12).
+#include "ponder/recipes/accuracy.h"
+#include "ponder/recipes/audit.h"
+#include "ponder/recipes/train_loop.h"
+
+namespace ponder::recipes {
+namespace {
+
+// Rows make(0), make(1), … until they hold `tokens` tokens; those that are longer than the model's context are left out.
+template <class Make>
+void fill_batch(int64_t tokens, int64_t context, const Make& make, std::vector<learn::Row>& rows) {
+  int64_t filled = 0;
+  for (int64_t i = 0; filled < tokens; ++i) {
+    learn::Row row = make(i);
+    const auto length = static_cast<int64_t>(row.tokens.size());
+    if (length > context) continue;
+    rows.push_back(std::move(row));
+    filled += length;
+  }
+}
+
+StepReport imitate(learn::Learner& learner, const std::vector<learn::Row>& rows, const TrainOptions& train,
+                   const std::string& stage, int64_t step, const Cost& before) {
+  const learn::StepStats stats = learner.step(rows, learn::Objective{"sft", {}}, train.lr_at(step));
+  eval::TrainRow row;
+  row.stage = stage;
+  row.tokens = before.tokens + stats.tokens;
+  row.loss = stats.loss, row.grad_norm = stats.grad_norm, row.lr = train.lr_at(step);
+  row.tokens_per_second = static_cast<double>(stats.tokens) / stats.seconds;
+  return {eval::to_json(row), base::cat("loss ", base::fixed(stats.loss, 3)), stats.tokens, stats.flops};
+}
+
+learn::Row text_row(const Recipe& recipe, base::RngKey set, int64_t i) {
+  return learn::make_row(craft::make_pretrain_document(recipe.pretrain.text, set.child(static_cast<uint64_t>(i))).text);
+}
+
+}  // namespace
+
+std::vector<learn::Row> pretrain_batch(const Recipe& recipe, base::RngKey key, int64_t step) {
+  const base::RngKey set = key.child("pretrain").child(static_cast<uint64_t>(step));
+  std::vector<learn::Row> rows;
+  fill_batch(recipe.pretrain.train.batch_tokens, recipe.model.context, [&](int64_t i) { return text_row(recipe, set, i); }, rows);
+  return rows;
+}
+
+std::vector<learn::Row> sft_batch(const Recipe& recipe, base::RngKey key, int64_t step) {
+  const SftOptions& o = recipe.sft;
+  const base::RngKey set = key.child("sft").child(static_cast<uint64_t>(step));
+  const auto text_tokens = static_cast<int64_t>(o.pretrain_share * static_cast<double>(o.train.batch_tokens));
+  std::vector<learn::Row> rows;
+  fill_batch(
+      o.train.batch_tokens - text_tokens, recipe.model.context,
+      [&](int64_t i) { return learn::make_row(craft::demonstration(o.demos, set, i)); }, rows);
+  const base::RngKey text_set = set.child("text");
+  fill_batch(text_tokens, recipe.model.context, [&](int64_t i) { return text_row(recipe, text_set, i); }, rows);
+  return rows;
+}
+
+void run_pretrain(Run& run) {
+  const TrainOptions& train = run.recipe.pretrain.train;
+  run.policy = model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init"));
+  learn::Learner learner(run.policy, train.learner, run.workers);
+  train_stage(run, {"pretrain", train.steps, train.checkpoint_every}, run.policy, learner,
+              [&](int64_t step, const Cost& before) {
+                return imitate(learner, pretrain_batch(run.recipe, run.key, step), train, "pretrain", step, before);
+              });
+  run.before_rl = run.policy;
+}
+
+void run_sft(Run& run) {
+  const SftOptions& o = run.recipe.sft;
+  if (!run.policy.flat.defined())  // a recipe without pretraining starts from scratch
+    run.policy = model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init"));
+  learn::Learner learner(run.policy, o.train.learner, run.workers);
+  train_stage(run, {"sft", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
+              [&](int64_t step, const Cost& before) {
+                StepReport report = imitate(learner, sft_batch(run.recipe, run.key, step), o.train, "sft", step, before);
+                if (step + 1 == o.train.steps) {
+                  Cost now = before;
+                  now += Cost{report.tokens, report.flops, 0};
+                  write_greedy_accuracy(run, "sft", o.train.steps, now, o.eval_problems, report.metric);
+                }
+                return report;
+              });
+  run.before_rl = run.policy;
+}
+
+}  // namespace ponder::recipes

@@ -1,0 +1,186 @@
+// generate, score, logits, tokenize, info: a model by itself.
+#include <cstdio>
+
+#include "ponder/base/file.h"
+#include "ponder/engine/generate.h"
+#include "ponder/recipes/commands.h"
+#include "ponder/recipes/open_model.h"
+#include "ponder/recipes/rollout.h"
+#include "ponder/store/safetensors.h"
+#include "ponder/tensor/device.h"
+
+namespace ponder::recipes {
+namespace {
+
+// "1,2,3"
+core::Tokens parse_ids(const std::string& text, const model::DecoderConfig& config, const std::string& where) {
+  core::Tokens ids;
+  for (size_t begin = 0; begin <= text.size() && !text.empty();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    int value = -1;
+    const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, value);
+    if (error != std::errc() || stop != text.data() + end)
+      throw Error(ErrorCode::kUsage, base::cat("\"", text.substr(begin, end - begin), "\" is no token id; ids are like 1,2,3"), where);
+    ids.push_back(value);
+    begin = end + 1;
+  }
+  for (core::Token id : ids)
+    if (id < 0 || id >= config.vocab)
+      throw Error(ErrorCode::kUsage, base::cat("token id ", id, " is not in the vocabulary; ids are 0 to ", config.vocab - 1), where);
+  return ids;
+}
+
+core::Tokens ids_of_row(const base::Json& row, const OpenedModel& model, const std::string& where) {
+  if (const base::Json* text = row.find("text")) return model.tokenizer.encode(text->as_string());
+  if (const base::Json* tokens = row.find("tokens")) {
+    std::string list;
+    for (const base::Json& id : tokens->as_array()) list += base::cat(list.empty() ? "" : ",", id.as_int());
+    return parse_ids(list, model.policy.config, where);
+  }
+  throw Error(ErrorCode::kInput, "the row has neither \"text\" nor \"tokens\"", where);
+}
+
+base::Json score_json(const OpenedModel& model, const core::Tokens& ids) {
+  base::Json json = base::Json::object();
+  json["tokens"] = base::Json::list(ids);
+  base::Json logps = base::Json::array();
+  if (!ids.empty()) logps.push_back(nullptr);  // nothing stands before the first token
+  if (ids.size() > 1)
+    for (float logp : engine::score_tokens(model.policy, ids)) logps.push_back(logp);
+  json["logprobs"] = std::move(logps);
+  return json;
+}
+
+void print_score(const base::Json& json, bool as_json) {
+  if (as_json) {
+    std::printf("%s\n", json.dump().c_str());
+    return;
+  }
+  double sum = 0;
+  for (const base::Json& logp : json.at("logprobs").as_array()) sum += logp.is_null() ? 0.0 : logp.as_double();
+  std::printf("%zu tokens, log-probability %s nats\n", json.at("tokens").size(), base::fixed(sum, 4).c_str());
+}
+
+}  // namespace
+
+int command_generate(const GenerateArgs& args) {
+  tensor::set_operator_threads(1);
+  const OpenedModel model = open_model(args.model);
+  core::SampleRequest request;
+  request.prefix = model.tokenizer.encode(args.prompt);
+  request.params = {args.temperature, args.top_k, args.top_p, args.min_p, args.max_tokens, {}};
+  for (const std::string& word : args.stop) request.params.stop.push_back(model.tokenizer.id(word));
+  std::vector<core::SampleRequest> requests;
+  for (int64_t i = 0; i < args.n; ++i) {
+    requests.push_back(request);
+    requests.back().key = base::RngKey(static_cast<uint64_t>(args.seed)).child("generate").child(static_cast<uint64_t>(i));
+  }
+  Models models;
+  models.policy = &model.policy;
+  for (const core::Completion& c : sample_requests(models, std::move(requests), static_cast<size_t>(args.n))) {
+    const std::string text = model.tokenizer.decode(c.tokens);
+    if (!args.json) {
+      std::printf("%s\n", text.c_str());
+      continue;
+    }
+    base::Json json = base::Json::object();
+    json["tokens"] = base::Json::list(c.tokens);
+    json["text"] = text;
+    json["logprobs"] = base::Json::list(c.logps);
+    json["stop_reason"] = core::stop_reason_name(c.stop);
+    std::printf("%s\n", json.dump().c_str());
+  }
+  return 0;
+}
+
+int command_score(const ScoreArgs& args) {
+  tensor::set_operator_threads(1);
+  if (args.text.empty() + args.tokens.empty() + args.file.empty() != 2)
+    throw Error(ErrorCode::kUsage, "give one of --text, --tokens and --file", "command line");
+  const OpenedModel model = open_model(args.model);
+  if (!args.text.empty()) print_score(score_json(model, model.tokenizer.encode(args.text)), args.json);
+  if (!args.tokens.empty()) print_score(score_json(model, parse_ids(args.tokens, model.policy.config, "--tokens")), args.json);
+  if (args.file.empty()) return 0;
+  int64_t failed = 0;
+  const auto fail = [&](const std::string& message) {
+    ++failed;
+    std::fprintf(stderr, "error: %s\n", message.c_str());
+  };
+  base::read_jsonl(
+      args.file,
+      [&](base::Json&& row, int64_t line) {
+        const std::string where = base::cat(args.file, ":", line);
+        try {
+          print_score(score_json(model, ids_of_row(row, model, where)), args.json);
+        } catch (const Error& e) {
+          fail(e.where().empty() ? base::cat(where, ": ", e.message()) : e.what());
+        }
+      },
+      [&](const std::string& message, int64_t) { fail(message); });
+  return failed > 0 ? 1 : 0;
+}
+
+int command_logits(const ScoreArgs& args) {
+  tensor::set_operator_threads(1);
+  const OpenedModel model = open_model(args.model);
+  const core::Tokens ids = parse_ids(args.tokens, model.policy.config, "--tokens");
+  if (ids.empty()) throw Error(ErrorCode::kUsage, "give --tokens, for example 1,2,3", "command line");
+  const at::Tensor logits = engine::token_logits(model.policy, ids);
+  store::write_safetensors(args.out, {{"logits", "F32", logits.sizes().vec(), logits.const_data_ptr()}});
+  return 0;
+}
+
+int command_tokenize(const TokenizeArgs& args) {
+  const OpenedModel model = open_model(args.model);
+  const auto print = [&](const std::string& key, base::Json value, const std::string& plain) {
+    base::Json json = base::Json::object();
+    json[key] = std::move(value);
+    std::printf("%s\n", args.json ? json.dump().c_str() : plain.c_str());
+  };
+  const auto print_ids = [&](const core::Tokens& ids) {
+    std::string plain;
+    for (core::Token id : ids) plain += base::cat(plain.empty() ? "" : ",", id);
+    print("ids", base::Json::list(ids), plain);
+  };
+  const auto print_text = [&](const core::Tokens& ids) {
+    const std::string text = model.tokenizer.decode(ids);
+    print("text", text, text);
+  };
+  if (args.file.empty()) {
+    args.decode ? print_text(parse_ids(args.text, model.policy.config, "--text")) : print_ids(model.tokenizer.encode(args.text));
+    return 0;
+  }
+  int64_t failed = 0;
+  base::read_jsonl(args.file, [&](base::Json&& row, int64_t line) {
+    try {
+      if (!args.decode) return print_ids(model.tokenizer.encode(row.at("text").as_string()));
+      core::Tokens ids;
+      for (const base::Json& id : row.at("ids").as_array()) ids.push_back(static_cast<core::Token>(id.as_int()));
+      print_text(ids);
+    } catch (const Error& e) {
+      ++failed;
+      std::fprintf(stderr, "error: %s:%lld: %s\n", args.file.c_str(), static_cast<long long>(line), e.message().c_str());
+    }
+  });
+  return failed > 0 ? 1 : 0;
+}
+
+int command_info(const InfoArgs& args) {
+  const OpenedModel model = open_model(args.model);
+  const model::DecoderConfig& c = model.policy.config;
+  base::Json json = base::Json::object();
+  json["family"] = c.family, json["parameters"] = c.parameter_count(), json["context"] = c.context;
+  json["vocab"] = c.vocab, json["layers"] = c.layers, json["width"] = c.width, json["heads"] = c.heads;
+  json["kv_heads"] = c.kv_heads, json["ffn"] = c.ffn, json["tied"] = c.tied;
+  json["path"] = model.policy_path;
+  json["critic"] = model.critic_path.empty() ? base::Json() : base::Json(model.critic_path);
+  if (args.json) {
+    std::printf("%s\n", json.dump().c_str());
+    return 0;
+  }
+  for (const auto& [name, value] : json.as_object())
+    std::printf("%-11s %s\n", name.c_str(), value.is_string() ? value.as_string().c_str() : value.dump().c_str());
+  return 0;
+}
+
+}  // namespace ponder::recipes

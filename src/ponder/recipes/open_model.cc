@@ -1,0 +1,52 @@
+#include "ponder/recipes/open_model.h"
+
+#include "ponder/base/error.h"
+#include "ponder/base/file.h"
+#include "ponder/model/load.h"
+#include "ponder/store/checkpoint.h"
+#include "ponder/text/format.h"
+
+namespace ponder::recipes {
+namespace {
+
+// The newest checkpoint of the first of these stages that has one; "" when none has.
+std::string newest_of(const std::string& run_dir, std::initializer_list<const char*> stages) {
+  for (const char* stage : stages) {
+    const std::string dir = base::join_path(base::join_path(run_dir, "checkpoints"), stage);
+    if (!base::is_directory(dir)) continue;
+    if (const auto latest = store::latest_checkpoint(dir)) return *latest;
+  }
+  return "";
+}
+
+text::WordTokenizer open_tokenizer(const std::string& json, const std::string& path) {
+  if (json.empty())
+    throw Error(ErrorCode::kInput, "there is no tokenizer.json; a model that ponder trained has one beside its weights", path);
+  return text::WordTokenizer::from_json(json, base::join_path(path, "tokenizer.json"));
+}
+
+}  // namespace
+
+OpenedModel open_model(const std::string& path) {
+  std::string policy_path = path, critic_path;
+  if (!base::file_exists(path) && !base::is_directory(path))
+    throw Error(ErrorCode::kInput, "no such model; MODEL is a run directory or a Hugging Face directory", path);
+  if (!base::is_directory(path))
+    throw Error(ErrorCode::kInput, "this is a file; MODEL is a run directory or a Hugging Face directory", path);
+  if (!base::file_exists(base::join_path(path, "config.json"))) {
+    policy_path = newest_of(path, {"rl", "sft", "pretrain"});
+    critic_path = newest_of(path, {"critic_rl", "critic"});
+    if (policy_path.empty())
+      throw Error(ErrorCode::kInput,
+                  "neither config.json nor a finished checkpoint is here; MODEL is a run directory with at least one "
+                  "checkpoint, or a Hugging Face directory",
+                  path);
+  }
+  model::LoadedModel loaded = model::load_hf(policy_path);
+  OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt,
+                     open_tokenizer(loaded.tokenizer_json, policy_path)};
+  if (!critic_path.empty()) opened.critic = model::load_hf(critic_path).parameters;
+  return opened;
+}
+
+}  // namespace ponder::recipes

@@ -1,0 +1,29 @@
+// Problems as users give them: a JSONL file, or task:NAME[:train|dev|test]. Bad rows are reported one by one and the rest
+// is still worked on.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "ponder/core/problem.h"
+
+namespace ponder::recipes {
+
+struct RowError {
+  int64_t line = 0;
+  std::string message;  // "FILE:LINE: what is wrong; what would be right"
+};
+
+struct ProblemFile {
+  std::vector<core::Item> items;
+  std::vector<base::Json> rows;  // [items] as they stood in the file
+  std::vector<int64_t> lines;    // [items]
+  std::vector<RowError> errors;
+};
+
+// task: of rows that name none; "" = told by their fields ("numbers" or "instructions").
+ProblemFile read_problems(const std::string& path, const std::string& task);
+// "task:NAME[:SPLIT]" -> n problems of that split.
+ProblemFile draw_problems(const std::string& spec, int64_t n, int64_t seed);
+bool is_task_spec(const std::string& problems);
+
+}  // namespace ponder::recipes

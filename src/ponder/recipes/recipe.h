@@ -1,0 +1,131 @@
+// A recipe: everything that a run is made from, in one struct. recipes/*.yaml say it in YAML; config.yaml in the run
+// directory holds it resolved.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "ponder/base/fields.h"
+#include "ponder/craft/demonstrations.h"
+#include "ponder/craft/pretrain_text.h"
+#include "ponder/engine/options.h"
+#include "ponder/learn/learner.h"
+#include "ponder/model/config.h"
+#include "ponder/model/weights.h"
+#include "ponder/reward/advantage.h"
+#include "ponder/reward/outcome.h"
+#include "ponder/search/options.h"
+
+namespace ponder::recipes {
+
+inline constexpr int64_t kLongestPrompt = 48;  // tokens; no task's question is longer
+
+// Tasks with their shares of the problems: tasks[i] is drawn with probability ∝ weights[i].
+struct TaskMix {
+  std::vector<std::string> tasks = {"countdown3", "countdown4", "vm3"};
+  std::vector<double> weights = {1, 1, 1};
+  void fields(base::Fields& f);
+  void check(const std::string& where) const;  // Error(kUsage): unknown task, other number of weights
+};
+
+// What all learning stages have.
+struct TrainOptions {
+  int64_t steps = 400;
+  int64_t batch_tokens = 8192;  // imitation and critics; rl has its prompts
+  int64_t checkpoint_every = 200;
+  double lr = 1e-3;
+  learn::ScheduleOptions schedule;
+  learn::LearnerOptions learner;
+  void fields(base::Fields& f);
+  double lr_at(int64_t step) const { return lr * learn::schedule_factor(schedule, step, steps); }
+};
+
+struct PretrainOptions {
+  TrainOptions train;
+  craft::PretrainOptions text;
+  void fields(base::Fields& f);
+};
+
+struct SftOptions {
+  TrainOptions train;
+  double pretrain_share = 0.0;  // share of each batch that stays pre-training text
+  craft::DemoOptions demos;
+  int64_t eval_problems = 200;  // test problems a task, answered greedily at the end
+  void fields(base::Fields& f);
+};
+
+// Math-Shepherd (R6): prefixes of the policy's own completions, each labelled by the share of re-rollouts that are right.
+struct CriticOptions {
+  int64_t problems = 600;    // training problems
+  int64_t completions = 4;   // a problem
+  int64_t prefixes = 4;      // labelled step ends a completion
+  int64_t rollouts = 4;      // re-rollouts a prefix
+  int64_t dev_problems = 60;  // held-out problems that the critic's AUROC is measured on
+  int64_t max_tokens = 192;
+  double temperature = 1.0;
+  TaskMix mix;
+  TrainOptions train;
+  void fields(base::Fields& f);
+};
+
+struct RlOptions {
+  int64_t prompts = 32;  // a step
+  int64_t group = 8;     // samples a prompt
+  int64_t max_tokens = 192;
+  double temperature = 1.0;
+  std::string algo = "grpo";
+  learn::LossOptions loss;  // clip, beta (the KL to the model that RL started from), …
+  int64_t eval_every = 15;
+  int64_t eval_problems = 200;  // test problems a task, always the same, answered greedily
+  std::string shuffle_rewards = "no";  // control: rewards permuted over the batch carry no signal
+  TaskMix mix;
+  reward::OutcomeOptions reward;
+  reward::AdvantageOptions advantage;
+  TrainOptions train;
+  void fields(base::Fields& f);
+};
+
+struct SearchStageOptions {
+  std::vector<std::string> tasks = {"countdown4", "vm3", "countdown3"};
+  std::vector<int64_t> problems = {500, 200, 200};  // test problems of each task
+  std::vector<std::string> harder_tasks = {"countdown5", "vm4"};  // never trained on
+  int64_t harder_problems = 200;
+  std::vector<int64_t> budgets = {128, 256, 512, 1024, 2048};  // tokens a problem: written by the policy + read by the critic
+  int64_t pool = 32;        // samples a problem behind majority, best-of-N and pass@k
+  double temperature = 0.8;  // of that pool
+  int64_t max_tokens = 192;
+  std::vector<std::string> tree_strategies = {"beam", "mcts"};
+  bool before_rl = true;  // the sampling family on the model before RL too (SFT + search, the control)
+  search::BeamOptions beam;
+  search::DvtsOptions dvts;
+  search::MctsOptions mcts;
+  search::BestFirstOptions best_first;
+  void fields(base::Fields& f);
+};
+
+struct ReportOptions {
+  int64_t transcripts = 10;
+  void fields(base::Fields& f);
+};
+
+struct Recipe {
+  std::string name = "run";
+  int64_t seed = 1;
+  int64_t workers = 0;  // 0 = one a core; part of the same-bits promise
+  std::string device = "auto";
+  std::vector<std::string> stages = {"pretrain", "sft", "critic", "rl", "critic_rl", "search", "report"};
+  model::DecoderConfig model;
+  model::InitOptions init;
+  engine::EngineOptions engine;
+  PretrainOptions pretrain;
+  SftOptions sft;
+  CriticOptions critic;
+  RlOptions rl;
+  SearchStageOptions search;
+  ReportOptions report;
+  void fields(base::Fields& f);
+};
+
+// Reads and checks a recipe file; overrides ("rl.steps=40") come last. Error(kUsage) names file, line and key.
+Recipe load_recipe(const std::string& path, const std::vector<std::string>& overrides);
+
+}  // namespace ponder::recipes

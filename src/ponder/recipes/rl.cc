@@ -1,0 +1,146 @@
+// Stage 4: reinforcement learning from exact verifiers (R1, L4). The one page that shows the way of the data; the numbers
+// are those of docs/data-path.md.
+#include "ponder/recipes/accuracy.h"
+#include "ponder/recipes/audit.h"
+#include "ponder/recipes/problems.h"
+#include "ponder/recipes/train_loop.h"
+
+namespace ponder::recipes {
+namespace {
+
+using Groups = std::vector<core::Group>;
+
+// 1. tasks draws the problems of a step.
+Groups draw_groups(const Run& run, int64_t step) {
+  Groups groups;
+  for (core::Item& item : rl_problems(run.recipe, run.key, step)) groups.push_back({std::move(item), {}, {}, {}, {}});
+  return groups;
+}
+
+// 2., 3. text renders the prompts, the engine samples.
+int64_t sample_groups(const Run& run, int64_t step, Groups& groups) {
+  const RlOptions& o = run.recipe.rl;
+  core::SampleParams params;
+  params.temperature = o.temperature;
+  params.max_tokens = o.max_tokens;
+  const base::RngKey key = run.key.child("rl").child(static_cast<uint64_t>(step)).child("sample");
+  std::vector<core::SampleRequest> requests;
+  for (size_t p = 0; p < groups.size(); ++p)
+    for (int64_t g = 0; g < o.group; ++g)
+      requests.push_back(request_for(groups[p].item.problem, params, key.child(p).child(static_cast<uint64_t>(g))));
+  const std::vector<core::SampleRequest> sent = requests;
+  std::vector<core::Completion> completions =
+      sample_requests(run.models(run.policy), std::move(requests), static_cast<size_t>(o.group));
+  int64_t processed = 0;
+  for (size_t i = 0; i < completions.size(); ++i) {
+    core::Completion& c = completions[i];
+    processed += c.processed;
+    groups[i / static_cast<size_t>(o.group)].trajectories.push_back(
+        {sent[i].prefix, std::move(c.tokens), std::move(c.logps), run.policy_version, c.stop, sent[i].key});
+  }
+  return processed;
+}
+
+// 4. tasks judges, reward makes numbers of it.
+void judge_groups(const Run& run, int64_t step, Groups& groups) {
+  const RlOptions& o = run.recipe.rl;
+  for (core::Group& group : groups) {
+    for (const core::Trajectory& t : group.trajectories)
+      group.verdicts.push_back(grade(group.item, text::task_tokenizer().decode(t.tokens)));
+    reward::fill_rewards(group, o.reward);
+  }
+  if (o.shuffle_rewards != "yes") return;
+  std::vector<float> all;
+  for (const core::Group& group : groups) all.insert(all.end(), group.rewards.begin(), group.rewards.end());
+  base::Rng rng(run.key.child("rl").child(static_cast<uint64_t>(step)).child("shuffle"));
+  rng.shuffle(all);
+  size_t next = 0;
+  for (core::Group& group : groups)
+    for (float& r : group.rewards) r = all[next++];
+}
+
+// 6. The rows that the update learns from. log-probs of a tempered sampler are not the model's own: then the policy that
+// learns stands for the one that sampled (one update a batch, so the ratio is 1 either way).
+std::vector<learn::Row> training_rows(const Run& run, const Groups& groups) {
+  const RlOptions& o = run.recipe.rl;
+  std::vector<learn::Row> rows;
+  for (const core::Group& group : groups)
+    for (size_t i = 0; i < group.trajectories.size(); ++i) {
+      rows.push_back(learn::make_row(group.trajectories[i], group.advantages[i]));
+      if (o.temperature != 1.0) rows.back().logp_old.clear();
+    }
+  const learn::LossOptions loss = learn::resolve_options(learn::find_loss(o.algo), o.loss);
+  if (loss.beta <= 0) return rows;
+  auto reference = learn::row_logps(run.before_rl, rows, o.train.learner.pack_tokens, run.workers);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].logp_ref = std::move(reference[i]);
+  return rows;
+}
+
+eval::RlRow rl_row(const Groups& groups, const reward::Advantages& advantages, const learn::StepStats& stats) {
+  eval::RlRow row;
+  double rewards = 0, length = 0, truncated = 0, n = 0;
+  for (const core::Group& group : groups)
+    for (size_t i = 0; i < group.rewards.size(); ++i) {
+      rewards += group.rewards[i];
+      length += static_cast<double>(group.trajectories[i].tokens.size());
+      truncated += group.trajectories[i].stop != core::StopReason::kStopToken;
+      n += 1;
+    }
+  row.reward = rewards / n, row.length = length / n, row.truncated = truncated / n;
+  row.kl = stats.kl, row.entropy = stats.entropy, row.grad_norm = stats.grad_norm;
+  row.clip_fraction = stats.clip_fraction, row.logp_gap = stats.max_logp_gap;
+  row.groups_kept = 1.0 - static_cast<double>(advantages.zero_variance_groups) / static_cast<double>(advantages.groups);
+  return row;
+}
+
+StepReport rl_step(Run& run, learn::Learner& learner, int64_t step, const Cost& before) {
+  const RlOptions& o = run.recipe.rl;
+  Groups groups = draw_groups(run, step);                                           // 1.
+  const int64_t sampled = sample_groups(run, step, groups);                         // 2., 3.
+  judge_groups(run, step, groups);                                                  // 4.
+  const reward::Advantages advantages = reward::fill_advantages(groups, o.advantage);  // 5.
+  const std::vector<learn::Row> rows = training_rows(run, groups);                  // 6.
+  const learn::StepStats stats = learner.step(rows, {o.algo, o.loss}, o.train.lr_at(step));  // 6., 7.
+
+  eval::RlRow row = rl_row(groups, advantages, stats);
+  row.lr = o.train.lr_at(step);
+  row.tokens = before.tokens + sampled + stats.tokens;
+  StepReport report;
+  report.tokens = sampled + stats.tokens;
+  report.flops = stats.flops + static_cast<double>(sampled) * model::forward_flops(run.recipe.model, row.length);
+  report.metric = base::cat("reward ", base::fixed(row.reward, 3), "  length ", base::fixed(row.length, 0));
+  report.row = eval::to_json(row);
+  return report;
+}
+
+}  // namespace
+
+std::vector<core::Item> rl_problems(const Recipe& recipe, base::RngKey key, int64_t step) {
+  const base::RngKey step_key = key.child("rl").child(static_cast<uint64_t>(step));
+  std::vector<core::Item> items;
+  for (int64_t p = 0; p < recipe.rl.prompts; ++p)
+    items.push_back(draw_problem(recipe.rl.mix, step_key.child(static_cast<uint64_t>(p))));
+  return items;
+}
+
+void run_rl(Run& run) {
+  const RlOptions& o = run.recipe.rl;
+  PONDER_CHECK(run.policy.flat.defined(), "stage rl needs a policy; put pretrain and sft before it");
+  run.before_rl = run.policy.clone();
+  learn::Learner learner(run.policy, o.train.learner, run.workers);
+  std::string accuracy;
+  train_stage(run, {"rl", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
+              [&](int64_t step, const Cost& before) {
+                StepReport report = rl_step(run, learner, step, before);
+                const int64_t done = step + 1;
+                if (done % o.eval_every == 0 || done == o.train.steps) {
+                  Cost now = before;
+                  now += Cost{report.tokens, report.flops, 0};
+                  write_greedy_accuracy(run, "rl", done, now, o.eval_problems, accuracy);
+                }
+                report.metric += "  " + accuracy;
+                return report;
+              });
+}
+
+}  // namespace ponder::recipes

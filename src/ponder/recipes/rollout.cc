@@ -1,0 +1,74 @@
+#include "ponder/recipes/rollout.h"
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+
+#include "ponder/base/thread.h"
+#include "ponder/engine/critic.h"
+#include "ponder/engine/generate.h"
+#include "ponder/engine/policy.h"
+#include "ponder/tensor/device.h"
+
+namespace ponder::recipes {
+namespace {
+
+// Requests [i·neighbours, (i+1)·neighbours) belong together; block i goes to worker i mod W.
+std::vector<size_t> share_of(int worker, int workers, size_t requests, size_t neighbours) {
+  std::vector<size_t> share;
+  for (size_t begin = 0, block = 0; begin < requests; begin += neighbours, ++block) {
+    if (static_cast<int>(block % static_cast<size_t>(workers)) != worker) continue;
+    for (size_t i = begin; i < std::min(begin + neighbours, requests); ++i) share.push_back(i);
+  }
+  return share;
+}
+
+}  // namespace
+
+std::vector<core::Completion> sample_requests(const Models& models, std::vector<core::SampleRequest> requests,
+                                              size_t neighbours, const std::function<void(int64_t)>& done) {
+  std::vector<core::Completion> results(requests.size());
+  std::atomic<int64_t> finished = 0;
+  base::run_workers(models.workers, [&](int worker) {
+    tensor::set_operator_threads(1);
+    const std::vector<size_t> share = share_of(worker, models.workers, requests.size(), neighbours);
+    if (share.empty()) return;
+    std::vector<core::SampleRequest> mine;
+    for (size_t i : share) mine.push_back(std::move(requests[i]));
+    engine::LocalPolicy policy(*models.policy, models.engine);
+    std::vector<core::Completion> completions = engine::sample_batch(policy, std::move(mine));
+    for (size_t k = 0; k < share.size(); ++k) results[share[k]] = std::move(completions[k]);
+    finished += static_cast<int64_t>(share.size());
+    if (done) done(finished);
+  });
+  return results;
+}
+
+std::vector<core::Score> score_prefixes(const Models& models, std::vector<core::ScoreRequest> requests) {
+  std::vector<core::Score> results(requests.size());
+  base::run_workers(models.workers, [&](int worker) {
+    tensor::set_operator_threads(1);
+    const std::vector<size_t> share = share_of(worker, models.workers, requests.size(), 1);
+    if (share.empty()) return;
+    std::vector<core::ScoreRequest> mine;
+    for (size_t i : share) mine.push_back(std::move(requests[i]));
+    engine::LocalCritic critic(*models.critic, models.engine);
+    const std::vector<core::Score> scores = engine::score_batch(critic, std::move(mine));
+    for (size_t k = 0; k < share.size(); ++k) results[share[k]] = scores[k];
+  });
+  return results;
+}
+
+void with_ports(const Models& models, const core::Codec& codec,
+                const std::function<void(int worker, const core::Ports& ports)>& work) {
+  base::run_workers(models.workers, [&](int worker) {
+    tensor::set_operator_threads(1);
+    core::ReadyQueue ready;
+    engine::LocalPolicy policy(*models.policy, models.engine);
+    std::optional<engine::LocalCritic> critic;
+    if (models.critic) critic.emplace(*models.critic, models.engine);
+    work(worker, core::Ports{&policy, critic ? &*critic : nullptr, &codec, &ready});
+  });
+}
+
+}  // namespace ponder::recipes

@@ -1,0 +1,33 @@
+// Sampling, scoring and searching with several workers: each worker thread has an engine of its own over the same
+// weights. Which worker serves a request changes nothing in its result.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "ponder/core/ports.h"
+#include "ponder/engine/options.h"
+#include "ponder/model/weights.h"
+
+namespace ponder::recipes {
+
+// What the workers of one call share.
+struct Models {
+  const model::Parameters* policy = nullptr;
+  const model::Parameters* critic = nullptr;  // null: none
+  engine::EngineOptions engine;
+  int workers = 1;
+};
+
+// Completions in the order of the requests. Neighbouring requests (the samples of one prompt) go to the same worker, so
+// that their prompt is read once. done(finished requests) is called from worker threads.
+std::vector<core::Completion> sample_requests(const Models& models, std::vector<core::SampleRequest> requests,
+                                              size_t neighbours, const std::function<void(int64_t)>& done = {});
+
+// The critic's values of whole prefixes, in order.
+std::vector<core::Score> score_prefixes(const Models& models, std::vector<core::ScoreRequest> requests);
+
+// Runs work(worker, ports) with an engine a worker; for searches.
+void with_ports(const Models& models, const core::Codec& codec,
+                const std::function<void(int worker, const core::Ports& ports)>& work);
+
+}  // namespace ponder::recipes

@@ -1,0 +1,135 @@
+#include "ponder/recipes/run.h"
+
+#include "ponder/base/file.h"
+#include "ponder/base/log.h"
+#include "ponder/base/thread.h"
+#include "ponder/eval/report.h"
+#include "ponder/model/load.h"
+#include "ponder/tensor/device.h"
+
+namespace ponder::recipes {
+namespace {
+
+base::Json cost_json(const Cost& cost) {
+  base::Json json = base::Json::object();
+  json["tokens"] = cost.tokens, json["flops"] = cost.flops, json["seconds"] = cost.seconds;
+  return json;
+}
+
+Cost cost_from(const base::Json& json) {
+  return {json.at("tokens").as_int(), json.at("flops").as_double(), json.at("seconds").as_double()};
+}
+
+// The first line in which two configurations differ, for the message.
+std::string first_difference(const std::string& a, const std::string& b) {
+  size_t line_begin = 0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()) && a[i] == b[i]; ++i)
+    if (a[i] == '\n') line_begin = i + 1;
+  const auto line = [line_begin](const std::string& s) {
+    const size_t end = s.find('\n', line_begin);
+    return s.substr(std::min(line_begin, s.size()), end == std::string::npos ? end : end - line_begin);
+  };
+  return base::cat("\"", line(a), "\" there, \"", line(b), "\" now");
+}
+
+void keep_configuration(store::RunDirectory& directory, const std::string& yaml) {
+  const auto earlier = directory.config();
+  if (earlier && *earlier != yaml)
+    throw Error(ErrorCode::kUsage,
+                base::cat("this directory holds a run with another configuration (", first_difference(*earlier, yaml),
+                          "); give --out another directory, or remove this one"),
+                directory.path());
+  if (!earlier) directory.write_config(yaml);
+}
+
+std::string resolved_yaml(Recipe recipe) { return base::to_yaml(recipe); }
+
+}  // namespace
+
+Run::Run(Recipe r, const std::string& dir)
+    : recipe(std::move(r)),
+      workers(recipe.workers > 0 ? static_cast<int>(recipe.workers) : base::hardware_threads()),
+      key(static_cast<uint64_t>(recipe.seed)),
+      codec(text::task_tokenizer()),
+      directory(dir),
+      rows_(directory.metrics()) {
+  keep_configuration(directory, resolved_yaml(recipe));
+  policy.config = recipe.model;
+  bool fresh = true;
+  for (const std::string& stage : recipe.stages) {
+    if (const base::Json* finished = directory.finished(stage)) restore(stage, *finished), fresh = false;
+  }
+  if (!fresh) return;
+  eval::RunRow row;
+  row.name = recipe.name;
+  row.seed = recipe.seed;
+  Recipe copy = recipe;
+  row.config_hash = base::hex64(base::fields_hash(copy));
+  row.version = "0.1.0";
+  row.device = "cpu";
+  row.threads = workers;
+  row.parameters = policy.config.parameter_count();
+  rows_.rewind("run", -1);
+  write(eval::to_json(row), "run", 0);
+}
+
+void Run::restore(const std::string& stage, const base::Json& finished) {
+  cost += cost_from(finished.at("cost"));
+  const std::string& checkpoint = finished.at("checkpoint").as_string();
+  if (checkpoint.empty()) return;
+  model::Parameters weights = model::load_hf(directory.file(checkpoint)).parameters;
+  if (stage == "critic_rl") {
+    critic = std::move(weights);
+  } else if (stage == "critic") {
+    critic = critic_before_rl = std::move(weights);
+  } else {
+    policy = std::move(weights);
+    if (stage != "rl") before_rl = policy;
+    policy_version = finished.at("policy_version").as_int();
+  }
+}
+
+void Run::write(base::Json row, const std::string& stage, int64_t step) {
+  row["stage"] = stage;
+  row["step"] = step;
+  rows_.append(row);
+}
+
+void Run::finish(const std::string& stage, const Cost& stage_cost, const std::string& checkpoint) {
+  eval::LedgerRow row;
+  row.stage = stage;
+  row.seconds = stage_cost.seconds, row.tokens = stage_cost.tokens, row.flops = stage_cost.flops;
+  write(eval::to_json(row), stage, std::numeric_limits<int32_t>::max());
+  rows_.sync();
+  cost += stage_cost;
+  base::Json left = base::Json::object();
+  left["checkpoint"] = checkpoint;
+  left["policy_version"] = policy_version;
+  left["cost"] = cost_json(stage_cost);
+  directory.ledger().add(stage, stage_cost.seconds, stage_cost.tokens, stage_cost.flops);
+  directory.finish(stage, std::move(left));
+}
+
+Models Run::models(const model::Parameters& weights, const model::Parameters* critic_weights) const {
+  return {&weights, critic_weights, recipe.engine, workers};
+}
+
+std::vector<core::Item> Run::test_problems(const std::string& task, int64_t n) const {
+  return tasks::make_problems(tasks::find_task(task), tasks::Split::kTest, static_cast<size_t>(n), key.child("test"));
+}
+
+void run_recipe(const Recipe& recipe, const std::string& dir) {
+  tensor::set_operator_threads(1);
+  Run run(recipe, dir);
+  for (const std::string& stage : recipe.stages) {
+    if (run.is_finished(stage) && stage != "report") continue;
+    if (stage == "pretrain") run_pretrain(run);
+    if (stage == "sft") run_sft(run);
+    if (stage == "critic" || stage == "critic_rl") run_critic(run, stage);
+    if (stage == "rl") run_rl(run);
+    if (stage == "search") run_search(run);
+    if (stage == "report") run_report(run);
+  }
+}
+
+}  // namespace ponder::recipes

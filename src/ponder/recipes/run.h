@@ -1,0 +1,77 @@
+// A run in progress: its recipe, its directory and the weights as they stand. The stages take it and change it.
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ponder/eval/rows.h"
+#include "ponder/learn/learner.h"
+#include "ponder/recipes/recipe.h"
+#include "ponder/recipes/rollout.h"
+#include "ponder/store/jsonl_log.h"
+#include "ponder/store/run_dir.h"
+#include "ponder/tasks/task.h"
+#include "ponder/text/format.h"
+
+namespace ponder::recipes {
+
+struct Cost {
+  int64_t tokens = 0;  // that ran through a model
+  double flops = 0;
+  double seconds = 0;
+  Cost& operator+=(const Cost& o) {
+    tokens += o.tokens, flops += o.flops, seconds += o.seconds;
+    return *this;
+  }
+};
+
+class Run {
+ public:
+  // Opens or resumes DIR. Error(kUsage) when it holds a run with another configuration.
+  Run(Recipe recipe, const std::string& dir);
+
+  // Fixed.
+  const Recipe recipe;
+  const int workers;
+  const base::RngKey key;
+  const text::TaskCodec codec;
+
+  // What the stages have made so far.
+  store::RunDirectory directory;
+  model::Parameters policy;     // config.vocab > 0 from the start; weights after pretrain
+  model::Parameters before_rl;  // the policy when rl began (or as it is, before that)
+  std::optional<model::Parameters> critic, critic_before_rl;
+  int64_t policy_version = 0;   // optimizer steps behind policy
+  Cost cost;                    // of the stages that are finished
+
+  // A row of metrics.jsonl; stage and step let a resumed run take rows back.
+  void write(base::Json row, const std::string& stage, int64_t step);
+  void rewind(const std::string& stage, int64_t step) { rows_.rewind(stage, step); }
+
+  // Ends a stage: its cost goes into the ledger, `left` (a checkpoint's path) into the run's state.
+  void finish(const std::string& stage, const Cost& stage_cost, const std::string& checkpoint);
+  bool is_finished(const std::string& stage) const { return directory.finished(stage) != nullptr; }
+
+  Models models(const model::Parameters& weights, const model::Parameters* critic = nullptr) const;
+  // The fixed test problems of a task; a smaller n gives the first of a larger one's.
+  std::vector<core::Item> test_problems(const std::string& task, int64_t n) const;
+
+ private:
+  void restore(const std::string& stage, const base::Json& finished);
+
+  store::JsonlLog rows_;
+};
+
+// The stages, in the order of the road. Each goes on where an earlier process stopped, and ends at a step count.
+void run_pretrain(Run& run);
+void run_sft(Run& run);
+void run_critic(Run& run, const std::string& stage);  // "critic" or "critic_rl": for the policy as it stands
+void run_rl(Run& run);
+void run_search(Run& run);
+void run_report(Run& run);
+
+// All stages of a recipe. Gives the path of report.json's directory.
+void run_recipe(const Recipe& recipe, const std::string& dir);
+
+}  // namespace ponder::recipes

@@ -1,0 +1,307 @@
+// Stage 5: test-time compute (S1, S2, S4). Every task is searched with every strategy at growing token budgets; what a
+// budget buys is graded afterwards, with verifiers that the searches never see.
+#include "ponder/recipes/search_stage.h"
+
+#include "ponder/base/clock.h"
+#include "ponder/base/log.h"
+#include "ponder/recipes/accuracy.h"
+#include "ponder/recipes/problems.h"
+
+namespace ponder::recipes {
+namespace {
+
+// One piece of the stage: finished as a whole, repeated as a whole after a kill.
+struct Unit {
+  std::string model;     // "sft" or "rl"
+  std::string task;
+  std::string strategy;  // "samples": greedy and the family that shares one pool of samples
+  int64_t budget = 0;    // tokens; "samples" covers all budgets at once
+  int64_t problems = 0;
+  bool harder = false;
+  std::string name() const {
+    return base::cat(model, " ", task, " ", strategy, budget ? base::cat(" ", budget) : std::string());
+  }
+};
+
+std::vector<Unit> plan_units(const Run& run) {
+  const SearchStageOptions& o = run.recipe.search;
+  std::vector<Unit> units;
+  for (size_t t = 0; t < o.tasks.size(); ++t) {
+    if (o.before_rl) units.push_back({"sft", o.tasks[t], "samples", 0, o.problems[t]});
+    units.push_back({"rl", o.tasks[t], "samples", 0, o.problems[t]});
+    for (const std::string& strategy : o.tree_strategies)
+      for (int64_t budget : o.budgets) units.push_back({"rl", o.tasks[t], strategy, budget, o.problems[t]});
+  }
+  for (const std::string& task : o.harder_tasks) units.push_back({"rl", task, "samples", 0, o.harder_problems, true});
+  return units;
+}
+
+struct UnitContext {
+  Run& run;
+  const Unit& unit;
+  int64_t step;  // number of the unit
+  std::vector<core::Item> items;
+  std::vector<std::string> clusters;
+  Models models;
+  base::RngKey key;
+  Cost cost;
+  base::Json left = base::Json::object();  // per-problem outcomes that later units compare themselves with
+
+  void write(base::Json row) const { run.write(std::move(row), "search", step); }
+  base::RngKey bootstrap() const { return run.key.child("bootstrap").child(unit.task); }
+};
+
+void add_usage(UnitContext& c, const core::Usage& usage) {
+  c.cost.tokens += usage.processed + usage.critic_processed;
+  const double context = static_cast<double>(c.run.recipe.search.max_tokens) / 2;
+  c.cost.flops += static_cast<double>(usage.processed + usage.critic_processed) *
+                  model::forward_flops(c.run.recipe.model, context);
+}
+
+std::string outcome_text(const std::vector<double>& correct) {
+  std::string text;
+  for (double x : correct) text += x > 0.5 ? '1' : '0';
+  return text;
+}
+
+void write_search_row(UnitContext& c, const std::string& strategy, int64_t budget, double tokens, double critic_tokens,
+                      const std::vector<double>& correct) {
+  eval::SearchRow row;
+  row.task = c.unit.task, row.model = c.unit.model, row.strategy = strategy, row.budget = budget;
+  row.tokens_per_problem = tokens, row.critic_tokens_per_problem = critic_tokens;
+  row.accuracy = eval::clustered_mean(correct, c.clusters, c.bootstrap());
+  c.write(eval::to_json(row));
+  c.left[base::cat(strategy, "@", budget)] = outcome_text(correct);
+}
+
+// The first samples of one problem's pool that a budget pays for, and what they cost.
+struct Affordable {
+  std::vector<search::Candidate> samples;
+  int64_t generated = 0, critic = 0;
+};
+
+Affordable affordable(const std::vector<search::Candidate>& pool, int64_t prompt_tokens, int64_t budget, bool critic) {
+  Affordable a;
+  for (const search::Candidate& sample : pool) {
+    const auto written = static_cast<int64_t>(sample.tokens.size());
+    int64_t read = critic && sample.answer ? written : 0;
+    if (read > 0 && a.critic == 0) read += prompt_tokens;
+    if (a.generated + a.critic + written + read > budget) break;
+    a.generated += written, a.critic += read;
+    a.samples.push_back(sample);
+  }
+  return a;
+}
+
+using Pools = std::vector<search::SearchResult>;
+
+// One strategy of the sampling family at one budget, from the pools.
+void select_at_budget(UnitContext& c, const Pools& pools, const std::string& strategy, const std::string& how,
+                      int64_t budget) {
+  const bool critic = how != "maj";
+  std::vector<double> correct;
+  double generated = 0, read = 0;
+  for (size_t i = 0; i < pools.size(); ++i) {
+    const auto prompt = text::render_prompt(text::task_tokenizer(), c.items[i].problem);
+    const Affordable a = affordable(pools[i].candidates, static_cast<int64_t>(prompt.size()), budget, critic);
+    generated += static_cast<double>(a.generated), read += static_cast<double>(a.critic);
+    const int64_t chosen = search::select_candidate(a.samples, how, c.key.child(c.items[i].problem.id));
+    const bool right =
+        chosen >= 0 &&
+        grade(c.items[i], c.run.codec.decode(a.samples[static_cast<size_t>(chosen)].tokens)).correct();
+    correct.push_back(right ? 1.0 : 0.0);
+  }
+  const auto n = static_cast<double>(pools.size());
+  write_search_row(c, strategy, budget, generated / n, read / n, correct);
+}
+
+void write_pass_at_k(UnitContext& c, const Pools& pools) {
+  const int64_t pool = c.run.recipe.search.pool;
+  std::vector<int64_t> right(pools.size());
+  double tokens = 0;
+  for (size_t i = 0; i < pools.size(); ++i)
+    for (const search::Candidate& sample : pools[i].candidates) {
+      right[i] += grade(c.items[i], c.run.codec.decode(sample.tokens)).correct();
+      tokens += static_cast<double>(sample.tokens.size());
+    }
+  for (int64_t k = 1; k <= pool; k *= 2) {
+    std::vector<double> values;
+    for (size_t i = 0; i < pools.size(); ++i) values.push_back(eval::pass_at_k(pool, right[i], k));
+    eval::PassAtKRow row;
+    row.task = c.unit.task, row.model = c.unit.model, row.k = k, row.samples = pool;
+    row.tokens_per_problem = tokens / static_cast<double>(pools.size()) * static_cast<double>(k) / static_cast<double>(pool);
+    row.value = eval::clustered_mean(values, c.clusters, c.bootstrap());
+    c.write(eval::to_json(row));
+  }
+}
+
+Pools collect(UnitContext& c, std::vector<search::SearchRow> rows) {
+  Pools pools;
+  for (search::SearchRow& row : rows) {
+    if (!row.ok()) throw Error(ErrorCode::kInternal, row.error, base::cat("search of ", c.unit.name()));
+    add_usage(c, row.result.usage);
+    pools.push_back(std::move(row.result));
+  }
+  return pools;
+}
+
+Pools run_strategy(UnitContext& c, const StrategyFactory& factory, int64_t budget_tokens,
+                   const std::function<void(int64_t)>& done) {
+  core::Budget budget;
+  if (budget_tokens > 0) budget.tokens = budget_tokens;
+  return collect(c, search_problems(c.models, c.run.codec, problems_of(c.items), factory, budget, c.key, done));
+}
+
+void write_greedy(UnitContext& c, const GreedyAnswers& answers) {
+  double tokens = 0;
+  for (int64_t t : answers.tokens) tokens += static_cast<double>(t);
+  write_search_row(c, "greedy", 0, tokens / static_cast<double>(answers.tokens.size()), 0, answers.correct);
+}
+
+// Greedy before and after RL on the same problems: the paired gain, and transcripts by a rule that looks at no outcome.
+void compare_with_before(UnitContext& c, const GreedyAnswers& after) {
+  const RlOptions& rl = c.run.recipe.rl;
+  const GreedyAnswers before = answer_greedily(c.run.models(c.run.before_rl), c.items, rl.max_tokens);
+  eval::CompareRow row;
+  row.name = "rl-sft";
+  row.task = c.unit.task;
+  row.note = "greedy accuracy after RL minus before, the same test problems; bootstrap over canonical instances";
+  row.difference = eval::paired_difference(after.correct, before.correct, c.clusters, c.bootstrap());
+  c.write(eval::to_json(row));
+  if (c.unit.harder) return;
+
+  const auto tasks_shown = static_cast<int64_t>(c.run.recipe.search.tasks.size());
+  const int64_t shown = (c.run.recipe.report.transcripts + tasks_shown - 1) / tasks_shown;
+  for (int64_t i = 0; i < std::min<int64_t>(shown, static_cast<int64_t>(c.items.size())); ++i)
+    for (const GreedyAnswers* answers : {&before, &after}) {
+      const core::Item& item = c.items[static_cast<size_t>(i)];
+      const core::Verdict& verdict = answers->verdicts[static_cast<size_t>(i)];
+      eval::TranscriptRow t;
+      t.task = c.unit.task, t.problem = item.problem.id, t.question = item.problem.question;
+      t.model = answers == &before ? "sft" : "rl";
+      t.text = answers->texts[static_cast<size_t>(i)];
+      t.answer = verdict.extracted, t.verdict = core::verdict_name(verdict.kind), t.reason = verdict.reason;
+      t.tokens = answers->tokens[static_cast<size_t>(i)];
+      c.write(eval::to_json(t));
+    }
+}
+
+void run_samples_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
+  const SearchStageOptions& o = c.run.recipe.search;
+  const GreedyAnswers greedy = answer_greedily(c.models, c.items, o.max_tokens);
+  c.cost.tokens += greedy.processed;
+  write_greedy(c, greedy);
+  if (c.unit.model == "rl") compare_with_before(c, greedy);
+  const bool critic = c.models.critic != nullptr;
+  const Pools pools = run_strategy(
+      c,
+      [&] {
+        return search::make_strategy("bon", {base::cat("n=", o.pool), base::cat("temperature=", o.temperature),
+                                             base::cat("max_tokens=", o.max_tokens),
+                                             base::cat("select=", critic ? "wmaj" : "maj")});
+      },
+      0, done);
+  for (int64_t budget : o.budgets) {
+    select_at_budget(c, pools, "majority", "maj", budget);
+    if (!critic) continue;
+    select_at_budget(c, pools, "bon", "rm", budget);
+    select_at_budget(c, pools, "bon-wmaj", "wmaj", budget);
+  }
+  write_pass_at_k(c, pools);
+}
+
+// The strategy with the recipe's options, its budget apart.
+std::unique_ptr<search::Strategy> recipe_strategy(const SearchStageOptions& o, const std::string& name) {
+  SearchStageOptions copy = o;
+  auto strategy = search::make_strategy(name);
+  const auto set = [&](base::AnyOptions options) {
+    base::read_fields(strategy->options(), base::parse_yaml(base::to_yaml(options), "recipe"), "recipe");
+  };
+  if (name == "beam") set(copy.beam);
+  if (name == "dvts") set(copy.dvts);
+  if (name == "mcts") set(copy.mcts);
+  if (name == "best-first") set(copy.best_first);
+  return strategy;
+}
+
+// The paired difference to majority voting at the same budget, from the outcomes that the samples unit left.
+void compare_with_majority(UnitContext& c, const std::vector<double>& correct) {
+  for (int64_t earlier = 0; earlier < c.step; ++earlier) {
+    const base::Json* unit = c.run.directory.finished(base::cat("search/", earlier));
+    const base::Json* outcomes = unit ? unit->find(base::cat("majority@", c.unit.budget)) : nullptr;
+    if (!outcomes || unit->at("task").as_string() != c.unit.task || unit->at("model").as_string() != c.unit.model) continue;
+    std::vector<double> majority;
+    for (char x : outcomes->as_string()) majority.push_back(x == '1' ? 1.0 : 0.0);
+    eval::CompareRow row;
+    row.name = base::cat(c.unit.strategy, "-majority@", c.unit.budget);
+    row.task = c.unit.task;
+    row.note = "same problems, same token budget (critic tokens counted); bootstrap over canonical instances";
+    row.difference = eval::paired_difference(correct, majority, c.clusters, c.bootstrap());
+    c.write(eval::to_json(row));
+  }
+}
+
+void run_tree_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
+  const SearchStageOptions& o = c.run.recipe.search;
+  const Pools results =
+      run_strategy(c, [&] { return recipe_strategy(o, c.unit.strategy); }, c.unit.budget, done);
+  std::vector<double> correct;
+  double generated = 0, read = 0;
+  for (size_t i = 0; i < results.size(); ++i) {
+    correct.push_back(grade(c.items[i], c.run.codec.decode(results[i].completion)).correct() ? 1.0 : 0.0);
+    generated += static_cast<double>(results[i].usage.generated), read += static_cast<double>(results[i].usage.critic);
+  }
+  const auto n = static_cast<double>(results.size());
+  write_search_row(c, c.unit.strategy, c.unit.budget, generated / n, read / n, correct);
+  compare_with_majority(c, correct);
+  if (c.unit.budget != o.budgets.back()) return;
+  const core::Verdict verdict = grade(c.items[0], c.run.codec.decode(results[0].completion));
+  eval::TreeRow tree;
+  tree.task = c.unit.task, tree.problem = c.items[0].problem.id, tree.model = c.unit.model;
+  tree.strategy = c.unit.strategy, tree.question = c.items[0].problem.question;
+  tree.answer = verdict.extracted, tree.verdict = core::verdict_name(verdict.kind);
+  tree.tokens = results[0].usage.generated;
+  tree.tree = search::tree_json(results[0].tree, c.run.codec);
+  c.write(eval::to_json(tree));
+}
+
+void run_unit(Run& run, const Unit& unit, int64_t step, base::Progress& progress) {
+  const model::Parameters& weights = unit.model == "sft" ? run.before_rl : run.policy;
+  const auto& critic = unit.model == "sft" ? run.critic_before_rl : run.critic;
+  UnitContext c{run, unit, step, run.test_problems(unit.task, unit.problems), {}, run.models(weights, critic ? &*critic : nullptr),
+                run.key.child("search").child(unit.model).child(unit.strategy), {}};
+  c.clusters = clusters_of(c.items);
+  const base::Stopwatch watch;
+  const auto done = [&](int64_t n) { progress.update(step, base::cat(unit.name(), "  ", n, "/", unit.problems)); };
+  unit.strategy == "samples" ? run_samples_unit(c, done) : run_tree_unit(c, done);
+  c.cost.seconds = watch.seconds();
+  c.left["task"] = unit.task, c.left["model"] = unit.model;
+  c.left["tokens"] = c.cost.tokens, c.left["flops"] = c.cost.flops, c.left["seconds"] = c.cost.seconds;
+  run.directory.finish(base::cat("search/", step), std::move(c.left));
+}
+
+}  // namespace
+
+void run_search(Run& run) {
+  PONDER_CHECK(run.policy.flat.defined(), "stage search needs a policy; put pretrain, sft or rl before it");
+  const std::vector<Unit> units = plan_units(run);
+  const auto count = static_cast<int64_t>(units.size());
+  int64_t first = 0;
+  while (first < count && run.directory.finished(base::cat("search/", first))) ++first;
+  run.rewind("search", first - 1);
+  {
+    base::Progress progress("search", count, "units");
+    for (int64_t step = first; step < count; ++step) {
+      run_unit(run, units[static_cast<size_t>(step)], step, progress);
+      progress.update(step + 1, units[static_cast<size_t>(step)].name());
+    }
+  }
+  Cost total;
+  for (int64_t step = 0; step < count; ++step) {
+    const base::Json& unit = *run.directory.finished(base::cat("search/", step));
+    total += Cost{unit.at("tokens").as_int(), unit.at("flops").as_double(), unit.at("seconds").as_double()};
+  }
+  run.finish("search", total, "");
+}
+
+}  // namespace ponder::recipes

@@ -1,0 +1,92 @@
+#include "ponder/recipes/train_loop.h"
+
+#include "ponder/base/clock.h"
+#include "ponder/base/file.h"
+#include "ponder/base/log.h"
+#include "ponder/base/stop.h"
+#include "ponder/model/load.h"
+#include "ponder/store/checkpoint.h"
+
+namespace ponder::recipes {
+namespace {
+
+struct Position {
+  int64_t step = 0;
+  Cost cost;
+};
+
+std::string stage_checkpoints(const Run& run, const std::string& stage) {
+  return base::join_path(run.directory.checkpoints(), stage);
+}
+
+std::string step_name(int64_t step) {
+  std::string digits = std::to_string(step);
+  return "step-" + std::string(digits.size() < 6 ? 6 - digits.size() : 0, '0') + digits;
+}
+
+// A plain Hugging Face directory; beside the weights what it takes to go on in the same bits.
+void save(Run& run, const StageSpec& spec, const model::Parameters& weights, learn::Learner& learner,
+          const Position& at) {
+  const std::string parent = stage_checkpoints(run, spec.name);
+  base::make_directories(parent);
+  store::CheckpointWriter writer(base::join_path(parent, step_name(at.step)));
+  model::save_hf(base::parent_path(writer.path("config.json")), weights, text::task_tokenizer().to_json());
+  learner.optimizer().save(writer.path("optimizer.safetensors"));
+  base::Json state = base::Json::object();
+  state["stage"] = spec.name;
+  state["step"] = at.step;
+  state["policy_version"] = run.policy_version;
+  state["tokens"] = at.cost.tokens, state["flops"] = at.cost.flops, state["seconds"] = at.cost.seconds;
+  writer.write_text("trainer.json", state.dump(2) + "\n");
+  writer.commit();
+  store::prune_checkpoints(parent, 2);
+}
+
+// The newest checkpoint of a stage that was interrupted; step 0 when there is none.
+Position resume(Run& run, const StageSpec& spec, model::Parameters& weights, learn::Learner& learner) {
+  const std::string parent = stage_checkpoints(run, spec.name);
+  Position at;
+  if (base::is_directory(parent)) store::clean_interrupted(parent);
+  const auto latest = base::is_directory(parent) ? store::latest_checkpoint(parent) : std::nullopt;
+  if (latest) {
+    const std::string path = base::join_path(*latest, "trainer.json");
+    const base::Json state = base::Json::parse(base::read_file(path), path);
+    at.step = state.at("step").as_int();
+    at.cost = {state.at("tokens").as_int(), state.at("flops").as_double(), state.at("seconds").as_double()};
+    run.policy_version = state.at("policy_version").as_int();
+    weights.flat.copy_(model::load_hf(*latest).parameters.flat);
+    learner.optimizer().load(base::join_path(*latest, "optimizer.safetensors"));
+    base::log_info(base::cat(spec.name, ": going on from step ", at.step, " of ", spec.steps));
+  }
+  run.rewind(spec.name, at.step);
+  return at;
+}
+
+}  // namespace
+
+void train_stage(Run& run, const StageSpec& spec, model::Parameters& weights, learn::Learner& learner,
+                 const std::function<StepReport(int64_t step, const Cost& before)>& take_step, double seconds_before) {
+  Position at = resume(run, spec, weights, learner);
+  if (at.step == 0) at.cost.seconds = seconds_before;
+  {
+    base::Progress progress(spec.name, spec.steps, "steps", at.step);
+    while (at.step < spec.steps) {
+      const base::Stopwatch watch;
+      StepReport report = take_step(at.step, at.cost);
+      ++at.step;
+      if (spec.subject == "policy") ++run.policy_version;
+      at.cost += Cost{report.tokens, report.flops, watch.seconds()};
+      run.write(std::move(report.row), spec.name, at.step);
+      progress.set_rate(static_cast<double>(at.cost.tokens) / at.cost.seconds, "tok/s");
+      progress.update(at.step, report.metric);
+      const bool stop = base::stop_requested();
+      if (stop || at.step % spec.checkpoint_every == 0 || at.step == spec.steps) save(run, spec, weights, learner, at);
+      if (stop)
+        throw Error(ErrorCode::kStopped, base::cat("stopped in stage ", spec.name, " after step ", at.step, " of ",
+                                                   spec.steps, "; the same command goes on from here"));
+    }
+  }
+  run.finish(spec.name, at.cost, base::cat("checkpoints/", spec.name, "/", step_name(spec.steps)));
+}
+
+}  // namespace ponder::recipes

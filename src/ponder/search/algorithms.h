@@ -1,0 +1,18 @@
+// The strategies, one coroutine each; each .cc reads like its paper. Called by the table in strategies.cc. They return
+// the node of the chosen completion. Search and options must outlive the coroutine.
+#pragma once
+#include "ponder/search/options.h"
+#include "ponder/search/search.h"
+
+namespace ponder::search {
+
+core::Task<NodeId> run_greedy(Search& search, const GreedyOptions& options);
+core::Task<NodeId> run_sample(Search& search, const SampleOptions& options);
+core::Task<NodeId> run_majority(Search& search, const MajorityOptions& options);
+core::Task<NodeId> run_best_of_n(Search& search, const BestOfNOptions& options);
+core::Task<NodeId> run_beam(Search& search, const BeamOptions& options);
+core::Task<NodeId> run_dvts(Search& search, const DvtsOptions& options);
+core::Task<NodeId> run_best_first(Search& search, const BestFirstOptions& options);
+core::Task<NodeId> run_mcts(Search& search, const MctsOptions& options);
+
+}  // namespace ponder::search

@@ -1,0 +1,55 @@
+// Best-first search: always opens the path with the highest score, wherever it stands in the tree. An answer counts
+// when its own score brings it to the front.
+#include <algorithm>
+#include <queue>
+
+#include "ponder/search/algorithms.h"
+
+namespace ponder::search {
+namespace {
+
+struct Open {
+  double score;
+  NodeId node;
+  bool operator<(const Open& other) const {  // the queue's top is the highest score, the oldest node of equals
+    return score != other.score ? score < other.score : node > other.node;
+  }
+};
+
+}  // namespace
+
+core::Task<NodeId> run_best_first(Search& search, const BestFirstOptions& options) {
+  search.use_guide(options.guide);
+  search.reserve_for_answer(options.max_tokens);
+  const int64_t sims = search.goal(options.sims, 64);
+  Tree& tree = search.tree();
+  std::priority_queue<Open> frontier;
+  frontier.push({1, kRoot});
+  NodeId best = kRoot;
+  int64_t answers = 0;
+  for (int64_t sim = 0; sim < sims && answers < options.n && !frontier.empty();) {
+    const NodeId node = frontier.top().node;
+    frontier.pop();
+    if (tree[node].terminal) {
+      ++answers;
+      continue;
+    }
+    best = node;
+    ++sim;
+    std::vector<NodeId> parents(static_cast<size_t>(options.width), node);
+    auto extension = search.extend(std::move(parents), options.growth());
+    std::vector<NodeId> children = co_await extension;
+    const bool spent = children.back() == kNoNode;
+    std::ranges::sort(children);
+    children.erase(std::unique(children.begin(), children.end()), children.end());
+    for (NodeId child : children) {
+      if (child == kNoNode || (tree[child].terminal && !tree[child].answered)) continue;
+      frontier.push({search.path_score(child, options.agg_strategy), child});
+    }
+    if (spent) break;
+  }
+  auto concluding = search.conclude(options.select, best, options.params());
+  co_return co_await concluding;
+}
+
+}  // namespace ponder::search

@@ -1,0 +1,132 @@
+#include "ponder/search/options.h"
+
+namespace ponder::search {
+namespace {
+
+constexpr double kMany = 1e6;  // upper end of counts
+
+void field_max_tokens(base::Fields& f, int64_t& max_tokens) {
+  f.field("max_tokens", max_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest completion"});
+}
+void field_seed(base::Fields& f, int64_t& seed) {
+  f.field("seed", seed, {.min = 0, .help = "another seed draws other samples; joins the run's own seed"});
+}
+void field_select(base::Fields& f, std::string& select) {
+  f.field("select", select,
+          {.help = "how the answer is chosen: best score, vote, vote weighted by score, or at random (a control)",
+           .choices = {"rm", "maj", "wmaj", "random"}});
+}
+void field_guide(base::Fields& f, std::string& guide) {
+  f.field("guide", guide,
+          {.help = "who scores: the critic, or the policy's own exp(mean log-prob); auto = the critic if there is one",
+           .choices = {"auto", "critic", "likelihood"}});
+}
+void field_agg(base::Fields& f, std::string& agg) {
+  f.field(
+      "agg_strategy", agg,
+      {.help = "how the scores of the steps become the score of a path", .choices = {"last", "min", "prod", "mean"}});
+}
+
+}  // namespace
+
+void GreedyOptions::fields(base::Fields& f) {
+  field_max_tokens(f, max_tokens);
+  field_seed(f, seed);
+}
+
+core::SampleParams GreedyOptions::params() const {
+  core::SampleParams params;
+  params.temperature = 0;
+  params.max_tokens = max_tokens;
+  return params;
+}
+
+void SampleOptions::fields(base::Fields& f) {
+  f.field("temperature", temperature, {.min = 0, .max = 100, .help = "0 = always the likeliest token"});
+  f.field("top_p", top_p, {.min = 0, .max = 1, .help = "least set of tokens with this probability; 1 = off"});
+  f.field("top_k", top_k, {.min = 0, .max = kMany, .help = "only the k likeliest tokens; 0 = off"});
+  f.field("min_p", min_p, {.min = 0, .max = 1, .help = "least probability relative to the likeliest; 0 = off"});
+  field_max_tokens(f, max_tokens);
+  field_seed(f, seed);
+}
+
+core::SampleParams SampleOptions::params() const {
+  core::SampleParams params;
+  params.temperature = temperature;
+  params.top_p = top_p;
+  params.top_k = top_k;
+  params.min_p = min_p;
+  params.max_tokens = max_tokens;
+  return params;
+}
+
+void MajorityOptions::fields(base::Fields& f) {
+  f.field("n", n, {.min = 0, .max = kMany, .help = "samples; 0 = until the budget is spent (16 without a budget)"});
+  SampleOptions::fields(f);
+}
+
+void BestOfNOptions::fields(base::Fields& f) {
+  MajorityOptions::fields(f);
+  field_select(f, select);
+  field_guide(f, guide);
+}
+
+void StepOptions::fields(base::Fields& f) {
+  SampleOptions::fields(f);
+  f.field("step_tokens", step_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "a longer step is cut here"});
+  field_guide(f, guide);
+}
+
+Growth StepOptions::growth() const {
+  Growth growth;
+  growth.params = params();
+  growth.step_tokens = step_tokens;
+  growth.scoring = Scoring::kAll;
+  return growth;
+}
+
+void BeamOptions::fields(base::Fields& f) {
+  f.field("n", n, {.min = 1, .max = kMany, .help = "beams"});
+  f.field("beam_width", beam_width,
+          {.min = 1, .max = kMany, .help = "draws behind each kept beam; n / beam_width beams are kept"});
+  f.field("lookahead", lookahead, {.min = 0, .max = 1000, .unit = "steps", .help = "greedy steps before scoring"});
+  field_agg(f, agg_strategy);
+  f.field("filter_duplicates", filter_duplicates, {.help = "equal steps behind one beam count once"});
+  f.field("passes", passes,
+          {.min = 0, .max = kMany, .help = "whole searches; 0 = until the budget is spent (1 without a budget)"});
+  field_select(f, select);
+  StepOptions::fields(f);
+}
+
+void BestFirstOptions::fields(base::Fields& f) {
+  f.field("n", n, {.min = 1, .max = kMany, .help = "answers after which it stops"});
+  f.field("sims", sims,
+          {.min = 0, .max = kMany, .help = "steps opened; 0 = until the budget is spent (64 without one)"});
+  f.field("width", width, {.min = 1, .max = kMany, .help = "draws behind each opened step"});
+  field_agg(f, agg_strategy);
+  field_select(f, select);
+  StepOptions::fields(f);
+}
+
+void MctsOptions::fields(base::Fields& f) {
+  f.field("sims", sims,
+          {.min = 0, .max = kMany, .help = "simulations; 0 = until the budget is spent (64 without one)"});
+  f.field("width", width, {.min = 1, .max = kMany, .help = "draws behind a step when it is opened"});
+  f.field("widen", widen,
+          {.min = 0, .max = 1, .help = "a step visited N times may have N^widen draws; 0 = width only"});
+  f.field("c_puct", c_puct, {.min = 0, .max = 1000, .help = "weight of the prior (c_init of PUCT)"});
+  f.field("c_base", c_base, {.min = 1, .help = "visits at which that weight begins to grow"});
+  f.field("prior_temperature", prior_temperature, {.min = 0.01, .max = 100, .help = "above 1: a flatter prior"});
+  f.field("noise", noise, {.min = 0, .max = 1, .help = "share of Dirichlet noise in the root's prior"});
+  f.field("noise_alpha", noise_alpha, {.min = 0.01, .max = 100, .help = "concentration of that noise"});
+  f.field(
+      "leaf", leaf,
+      {.help = "value of a leaf: its own score, or the score of one sampled continuation to the end, which also votes",
+       .choices = {"value", "rollout"}});
+  f.field("select", select,
+          {.help = "how the answer is chosen: the end of the most visited path, or as for bon",
+           .choices = {"visits", "rm", "maj", "wmaj", "random"}});
+  StepOptions::fields(f);
+}
+
+}  // namespace ponder::search

@@ -1,0 +1,89 @@
+// One options struct a strategy; names as in search-and-learn, TRL and the papers. Defaults fit a model of a million
+// parameters whose steps are a dozen tokens long.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "ponder/base/fields.h"
+#include "ponder/core/ports.h"
+#include "ponder/search/search.h"
+
+namespace ponder::search {
+
+struct GreedyOptions {
+  int64_t max_tokens = 192;
+  int64_t seed = 0;
+  void fields(base::Fields& f);
+  core::SampleParams params() const;
+};
+
+struct SampleOptions {
+  double temperature = 0.7;
+  double top_p = 1.0;
+  int64_t top_k = 0;
+  double min_p = 0.0;
+  int64_t max_tokens = 192;
+  int64_t seed = 0;
+  void fields(base::Fields& f);
+  core::SampleParams params() const;
+};
+
+struct MajorityOptions : SampleOptions {
+  int64_t n = 0;
+  void fields(base::Fields& f);
+};
+
+struct BestOfNOptions : MajorityOptions {
+  std::string select = "wmaj";
+  std::string guide = "auto";
+  void fields(base::Fields& f);
+};
+
+// What the searches that grow step by step share.
+struct StepOptions : SampleOptions {
+  int64_t step_tokens = 32;
+  std::string select = "wmaj";
+  std::string guide = "auto";
+  void fields(base::Fields& f);
+  Growth growth() const;  // one step at a time, every step scored
+};
+
+struct BeamOptions : StepOptions {
+  int64_t n = 16;
+  int64_t beam_width = 4;
+  int64_t lookahead = 0;
+  std::string agg_strategy = "last";
+  bool filter_duplicates = true;
+  int64_t passes = 0;
+  void fields(base::Fields& f);
+};
+
+// Beam search that looks ahead (Snell et al. 2024, arXiv 2408.03314, §5.2); the same knobs as beam.
+struct LookaheadOptions : BeamOptions {
+  LookaheadOptions() { lookahead = 2; }
+};
+
+struct DvtsOptions : BeamOptions {};
+
+struct BestFirstOptions : StepOptions {
+  int64_t n = 4;
+  int64_t sims = 0;
+  int64_t width = 4;
+  std::string agg_strategy = "last";
+  void fields(base::Fields& f);
+};
+
+struct MctsOptions : StepOptions {
+  int64_t sims = 0;
+  int64_t width = 4;
+  double widen = 0.5;
+  double c_puct = 1.25;
+  double c_base = 19652;
+  double prior_temperature = 1.0;
+  double noise = 0.0;
+  double noise_alpha = 0.3;
+  std::string leaf = "value";
+  void fields(base::Fields& f);
+};
+
+}  // namespace ponder::search

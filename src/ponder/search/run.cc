@@ -1,0 +1,107 @@
+#include "ponder/search/run.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "ponder/base/stop.h"
+
+namespace ponder::search {
+namespace {
+
+struct Live {
+  size_t index;
+  std::unique_ptr<Search> search;
+  core::Task<NodeId> task;
+};
+
+SearchRow collect(Live& live) {
+  SearchRow row;
+  try {
+    row.result = live.search->take_result(live.task.take());
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::kUsage) throw;
+    row.error = e.what();
+  } catch (const std::exception& e) {
+    row.error = e.what();
+  }
+  return row;
+}
+
+// One round of the model; the critic first, because its answers set policy rows free for the next batch.
+bool advance(const core::Ports& ports) { return (ports.critic && ports.critic->advance()) || ports.policy->advance(); }
+
+// Before the searches are dropped: answers in flight go to memory that dies with them.
+void drain(const core::Ports& ports) {
+  while (advance(ports)) {
+  }
+}
+
+}  // namespace
+
+std::vector<SearchRow> run_searches(const std::vector<SearchInput>& inputs, const Strategy& strategy,
+                                    const core::Ports& ports, base::RngKey key, const RunOptions& options,
+                                    const std::function<void(size_t, SearchRow&)>& finished) {
+  core::ReadyQueue ready;
+  core::Ports own = ports;
+  own.ready = &ready;
+  std::vector<SearchRow> rows(inputs.size());
+  std::vector<Live> live;
+  size_t next = 0;
+  while (next < inputs.size() || !live.empty()) {
+    if (base::stop_requested()) {
+      drain(own);
+      throw Error(ErrorCode::kStopped,
+                  base::cat("stopped by the user; ", next - live.size(), " of ", inputs.size(), " searches are done"));
+    }
+    // 1. Fill up.
+    while (next < inputs.size() && live.size() < static_cast<size_t>(options.max_live)) {
+      const SearchInput& input = inputs[next];
+      auto search =
+          std::make_unique<Search>(input.problem, input.prompt, own, options.budget, key.child(input.problem.id));
+      auto task = strategy.run(*search);
+      task.start();
+      live.push_back({next++, std::move(search), std::move(task)});
+    }
+    // 2. Resume what has its answers.
+    while (ready.resume_one()) {
+    }
+    // 3. Collect what is done, and fill up again before the next batch.
+    const size_t waiting = live.size();
+    for (size_t i = live.size(); i-- > 0;) {
+      if (!live[i].task.done()) continue;
+      Live done = std::move(live[i]);
+      live.erase(live.begin() + static_cast<std::ptrdiff_t>(i));
+      try {
+        rows[done.index] = collect(done);
+      } catch (const Error&) {
+        drain(own);
+        throw;
+      }
+      if (finished) finished(done.index, rows[done.index]);
+    }
+    if (live.size() < waiting) continue;
+    // 4. One batch.
+    PONDER_CHECK(advance(own), live.size(), " searches wait and no port has anything to do");
+  }
+  return rows;
+}
+
+base::Json search_json(const Strategy& strategy, const SearchResult& result) {
+  base::Json::Array candidates;
+  for (const Candidate& c : result.candidates) {
+    base::Json row = base::Json::object();
+    row["answer"] = c.answer ? base::Json(*c.answer) : base::Json();
+    row["score"] = c.score;
+    row["tokens"] = static_cast<int64_t>(c.tokens.size());
+    row["cost"] = c.usage.generated + c.usage.critic;
+    candidates.push_back(std::move(row));
+  }
+  base::Json json = base::Json::object();
+  json["strategy"] = strategy.name();
+  json["score"] = result.score;
+  json["nodes"] = result.usage.nodes;
+  json["candidates"] = std::move(candidates);
+  return json;
+}
+
+}  // namespace ponder::search

@@ -1,0 +1,317 @@
+#include "ponder/search/search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace ponder::search {
+
+Search::Search(const core::Problem& problem, core::Tokens prompt, const core::Ports& ports, core::Budget budget,
+               base::RngKey key)
+    : problem_(problem), prompt_(std::move(prompt)), ports_(ports), budget_(budget), key_(key), tree_(key) {}
+
+void Search::reseed(int64_t seed) {
+  PONDER_CHECK(tree_.size() == 1, "a search is reseeded before it grows");
+  key_ = key_.child(static_cast<uint64_t>(seed));
+  tree_ = Tree(key_);
+}
+
+void Search::use_guide(const std::string& guide) {
+  if (guide == "critic" && !ports_.critic) {
+    throw Error(ErrorCode::kUsage,
+                "guide=critic needs a model with a critic and this one has none; use guide=likelihood or guide=auto");
+  }
+  guide_is_critic_ = guide == "critic" || (guide == "auto" && ports_.critic);
+}
+
+int64_t Search::goal(int64_t wanted, int64_t without_budget) const {
+  constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
+  if (wanted > 0) return wanted;
+  return budget_.tokens < kNoLimit || budget_.nodes < kNoLimit ? kNoLimit : without_budget;
+}
+
+double Search::path_score(NodeId node, const std::string& agg_strategy) const {
+  std::vector<double> scores;
+  for (NodeId id : tree_.path(node)) {
+    if (tree_[id].scored) scores.push_back(tree_[id].value);
+  }
+  return aggregate_scores(scores, agg_strategy);
+}
+
+// ---- Budget -------------------------------------------------------------------------------------------------------
+
+int64_t Search::tokens_left() const {
+  return std::max<int64_t>(0, budget_.tokens_left(usage_) - (has_answer_ ? 0 : answer_reserve_));
+}
+
+int64_t Search::nodes_left() const {
+  const int64_t reserve = !has_answer_ && answer_reserve_ > 0 ? 1 : 0;
+  return std::max<int64_t>(0, budget_.nodes_left(usage_) - reserve);
+}
+
+// Tokens behind the prompt that the critic would read for the first time to score `node`.
+int64_t Search::unread_tokens(NodeId node) const {
+  int64_t tokens = 0;
+  for (; node != kRoot && !tree_[node].read; node = tree_[node].parent) tokens += tree_[node].length;
+  return tokens;
+}
+
+void Search::charge_reading(NodeId node) {
+  for (; node != kNoNode && !tree_[node].read; node = tree_[node].parent) {
+    usage_.critic += node == kRoot ? static_cast<int64_t>(prompt_.size()) : tree_[node].length;
+    tree_[node].read = true;
+  }
+}
+
+void Search::account(const core::Completion& completion, int64_t max_tokens) {
+  const auto written = static_cast<int64_t>(completion.tokens.size());
+  PONDER_CHECK(written <= max_tokens, "a policy may write at most max_tokens = ", max_tokens, " tokens, got ", written);
+  usage_.generated += written;
+  usage_.processed += completion.processed;
+  usage_.nodes += 1;
+}
+
+// As many of the draws as the budget can pay even if each one is as long as it may be. Only a draw that does not fit
+// when it stands alone is cut: then all before it are settled, so a smaller budget makes the same draws as a larger one
+// up to the point where it is spent.
+std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, size_t from,
+                                            const Growth& growth) const {
+  const bool reads = critic_reads() && growth.scoring != Scoring::kNothing;
+  const int64_t price = reads ? 2 : 1;  // every new token is written, and read by the critic
+  int64_t tokens = tokens_left();
+  int64_t nodes = nodes_left();
+  if (reads && !tree_[kRoot].read) tokens -= static_cast<int64_t>(prompt_.size());
+
+  std::vector<Draw> wave;
+  for (size_t i = from; i < parents.size(); ++i) {
+    const Node& parent = tree_[parents[i]];
+    PONDER_CHECK(!parent.terminal, "nothing can be drawn behind a finished completion");
+    const int64_t room = growth.params.max_tokens - parent.path_length;
+    const int64_t length = growth.by_step ? std::min(growth.step_tokens, room) : room;
+    const int64_t ahead = std::min(growth.lookahead * growth.step_tokens, room - length);
+    const int64_t unread = reads ? unread_tokens(parents[i]) : 0;
+    const int64_t cost = price * (length + ahead) + unread;
+    if (cost <= tokens && 1 + growth.lookahead <= nodes) {
+      wave.push_back({parents[i], length, growth.lookahead, {}});
+      tokens -= cost;
+      nodes -= 1 + growth.lookahead;
+      continue;
+    }
+    const int64_t affordable = std::min(length, (tokens - unread) / price);
+    if (wave.empty() && affordable >= 1 && nodes >= 1) wave.push_back({parents[i], affordable, 0, {}});
+    break;
+  }
+  return wave;
+}
+
+// ---- Growing ------------------------------------------------------------------------------------------------------
+
+core::Tokens Search::prefix(NodeId node) const {
+  core::Tokens tokens = prompt_;
+  const core::Tokens path = tree_.path_tokens(node);
+  tokens.insert(tokens.end(), path.begin(), path.end());
+  return tokens;
+}
+
+std::vector<core::SampleRequest> Search::requests(std::vector<Draw>& wave, const Growth& growth) {
+  std::vector<core::SampleRequest> requests;
+  requests.reserve(wave.size());
+  for (Draw& draw : wave) {
+    Node& parent = tree_[draw.parent];
+    draw.key = parent.key.child(static_cast<uint64_t>(parent.draws++));
+    core::SampleParams params = growth.params;
+    params.max_tokens = draw.max_tokens;
+    if (growth.by_step) params.stop = ports_.codec->step_ends();
+    requests.push_back({prefix(draw.parent), std::move(params), draw.key});
+  }
+  return requests;
+}
+
+// A finished completion becomes a candidate. Without an answer it is worth 0: that can be seen in its text.
+void Search::close(NodeId id) {
+  Node& node = tree_[id];
+  node.terminal = true;
+  Candidate candidate;
+  candidate.tokens = tree_.path_tokens(id);
+  candidate.answer = ports_.codec->answer(problem_, candidate.tokens);
+  candidate.node = id;
+  node.answered = candidate.answer.has_value();
+  node.candidate = static_cast<int32_t>(candidates_.size());
+  has_answer_ |= node.answered;
+  candidates_.push_back(std::move(candidate));
+}
+
+NodeId Search::settle(const Draw& draw, const core::Completion& completion, const Growth& growth,
+                      std::vector<Reading>& readings) {
+  account(completion, draw.max_tokens);
+  if (growth.merge && !growth.rollout) {
+    const NodeId twin = tree_.find_child(draw.parent, completion.tokens);
+    if (twin != kNoNode) return twin;
+  }
+  const NodeId id = tree_.add(draw.parent, draw.key, completion.tokens, completion.logps);
+  if (growth.rollout) {
+    tree_[id].rollout = true;
+    tree_[draw.parent].rollouts += 1;
+  }
+  const bool ended = completion.ended || completion.tokens.empty() ||
+                     completion.stop == core::StopReason::kContextFull ||
+                     completion.stop == core::StopReason::kCancelled;
+  if (!growth.by_step || ended || tree_[id].path_length >= growth.params.max_tokens) close(id);
+
+  const Node& node = tree_[id];
+  if (growth.scoring != Scoring::kNothing) {
+    if (node.terminal && !node.answered) {
+      set_value(id, 0);
+    } else if (node.answered || growth.scoring == Scoring::kAll) {
+      if (critic_reads()) charge_reading(id);
+      readings.push_back({id, node.terminal ? 0 : draw.lookahead, {}, 0});
+    }
+  }
+  if (node.terminal) candidates_[static_cast<size_t>(node.candidate)].usage = usage_;
+  return id;
+}
+
+core::Task<std::vector<NodeId>> Search::extend(std::vector<NodeId> parents, Growth growth) {
+  std::vector<NodeId> children;
+  while (children.size() < parents.size()) {
+    std::vector<Draw> wave = plan_wave(parents, children.size(), growth);
+    if (wave.empty()) break;
+    core::SampleAll sampling(ports_, requests(wave, growth));
+    const std::vector<core::Completion> completions = co_await sampling;
+    std::vector<Reading> readings;
+    for (size_t i = 0; i < wave.size(); ++i) children.push_back(settle(wave[i], completions[i], growth, readings));
+    if (growth.lookahead > 0) {
+      auto looking = look_ahead(std::move(readings), growth);
+      readings = co_await looking;
+    }
+    auto scoring = score(std::move(readings));
+    co_await scoring;
+  }
+  children.resize(parents.size(), kNoNode);
+  co_return children;
+}
+
+core::Task<std::vector<Search::Reading>> Search::look_ahead(std::vector<Reading> readings, Growth growth) {
+  for (uint64_t step = 0;; ++step) {
+    std::vector<core::SampleRequest> requests;
+    std::vector<size_t> rows;
+    for (size_t i = 0; i < readings.size(); ++i) {
+      Reading& reading = readings[i];
+      const Node& node = tree_[reading.node];
+      const int64_t room = growth.params.max_tokens - node.path_length - static_cast<int64_t>(reading.ahead.size());
+      if (reading.lookahead == 0 || room <= 0) continue;
+      core::SampleRequest request{prefix(reading.node), growth.params, node.key.child("lookahead").child(step)};
+      request.prefix.insert(request.prefix.end(), reading.ahead.begin(), reading.ahead.end());
+      request.params.temperature = 0;
+      request.params.max_tokens = std::min(growth.step_tokens, room);
+      request.params.stop = ports_.codec->step_ends();
+      requests.push_back(std::move(request));
+      rows.push_back(i);
+    }
+    if (requests.empty()) break;
+    core::SampleAll sampling(ports_, std::move(requests));
+    const std::vector<core::Completion> completions = co_await sampling;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      Reading& reading = readings[rows[i]];
+      const core::Completion& completion = completions[i];
+      account(completion, growth.step_tokens);
+      if (critic_reads()) usage_.critic += static_cast<int64_t>(completion.tokens.size());
+      reading.ahead.insert(reading.ahead.end(), completion.tokens.begin(), completion.tokens.end());
+      for (float logp : completion.logps) reading.ahead_logp += logp;
+      reading.lookahead = completion.ended || completion.tokens.empty() ? 0 : reading.lookahead - 1;
+    }
+  }
+  co_return readings;
+}
+
+// ---- Scoring ------------------------------------------------------------------------------------------------------
+
+core::Task<bool> Search::score(std::vector<Reading> readings) {
+  if (!critic_reads()) {
+    for (const Reading& r : readings) {
+      const Node& node = tree_[r.node];
+      const auto length = static_cast<double>(node.path_length) + static_cast<double>(r.ahead.size());
+      set_value(r.node, length > 0 ? std::exp((node.path_logp + r.ahead_logp) / length) : 0);
+    }
+    co_return true;
+  }
+  std::vector<core::ScoreRequest> requests;
+  requests.reserve(readings.size());
+  for (const Reading& r : readings) {
+    requests.push_back({prefix(r.node)});
+    requests.back().prefix.insert(requests.back().prefix.end(), r.ahead.begin(), r.ahead.end());
+  }
+  core::ScoreAll scoring(ports_, std::move(requests));
+  const std::vector<core::Score> scores = co_await scoring;
+  for (size_t i = 0; i < readings.size(); ++i) {
+    usage_.critic_processed += scores[i].processed;
+    usage_.critic_calls += 1;
+    set_value(readings[i].node, scores[i].value);
+  }
+  co_return true;
+}
+
+void Search::set_value(NodeId id, double value) {
+  Node& node = tree_[id];
+  node.value = std::isfinite(value) ? static_cast<float>(std::clamp(value, 0.0, 1.0)) : 0.0f;
+  node.scored = true;
+  if (node.answered) candidates_[static_cast<size_t>(node.candidate)].score = node.value;
+}
+
+core::Task<bool> Search::evaluate(NodeId node) {
+  if (tree_[node].scored) co_return true;
+  if (tree_[node].terminal && !tree_[node].answered) {
+    set_value(node, 0);
+    co_return true;
+  }
+  if (critic_reads()) {
+    const int64_t prompt = tree_[kRoot].read ? 0 : static_cast<int64_t>(prompt_.size());
+    if (unread_tokens(node) + prompt > tokens_left()) co_return false;
+    charge_reading(node);
+  }
+  std::vector<Reading> reading = {{node, 0, {}, 0}};
+  auto scoring = score(std::move(reading));
+  co_await scoring;
+  co_return true;
+}
+
+// ---- The end ------------------------------------------------------------------------------------------------------
+
+core::Task<NodeId> Search::finish(NodeId from, core::SampleParams params) {
+  answer_reserve_ = 0;
+  if (tree_[from].terminal) co_return from;
+  params.temperature = 0;
+  Growth growth;
+  growth.params = params;
+  growth.by_step = false;
+  growth.rollout = true;
+  std::vector<NodeId> parents = {from};
+  auto writing = extend(std::move(parents), growth);
+  const std::vector<NodeId> children = co_await writing;
+  co_return children[0];
+}
+
+core::Task<NodeId> Search::conclude(std::string select, NodeId best, core::SampleParams params) {
+  if (!has_answer_) {
+    auto finishing = finish(best, params);
+    const NodeId end = co_await finishing;
+    if (end != kNoNode) best = end;
+  }
+  const int64_t index = select_candidate(candidates_, select, key_.child("select"));
+  co_return index < 0 ? best : candidates_[static_cast<size_t>(index)].node;
+}
+
+SearchResult Search::take_result(NodeId chosen) {
+  SearchResult result;
+  tree_.mark_chosen(chosen);
+  result.completion = tree_.path_tokens(chosen);
+  const Node& node = tree_[chosen];
+  if (node.answered) result.answer = candidates_[static_cast<size_t>(node.candidate)].answer;
+  result.score = node.value;
+  result.usage = usage_;
+  result.tree = std::move(tree_);
+  result.candidates = std::move(candidates_);
+  return result;
+}
+
+}  // namespace ponder::search

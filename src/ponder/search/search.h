@@ -1,0 +1,123 @@
+// One search of one problem: its tree, what it has spent, and the ports. Strategies are written over extend(),
+// evaluate() and conclude(); budgets, reservations and random keys are kept here and nowhere else.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ponder/core/budget.h"
+#include "ponder/core/ports.h"
+#include "ponder/search/select.h"
+#include "ponder/search/tree.h"
+
+namespace ponder::search {
+
+struct SearchResult {
+  core::Tokens completion;            // the chosen one, whole, behind the prompt
+  std::optional<std::string> answer;  // what it claims
+  double score = 0;
+  core::Usage usage;
+  Tree tree;
+  std::vector<Candidate> candidates;  // in the order in which they were complete
+};
+
+enum class Scoring {
+  kNothing,
+  kAnswers,  // completions that claim an answer
+  kAll,      // those and unfinished steps
+};
+
+// How extend() grows the tree.
+struct Growth {
+  core::SampleParams params;            // max_tokens: of the whole completion, not of the step
+  bool by_step = true;                  // stop at the end of a step; false: write to the end
+  int64_t step_tokens = 32;             // a longer step is cut here and goes on as the next one
+  bool merge = true;                    // a draw that equals a sibling is that sibling
+  bool rollout = false;                 // the draws are continuations, no steps to choose from; never merged
+  Scoring scoring = Scoring::kNothing;  // completions without an answer are worth 0 and are never read
+  int64_t lookahead = 0;                // greedy steps behind a new unfinished step, read with it and then thrown away
+};
+
+// The critic's reading is charged once for each token of the tree (and of lookaheads), the prompt included: what a
+// critic with a prefix cache reads. The charge depends on the tree alone, so budgets cut at the same place whatever the
+// cache held; Usage::critic_processed has what was really read.
+class Search {
+ public:
+  // Borrows problem and the ports; they must outlive the search.
+  Search(const core::Problem& problem, core::Tokens prompt, const core::Ports& ports, core::Budget budget,
+         base::RngKey key);
+
+  // Before growing.
+  void reseed(int64_t seed);
+  void use_guide(const std::string& guide);  // "auto", "critic" (Error(kUsage) without one), "likelihood"
+  void reserve_for_answer(int64_t tokens) { answer_reserve_ = tokens; }  // kept back until some candidate has an answer
+
+  // Draws one completion behind each of the parents (a parent may stand there several times) in waves whose worst case
+  // the budget can pay, scores them as asked, and gives their nodes in the same order: kNoNode from the first draw that
+  // the budget could not pay.
+  core::Task<std::vector<NodeId>> extend(std::vector<NodeId> parents, Growth growth);
+  // Scores one node unless it has a score; false when the budget cannot pay for that.
+  core::Task<bool> evaluate(NodeId node);
+  // Writes `from` to its end greedily with what is left, the reserve included; gives that end, kNoNode when nothing is
+  // left.
+  core::Task<NodeId> finish(NodeId from, core::SampleParams params);
+  // The last act of every strategy: selects among the candidates; without any answer, finishes `best` first.
+  core::Task<NodeId> conclude(std::string select, NodeId best, core::SampleParams params);
+  SearchResult take_result(NodeId chosen);  // empties the search
+
+  // wanted, or when that is 0: no limit under a budget, `without_budget` otherwise.
+  int64_t goal(int64_t wanted, int64_t without_budget) const;
+  // The score of the path to a node, from the scored nodes on it.
+  double path_score(NodeId node, const std::string& agg_strategy) const;
+
+  Tree& tree() { return tree_; }
+  const core::Usage& usage() const { return usage_; }
+  const std::vector<Candidate>& candidates() const { return candidates_; }
+  bool has_answer() const { return has_answer_; }
+
+ private:
+  struct Draw {
+    NodeId parent = kNoNode;
+    int64_t max_tokens = 0;
+    int64_t lookahead = 0;  // steps
+    base::RngKey key;
+  };
+  struct Reading {
+    NodeId node;
+    int64_t lookahead = 0;  // steps still to be written
+    core::Tokens ahead;     // written so far
+    double ahead_logp = 0;
+  };
+
+  bool critic_reads() const { return ports_.critic && guide_is_critic_; }
+  int64_t tokens_left() const;
+  int64_t nodes_left() const;
+  int64_t unread_tokens(NodeId node) const;
+  void charge_reading(NodeId node);
+  core::Tokens prefix(NodeId node) const;
+  std::vector<Draw> plan_wave(const std::vector<NodeId>& parents, size_t from, const Growth& growth) const;
+  std::vector<core::SampleRequest> requests(std::vector<Draw>& wave, const Growth& growth);
+  NodeId settle(const Draw& draw, const core::Completion& completion, const Growth& growth,
+                std::vector<Reading>& readings);
+  void close(NodeId node);
+  void account(const core::Completion& completion, int64_t max_tokens);
+  core::Task<std::vector<Reading>> look_ahead(std::vector<Reading> readings, Growth growth);
+  core::Task<bool> score(std::vector<Reading> readings);  // already paid; always true
+  void set_value(NodeId node, double value);
+
+  // Fixed during the search.
+  const core::Problem& problem_;
+  core::Tokens prompt_;
+  core::Ports ports_;
+  core::Budget budget_;
+  base::RngKey key_;
+  bool guide_is_critic_ = true;
+  // Grows.
+  Tree tree_;
+  core::Usage usage_;
+  std::vector<Candidate> candidates_;
+  bool has_answer_ = false;
+  int64_t answer_reserve_ = 0;
+};
+
+}  // namespace ponder::search

@@ -1,0 +1,211 @@
+// What every search in the table promises: budgets are never exceeded, the books are true, the same key gives the same
+// tree whatever the batches, nothing that a model may write makes it crash.
+#include <gtest/gtest.h>
+
+#include "ponder/search/fake_ports.h"
+
+namespace ponder::search {
+namespace {
+
+using fake::World;
+
+double some_value(const core::Tokens& completion) {
+  base::RngKey key(17);
+  for (core::Token t : completion) key = key.child(static_cast<uint64_t>(t));
+  return base::Rng(key).uniform();
+}
+
+// Random but legal options for a strategy, whichever of these knobs it has.
+std::vector<std::string> random_options(Strategy& strategy, base::Rng& rng) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> knobs = {
+      {"n", {"1", "3", "8"}},
+      {"beam_width", {"1", "2", "4"}},
+      {"lookahead", {"0", "1", "3"}},
+      {"agg_strategy", {"last", "min", "prod", "mean"}},
+      {"sims", {"0", "7", "40"}},
+      {"width", {"1", "3"}},
+      {"leaf", {"value", "rollout"}},
+      {"select", {"rm", "maj", "wmaj", "random"}},
+      {"guide", {"auto", "likelihood"}},
+      {"max_tokens", {"1", "12", "50"}},
+      {"step_tokens", {"1", "4", "20"}},
+      {"temperature", {"0", "0.7", "1"}},
+      {"filter_duplicates", {"true", "false"}},
+      {"seed", {"0", "5"}},
+  };
+  std::vector<std::string> chosen;
+  for (const auto& [name, values] : knobs) {
+    if (base::has_field(strategy.options(), name) && rng.chance(0.6)) chosen.push_back(name + "=" + rng.pick(values));
+  }
+  return chosen;
+}
+
+class EverySearch : public testing::TestWithParam<std::string> {
+ protected:
+  std::unique_ptr<Strategy> random_strategy(base::Rng& rng, std::string& what) {
+    auto strategy = make_strategy(GetParam());
+    const auto options = random_options(*strategy, rng);
+    what = GetParam();
+    for (const auto& option : options) what += " " + option;
+    return make_strategy(GetParam(), options);
+  }
+};
+
+void expect_true_books(World& world, const SearchRow& row, const core::Budget& budget, const std::string& what) {
+  ASSERT_TRUE(row.ok()) << what << ": " << row.error;
+  const SearchResult& r = row.result;
+  EXPECT_LE(r.usage.generated + r.usage.critic, budget.tokens) << what;
+  EXPECT_LE(r.usage.nodes, budget.nodes) << what;
+  EXPECT_EQ(r.usage.generated, world.policy.generated[0]) << what;
+  EXPECT_EQ(r.usage.nodes, world.policy.requests) << what;
+  EXPECT_EQ(r.usage.critic_calls, world.critic.requests) << what;
+  EXPECT_EQ(r.usage.critic_processed, world.critic.read_tokens[0]) << what;
+  EXPECT_GE(r.usage.critic, world.critic.read_tokens[0]) << what;
+  EXPECT_EQ(r.answer, world.codec.answer({}, r.completion)) << what;
+  for (size_t i = 0; i < r.candidates.size(); ++i) {
+    const Candidate& c = r.candidates[i];
+    EXPECT_EQ(c.tokens, r.tree.path_tokens(c.node)) << what;
+    EXPECT_EQ(c.answer, world.codec.answer({}, c.tokens)) << what;
+    EXPECT_TRUE(c.score >= 0 && c.score <= 1 && (c.answer || c.score == 0)) << what;
+    if (i > 0) {
+      EXPECT_GE(c.usage.generated, r.candidates[i - 1].usage.generated) << what;
+    }
+  }
+}
+
+TEST_P(EverySearch, NeverExceedsItsBudget) {
+  base::Rng rng(base::RngKey(1).child(GetParam()));
+  for (int trial = 0; trial < 250; ++trial) {
+    std::string what;
+    const auto strategy = random_strategy(rng, what);
+    World world(fake::messy_game(), static_cast<uint64_t>(trial));
+    world.value_of = some_value;
+    core::Budget budget;
+    if (rng.chance(0.8)) budget.tokens = rng.below(rng.chance(0.3) ? 12 : 500);
+    if (rng.chance(0.4) || budget.tokens > 1000) budget.nodes = rng.below(60);
+    what += base::cat(" tokens=", budget.tokens, " nodes=", budget.nodes);
+    const auto rows = world.run(*strategy, 1, {.budget = budget}, static_cast<uint64_t>(trial));
+    expect_true_books(world, rows[0], budget, what);
+    if (HasFailure()) break;
+  }
+}
+
+TEST_P(EverySearch, TheSameKeyGivesTheSameTree) {
+  base::Rng rng(base::RngKey(2).child(GetParam()));
+  for (int trial = 0; trial < 30; ++trial) {
+    std::string what;
+    const auto strategy = random_strategy(rng, what);
+    const core::Budget budget{.tokens = rng.between(50, 400), .nodes = 200};
+    const auto run = [&](uint64_t batch_seed, int problems, int64_t max_live) {
+      World world(fake::messy_game(), batch_seed);
+      world.value_of = some_value;
+      const auto rows = world.run(*strategy, problems, {.budget = budget, .max_live = max_live}, 9);
+      std::vector<std::string> dumps;
+      for (const SearchRow& row : rows) {
+        EXPECT_TRUE(row.ok()) << row.error;
+        dumps.push_back(tree_json(row.result.tree, world.codec).dump() + search_json(*strategy, row.result).dump() +
+                        world.codec.decode(row.result.completion));
+      }
+      return dumps;
+    };
+    const auto alone = run(1, 3, 1), crowded = run(2, 8, 8);
+    for (size_t i = 0; i < alone.size(); ++i) ASSERT_EQ(alone[i], crowded[i]) << what;
+  }
+}
+
+TEST_P(EverySearch, AnotherKeyOrSeedGivesOtherDraws) {
+  const auto run = [&](uint64_t key, const char* seed) {
+    World world(fake::messy_game());
+    world.value_of = some_value;
+    const auto strategy = make_strategy(GetParam(), {seed});
+    return tree_json(world.run(*strategy, 1, {.budget = {.tokens = 2000}}, key)[0].result.tree, world.codec).dump();
+  };
+  const bool draws = GetParam() != "greedy";
+  EXPECT_EQ(run(1, "seed=0") != run(2, "seed=0"), draws);
+  EXPECT_EQ(run(1, "seed=0") != run(1, "seed=1"), draws);
+  EXPECT_EQ(run(1, "seed=1"), run(1, "seed=1"));
+}
+
+TEST_P(EverySearch, SurvivesGarbage) {
+  const std::vector<std::function<void(core::Completion&)>> garbles = {
+      [](core::Completion& c) { c.tokens.clear(), c.logps.clear(), c.ended = false; },
+      [](core::Completion& c) { c.tokens.clear(), c.logps.clear(), c.ended = true; },
+      [](core::Completion& c) { std::ranges::fill(c.logps, -std::numeric_limits<float>::infinity()); },
+      [](core::Completion& c) { std::ranges::fill(c.logps, std::numeric_limits<float>::quiet_NaN()); },
+      [](core::Completion& c) { c.stop = core::StopReason::kContextFull; },
+      [](core::Completion& c) { c.stop = core::StopReason::kCancelled, c.ended = false; },
+      [](core::Completion& c) { std::ranges::fill(c.tokens, -7); },
+      [](core::Completion& c) { std::ranges::fill(c.tokens, fake::kStep), c.ended = false; },
+  };
+  base::Rng rng(base::RngKey(3).child(GetParam()));
+  for (const auto& garble : garbles) {
+    for (int trial = 0; trial < 12; ++trial) {
+      std::string what;
+      const auto strategy = random_strategy(rng, what);
+      World world(fake::messy_game());
+      world.value_of = [&](const core::Tokens&) {
+        return rng.pick(std::vector<double>{0.5, -3, 7, std::nan(""), std::numeric_limits<double>::infinity()});
+      };
+      world.policy.garble = garble;
+      const core::Budget budget{.tokens = 300, .nodes = trial % 2 == 0 ? 100 : std::numeric_limits<int64_t>::max()};
+      expect_true_books(world, world.run(*strategy, 1, {.budget = budget})[0], budget, what);
+    }
+  }
+}
+
+TEST_P(EverySearch, EndsWithoutABudget) {
+  World world(fake::messy_game());
+  world.value_of = some_value;
+  for (const auto& row : world.run(*make_strategy(GetParam()), 3)) {
+    ASSERT_TRUE(row.ok()) << row.error;
+    EXPECT_FALSE(row.result.completion.empty());
+    EXPECT_TRUE(row.result.tree[kRoot].chosen);
+  }
+}
+
+TEST_P(EverySearch, SpendsABudgetThatIsItsOnlyLimit) {
+  World world(fake::messy_game());
+  world.value_of = some_value;
+  std::vector<std::string> options = {"max_tokens=40"};
+  if (GetParam() == "best-first") options.push_back("n=1000");
+  const auto strategy = make_strategy(GetParam(), options);
+  const bool one_completion = GetParam() == "greedy" || GetParam() == "sample";
+  for (const auto& row : world.run(*strategy, 10, {.budget = {.tokens = 3000}})) {
+    const core::Usage& usage = row.result.usage;
+    if (one_completion) {
+      EXPECT_EQ(usage.nodes, 1);
+    } else {
+      EXPECT_GE(usage.generated + usage.critic, 2800);
+    }
+  }
+}
+
+TEST_P(EverySearch, RunsOnALongPromptItCannotPayToRead) {
+  World world(fake::messy_game());
+  world.value_of = some_value;
+  std::vector<SearchInput> inputs(1);
+  inputs[0].prompt = fake::make_prompt(0, 3);
+  // The critic would have to read 3 tokens of prompt: with 3 left nothing can be scored, but something can be written.
+  const auto row =
+      run_searches(inputs, *make_strategy(GetParam()), world.ports(), base::RngKey(1), {.budget = {.tokens = 3}})[0];
+  ASSERT_TRUE(row.ok()) << row.error;
+  EXPECT_GT(row.result.usage.generated, 0);
+  EXPECT_EQ(row.result.usage.critic, 0);
+}
+
+TEST_P(EverySearch, WorksWithoutACritic) {
+  World world(fake::messy_game(), 1, 0, false);
+  for (const auto& row : world.run(*make_strategy(GetParam()), 3, {.budget = {.tokens = 500}})) {
+    ASSERT_TRUE(row.ok()) << row.error;
+    EXPECT_EQ(row.result.usage.critic, 0);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EverySearch, testing::ValuesIn(strategy_names()), [](const auto& info) {
+  std::string name = info.param;
+  std::ranges::replace(name, '-', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace ponder::search

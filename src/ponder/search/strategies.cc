@@ -1,0 +1,97 @@
+#include "ponder/search/strategies.h"
+
+#include <algorithm>
+
+#include "ponder/search/algorithms.h"
+
+namespace ponder::search {
+namespace {
+
+// kRun may take a base class of Options, so that one algorithm can stand in the table with several defaults.
+template <class Options, auto kRun>
+class Made : public Strategy {
+ public:
+  explicit Made(const char* name) : name_(name) {}
+  std::string name() const override { return name_; }
+  base::AnyOptions options() override { return options_; }
+  core::Task<NodeId> run(Search& search) const override {
+    search.reseed(options_.seed);
+    return kRun(search, options_);
+  }
+
+ private:
+  const char* name_;
+  Options options_;
+};
+
+struct Entry {
+  const char* name;
+  const char* help;
+  std::unique_ptr<Strategy> (*make)(const char* name);
+};
+
+template <class Options, auto kRun>
+std::unique_ptr<Strategy> make(const char* name) {
+  return std::make_unique<Made<Options, kRun>>(name);
+}
+
+constexpr Entry kTable[] = {
+    {"greedy", "the likeliest token each time", make<GreedyOptions, run_greedy>},
+    {"sample", "one sample", make<SampleOptions, run_sample>},
+    {"majority", "self-consistency: n samples, the answer that most of them claim",
+     make<MajorityOptions, run_majority>},
+    {"bon", "best of n samples by score, vote or weighted vote", make<BestOfNOptions, run_best_of_n>},
+    {"beam", "step-level beam search: n draws a level, the best n / beam_width paths are kept",
+     make<BeamOptions, run_beam>},
+    {"lookahead", "beam search that scores a step after a few greedy steps more", make<LookaheadOptions, run_beam>},
+    {"dvts", "n / beam_width independent trees, each goes on with the best of beam_width steps",
+     make<DvtsOptions, run_dvts>},
+    {"best-first", "opens the path with the highest score, wherever it stands", make<BestFirstOptions, run_best_first>},
+    {"mcts", "Monte Carlo tree search over steps with PUCT", make<MctsOptions, run_mcts>},
+};
+
+constexpr const char* kNotBuilt[] = {"tot", "rstar", "rap", "mctsr", "revise", "decompose", "budget-force", "auto"};
+
+std::string joined_names() {
+  std::string names;
+  for (const Entry& entry : kTable) names += (names.empty() ? "" : ", ") + std::string(entry.name);
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string> strategy_names() {
+  std::vector<std::string> names;
+  for (const Entry& entry : kTable) names.emplace_back(entry.name);
+  return names;
+}
+
+std::unique_ptr<Strategy> make_strategy(const std::string& name) {
+  for (const Entry& entry : kTable) {
+    if (name == entry.name) return entry.make(entry.name);
+  }
+  if (std::ranges::find(kNotBuilt, name) != std::end(kNotBuilt)) {
+    throw Error(ErrorCode::kUsage,
+                base::cat("search \"", name, "\" is not part of this version; available are ", joined_names()));
+  }
+  const std::string nearest = base::nearest_name(name, strategy_names());
+  throw Error(ErrorCode::kUsage, base::cat("unknown search \"", name, "\"; ",
+                                           nearest.empty() ? "" : base::cat("did you mean \"", nearest, "\"? "),
+                                           "available are ", joined_names()));
+}
+
+std::unique_ptr<Strategy> make_strategy(const std::string& name, const std::vector<std::string>& assignments) {
+  auto strategy = make_strategy(name);
+  for (const std::string& assignment : assignments) base::override_field(strategy->options(), assignment);
+  return strategy;
+}
+
+std::string strategies_help() {
+  std::string help;
+  for (const Entry& entry : kTable) {
+    help += base::cat(entry.name, ": ", entry.help, "\n", base::fields_help(entry.make(entry.name)->options()), "\n");
+  }
+  return help;
+}
+
+}  // namespace ponder::search

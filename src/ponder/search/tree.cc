@@ -1,0 +1,121 @@
+#include "ponder/search/tree.h"
+
+#include <algorithm>
+
+namespace ponder::search {
+
+Tree::Tree(base::RngKey key) : nodes_(1) { nodes_[kRoot].key = key; }
+
+NodeId Tree::add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::span<const float> logps) {
+  PONDER_CHECK(tokens.size() == logps.size(), "a completion needs one log-probability a token, got ", logps.size(),
+               " for ", tokens.size(), " tokens");
+  const auto id = static_cast<NodeId>(nodes_.size());
+  Node node;
+  node.key = key;
+  node.parent = parent;
+  node.first_token = static_cast<int64_t>(arena_.size());
+  node.length = static_cast<int32_t>(tokens.size());
+  Node& above = (*this)[parent];
+  node.path_length = above.path_length + node.length;
+  node.path_logp = above.path_logp;
+  for (float logp : logps) node.path_logp += logp;
+  if (above.first_child == kNoNode) {
+    above.first_child = id;
+  } else {
+    (*this)[above.last_child].next_sibling = id;
+  }
+  above.last_child = id;
+  arena_.insert(arena_.end(), tokens.begin(), tokens.end());
+  logps_.insert(logps_.end(), logps.begin(), logps.end());
+  nodes_.push_back(node);
+  return id;
+}
+
+NodeId Tree::find_child(NodeId parent, core::TokenSpan wanted) const {
+  for (NodeId c = (*this)[parent].first_child; c != kNoNode; c = (*this)[c].next_sibling) {
+    if (!(*this)[c].rollout && std::ranges::equal(tokens(c), wanted)) return c;
+  }
+  return kNoNode;
+}
+
+core::TokenSpan Tree::tokens(NodeId id) const {
+  const Node& node = (*this)[id];
+  return {arena_.data() + node.first_token, static_cast<size_t>(node.length)};
+}
+
+std::span<const float> Tree::logps(NodeId id) const {
+  const Node& node = (*this)[id];
+  return {logps_.data() + node.first_token, static_cast<size_t>(node.length)};
+}
+
+std::vector<NodeId> Tree::path(NodeId id) const {
+  std::vector<NodeId> nodes;
+  for (; id != kRoot; id = (*this)[id].parent) nodes.push_back(id);
+  std::ranges::reverse(nodes);
+  return nodes;
+}
+
+core::Tokens Tree::path_tokens(NodeId id) const {
+  core::Tokens all;
+  all.reserve(static_cast<size_t>((*this)[id].path_length));
+  for (NodeId node : path(id)) {
+    const auto step = tokens(node);
+    all.insert(all.end(), step.begin(), step.end());
+  }
+  return all;
+}
+
+std::vector<float> Tree::path_logps(NodeId id) const {
+  std::vector<float> all;
+  all.reserve(static_cast<size_t>((*this)[id].path_length));
+  for (NodeId node : path(id)) {
+    const auto step = logps(node);
+    all.insert(all.end(), step.begin(), step.end());
+  }
+  return all;
+}
+
+double Tree::mean_logp(NodeId id) const {
+  const Node& node = (*this)[id];
+  if (node.length == 0) return 0;
+  return (node.path_logp - (*this)[node.parent].path_logp) / node.length;
+}
+
+double Tree::path_mean_logp(NodeId id) const {
+  const Node& node = (*this)[id];
+  return node.path_length == 0 ? 0 : node.path_logp / node.path_length;
+}
+
+void Tree::mark_chosen(NodeId id) {
+  for (; id != kNoNode; id = (*this)[id].parent) (*this)[id].chosen = true;
+}
+
+base::Json tree_json(const Tree& tree, const core::Codec& codec) {
+  base::Json::Array nodes;
+  nodes.reserve(tree.size());
+  for (size_t i = 0; i < tree.size(); ++i) {
+    const auto id = static_cast<NodeId>(i);
+    const Node& node = tree[id];
+    base::Json row = base::Json::object();
+    row["id"] = id;
+    row["parent"] = node.parent;
+    row["text"] = codec.decode(tree.tokens(id));
+    row["value"] = node.scored ? base::Json(node.value) : base::Json();
+    row["visits"] = node.visits;
+    row["mean"] = node.visits > 0 ? base::Json(node.value_sum / node.visits) : base::Json();
+    row["prior"] = node.prior;
+    row["logp"] = id == kRoot ? 0.0 : node.path_logp - tree[node.parent].path_logp;
+    row["pruned"] = node.pruned;
+    row["terminal"] = node.terminal;
+    row["answered"] = node.answered;
+    row["rollout"] = node.rollout;
+    row["order"] = id;
+    row["path"] = node.chosen;
+    nodes.push_back(std::move(row));
+  }
+  base::Json json = base::Json::object();
+  json["nodes"] = std::move(nodes);
+  return json;
+}
+
+}  // namespace ponder::search

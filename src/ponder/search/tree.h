@@ -1,0 +1,77 @@
+// The tree that a search grows: the prompt at the root, behind it one node a step (or a whole sample). Strategies grow
+// it through search/search.h, recipes store it, the report draws it from tree_json().
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ponder/base/json.h"
+#include "ponder/base/rng.h"
+#include "ponder/core/ports.h"
+
+namespace ponder::search {
+
+using NodeId = int32_t;
+inline constexpr NodeId kNoNode = -1;
+inline constexpr NodeId kRoot = 0;
+
+struct Node {
+  base::RngKey key;         // the key of the draw that made it: its parent's key, then the number of the draw
+  int64_t first_token = 0;  // where its tokens stand in the tree's arena
+  int32_t length = 0;       // tokens of this step
+  int32_t path_length = 0;  // tokens from the root to the end of this step
+  double path_logp = 0;     // nats, summed over those tokens
+  NodeId parent = kNoNode;
+  NodeId first_child = kNoNode, last_child = kNoNode, next_sibling = kNoNode;
+  int32_t draws = 0;       // completions drawn behind it, duplicates and rollouts included
+  int32_t rollouts = 0;    // those of its draws that were written to their end as rollouts
+  int32_t visits = 0;      // simulations that came through it
+  float value = 0;         // estimated chance of a correct answer, when scored
+  float prior = 0;         // selection probability among its siblings
+  double value_sum = 0;    // of the evaluations behind it; the mean is value_sum / visits
+  int32_t candidate = -1;  // its number among the search's candidates, when terminal
+  bool scored = false;     // value is known
+  bool read = false;       // the critic has read its tokens and all before them
+  bool terminal = false;   // nothing can follow: ended, cut at the length limit, or empty
+  bool answered = false;   // terminal and claims an answer
+  bool pruned = false;     // given up by the strategy
+  bool chosen = false;     // on the path to the chosen completion
+  bool rollout = false;    // a continuation sampled only to estimate its parent's value; no choice for selection
+};
+static_assert(sizeof(Node) <= 128);
+
+class Tree {
+ public:
+  Tree() : Tree(base::RngKey()) {}
+  explicit Tree(base::RngKey key);  // of the root: names the whole search
+
+  // The new node is its parent's last child. Spans that tokens() gave before are invalid afterwards.
+  NodeId add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::span<const float> logps);
+  NodeId find_child(NodeId parent, core::TokenSpan tokens) const;  // a step child with these tokens, or kNoNode
+
+  size_t size() const { return nodes_.size(); }
+  Node& operator[](NodeId id) { return nodes_[static_cast<size_t>(id)]; }
+  const Node& operator[](NodeId id) const { return nodes_[static_cast<size_t>(id)]; }
+
+  core::TokenSpan tokens(NodeId id) const;        // of the one step
+  std::span<const float> logps(NodeId id) const;  // nats, of the one step
+
+  std::vector<NodeId> path(NodeId id) const;  // from the root's child to id
+  core::Tokens path_tokens(NodeId id) const;  // everything behind the prompt
+  std::vector<float> path_logps(NodeId id) const;
+  double mean_logp(NodeId id) const;       // of the one step's tokens; 0 when it has none
+  double path_mean_logp(NodeId id) const;  // of all tokens behind the prompt
+
+  void mark_chosen(NodeId id);  // flags id and everything above it
+
+ private:
+  std::vector<Node> nodes_;  // in order of creation, so a parent stands before its children
+  core::Tokens arena_;
+  std::vector<float> logps_;
+};
+
+// {"nodes":[{"id","parent" (-1 for the root),"text","value" (null before it is scored),"visits","mean" (null without
+// visits),"prior","logp","pruned","terminal","answered","rollout","order","path"}]}; path: on the way to the answer.
+base::Json tree_json(const Tree& tree, const core::Codec& codec);
+
+}  // namespace ponder::search

@@ -1,0 +1,64 @@
+// The CPU kernels on plain pointers, f32. A row's result depends on that row alone and its sums have a fixed order, so it is
+// the same to the bit in any batch. Called by ops.cc, log_softmax.cc and by the engine (paged attention, sampler).
+#pragma once
+#include <cstdint>
+
+#include "ponder/tensor/ops.h"
+
+namespace ponder::tensor {
+
+// ---- rows; width and ffn are multiples of 16 ----
+// x [T,D], w [D] → y [T,D]; inverse root mean squares → rstd [T] (may be null).
+void rms_norm_rows(const float* x, const float* w, int64_t rows, int64_t width, float eps, float* y, float* rstd);
+// grad_x [T,D] is written, grad_w [D] is added to.
+void rms_norm_rows_backward(const float* grad_y, const float* x, const float* w, const float* rstd, int64_t rows,
+                            int64_t width, float* grad_x, float* grad_w);
+// gate_up [T,2F] → y [T,F].
+void swiglu_rows(const float* gate_up, int64_t rows, int64_t ffn, float* y);
+void swiglu_rows_backward(const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up);
+// Rotates the first `heads` heads of each row and copies the rest; cosines and sines [positions, hd/2]. direction +1, or −1
+// for the inverse (the gradient).
+void rope_rows(const float* in, const int64_t* positions, const float* cosines, const float* sines, int64_t rows,
+               int64_t columns, int64_t heads, int64_t head_dim, float direction, float* out);
+
+// ---- log-softmax ----
+// logsumexp of n floats.
+void row_logsumexp(const float* x, int64_t n, float* logsumexp);
+// −Σ p ln p with p = exp(x − logsumexp).
+void row_entropy(const float* x, int64_t n, float logsumexp, float* entropy);
+// x → factor · exp(x − shift) in place.
+void row_exp(float* x, int64_t n, float shift, float factor);
+
+// ---- attention over pages ----
+// A page holds kPageTokens positions of one layer: for each key/value head the keys as [hd][16], so that 16 scores are one
+// vector, then the values as [16][hd].
+inline constexpr int64_t kPageTokens = 16;
+inline int64_t page_floats(const HeadShape& shape) { return shape.kv_heads * 2 * shape.head_dim * kPageTokens; }
+
+// Where the pages of one layer are: page p of this layer starts at base + p · stride.
+struct Pages {
+  float* base = nullptr;
+  int64_t stride = 0;  // floats
+  float* at(int64_t page) const { return base + page * stride; }
+};
+
+// Stores the key and value heads of one row of rotated qkv as position `slot` of a page.
+void store_page_row(const float* qkv, const HeadShape& shape, float* page, int64_t slot);
+// Copies the first `slots` positions of a page.
+void copy_page_slots(const float* from, const HeadShape& shape, int64_t slots, float* to);
+
+// What one row may see: positions 0 … length−1, position i in slot i % 16 of page table[i / 16]. Slots behind the length
+// must hold finite numbers. length 0 gives a row of zeros.
+struct AttendRow {
+  const int32_t* table = nullptr;
+  int64_t length = 0;
+};
+// qkv [T,(H+2·KV)·hd] (its query heads are read), rows [T] → out [T,H·hd]; logsumexp of the scores → lse [T,H] (may be null).
+void attend_rows(const float* qkv, const AttendRow* rows, int64_t count, const HeadShape& shape, const Pages& pages,
+                 float* out, float* lse);
+
+// Gradient of one packed sequence of n rows: grad_out, out [n,H·hd], lse [n,H] and rotated qkv → grad_qkv, all by row.
+void attend_sequence_backward(const float* grad_out, const float* out, const float* lse, const float* qkv, int64_t n,
+                              const HeadShape& shape, float* grad_qkv);
+
+}  // namespace ponder::tensor

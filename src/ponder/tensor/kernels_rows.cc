@@ -1,0 +1,113 @@
+#include <cmath>
+
+#include "ponder/tensor/kernels.h"
+#include "ponder/tensor/simd.h"
+
+namespace ponder::tensor {
+
+using simd::load;
+using simd::splat;
+using simd::store;
+
+namespace {
+
+template <class S>
+PONDER_INLINE void rms_norm_rows_body(const float* x, const float* w, int64_t rows, int64_t width, float eps, float* y,
+                                      float* rstd) {
+  using F = typename S::F;
+  constexpr int64_t L = S::kLanes;
+  for (int64_t t = 0; t < rows; ++t, x += width, y += width) {
+    F squares{};
+    for (int64_t i = 0; i < width; i += L) squares += load<S>(x + i) * load<S>(x + i);
+    const float r = 1.0f / std::sqrt(simd::sum<S>(squares) / static_cast<float>(width) + eps);
+    for (int64_t i = 0; i < width; i += L) store<S>(y + i, load<S>(x + i) * r * load<S>(w + i));
+    if (rstd) rstd[t] = r;
+  }
+}
+
+// With x̂ = x·rstd: ∂x = rstd · (g·w − x̂ · mean(g·w·x̂)), ∂w = Σ_t g·x̂.
+template <class S>
+PONDER_INLINE void rms_norm_rows_backward_body(const float* grad_y, const float* x, const float* w, const float* rstd,
+                                               int64_t rows, int64_t width, float* grad_x, float* grad_w) {
+  using F = typename S::F;
+  constexpr int64_t L = S::kLanes;
+  for (int64_t t = 0; t < rows; ++t, x += width, grad_y += width, grad_x += width) {
+    const float r = rstd[t];
+    F products{};
+    for (int64_t i = 0; i < width; i += L) products += load<S>(grad_y + i) * load<S>(w + i) * load<S>(x + i);
+    const float mean = simd::sum<S>(products) * r / static_cast<float>(width);
+    for (int64_t i = 0; i < width; i += L) {
+      const F normed = load<S>(x + i) * r;
+      const F g = load<S>(grad_y + i);
+      store<S>(grad_x + i, (g * load<S>(w + i) - normed * mean) * r);
+      store<S>(grad_w + i, load<S>(grad_w + i) + g * normed);
+    }
+  }
+}
+
+template <class S>
+PONDER_INLINE void swiglu_rows_body(const float* gate_up, int64_t rows, int64_t ffn, float* y) {
+  using F = typename S::F;
+  for (int64_t t = 0; t < rows; ++t, gate_up += 2 * ffn, y += ffn)
+    for (int64_t i = 0; i < ffn; i += S::kLanes) {
+      const F gate = load<S>(gate_up + i);
+      store<S>(y + i, gate / (1.0f + simd::exp<S>(-gate)) * load<S>(gate_up + ffn + i));
+    }
+}
+
+// With s = sigmoid(gate): ∂up = g · gate·s, ∂gate = g · up · s·(1 + gate·(1 − s)).
+template <class S>
+PONDER_INLINE void swiglu_rows_backward_body(const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn,
+                                             float* grad_gate_up) {
+  using F = typename S::F;
+  for (int64_t t = 0; t < rows; ++t, gate_up += 2 * ffn, grad_gate_up += 2 * ffn, grad_y += ffn)
+    for (int64_t i = 0; i < ffn; i += S::kLanes) {
+      const F gate = load<S>(gate_up + i), g = load<S>(grad_y + i);
+      const F s = 1.0f / (1.0f + simd::exp<S>(-gate));
+      store<S>(grad_gate_up + ffn + i, g * gate * s);
+      store<S>(grad_gate_up + i, g * load<S>(gate_up + ffn + i) * s * (1.0f + gate * (1.0f - s)));
+    }
+}
+
+// Half a head is a multiple of 8, so the narrow vector serves every instruction set.
+template <class>
+PONDER_INLINE void rope_rows_body(const float* in, const int64_t* positions, const float* cosines, const float* sines,
+                                  int64_t rows, int64_t columns, int64_t heads, int64_t head_dim, float direction,
+                                  float* out) {
+  using S = simd::Narrow;
+  using F = S::F;
+  const int64_t half = head_dim / 2, rotated = heads * head_dim;
+  for (int64_t t = 0; t < rows; ++t, in += columns, out += columns) {
+    const float* cosine = cosines + positions[t] * half;
+    const float* sine = sines + positions[t] * half;
+    for (int64_t i = 0; i < half; i += S::kLanes) {
+      const F c = load<S>(cosine + i), s = load<S>(sine + i) * direction;
+      for (int64_t h = i; h < rotated; h += head_dim) {
+        const F a = load<S>(in + h), b = load<S>(in + h + half);
+        store<S>(out + h, a * c - b * s);
+        store<S>(out + h + half, b * c + a * s);
+      }
+    }
+    std::memcpy(out + rotated, in + rotated, static_cast<size_t>(columns - rotated) * sizeof(float));
+  }
+}
+
+}  // namespace
+
+PONDER_DISPATCH(rms_norm_rows,
+                (const float* x, const float* w, int64_t rows, int64_t width, float eps, float* y, float* rstd),
+                (x, w, rows, width, eps, y, rstd))
+PONDER_DISPATCH(rms_norm_rows_backward,
+                (const float* grad_y, const float* x, const float* w, const float* rstd, int64_t rows, int64_t width,
+                 float* grad_x, float* grad_w),
+                (grad_y, x, w, rstd, rows, width, grad_x, grad_w))
+PONDER_DISPATCH(swiglu_rows, (const float* gate_up, int64_t rows, int64_t ffn, float* y), (gate_up, rows, ffn, y))
+PONDER_DISPATCH(swiglu_rows_backward,
+                (const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up),
+                (grad_y, gate_up, rows, ffn, grad_gate_up))
+PONDER_DISPATCH(rope_rows,
+                (const float* in, const int64_t* positions, const float* cosines, const float* sines, int64_t rows,
+                 int64_t columns, int64_t heads, int64_t head_dim, float direction, float* out),
+                (in, positions, cosines, sines, rows, columns, heads, head_dim, direction, out))
+
+}  // namespace ponder::tensor

@@ -1,0 +1,50 @@
+// The operations that a decoder is made of, with and without autograd; the only ones that model, engine and learn use on
+// activations. f32 on the CPU runs ponder's own kernels (kernels.h) and LibTorch's GEMM, every other device plain ATen.
+// Each row's result is the same to the bit whatever other rows stand beside it: that is why the sampler's and the
+// trainer's log-probs agree exactly. T = tokens of all packed sequences together.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "ponder/tensor/fwd.h"
+
+namespace ponder::tensor {
+
+// x [T,K] · wᵀ, w [N,K] → [T,N]. BLAS picks other kernels, and with them other bits, for very few rows: fewer than
+// kMinRows are padded.
+inline constexpr int64_t kMinRows = 16;
+at::Tensor linear(const at::Tensor& x, const at::Tensor& w);
+// residual [T,N] + x · wᵀ.
+at::Tensor linear_add(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& w);
+
+// Rows of table [V,D] → [T,D]; ids i64 [T].
+at::Tensor embed(const at::Tensor& table, const at::Tensor& ids);
+
+// x / sqrt(mean(x²) + eps) · w, over the last dimension. Zhang & Sennrich 2019, eq. 4.
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& w, double eps);
+
+// silu(gate) · up, gate_up [T,2F] = gate then up → [T,F]. Shazeer 2020, eq. 6.
+at::Tensor swiglu(const at::Tensor& gate_up);
+
+// Heads side by side in one row: query heads, then key heads, then value heads.
+struct HeadShape {
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;  // head_dim is a multiple of 16
+  int64_t rotated() const { return heads + kv_heads; }
+  int64_t columns() const { return (heads + 2 * kv_heads) * head_dim; }
+};
+
+// Rotary positions on the query and key heads of qkv [T,(H+2·KV)·hd], halves of a head rotated against each other as in
+// Hugging Face's Llama; positions i64 [T]. Su et al. 2021, eq. 34. Values pass through.
+at::Tensor rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, double theta);
+
+// Causal attention within packed sequences: sequence s is rows starts[s] … starts[s+1]−1 (starts has S+1 entries, from 0 to
+// T), each row sees itself and the rows before it in its own sequence. qkv rotated, [T,(H+2·KV)·hd] → [T,H·hd]. Query
+// head h reads key/value head h / (H / KV). Scale 1/√hd.
+at::Tensor causal_attention(const at::Tensor& qkv, const std::vector<int64_t>& starts, const HeadShape& shape);
+
+
+// Compares a row's bits alone, in 16 and in thousands of rows for one GEMM shape; called for a model's shapes when it is
+// loaded. False means that this machine's BLAS breaks the promise above.
+bool linear_rows_agree(int64_t out_columns, int64_t in_columns);
+
+}  // namespace ponder::tensor

@@ -1,0 +1,208 @@
+#include "ponder/tensor/ops.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/triu.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "ponder/base/error.h"
+#include "ponder/base/rng.h"
+#include "ponder/tensor/device.h"
+#include "ponder/tensor/log_softmax.h"
+#include "ponder/tensor/simd.h"
+
+namespace ponder::tensor {
+namespace {
+
+at::Tensor random(std::vector<int64_t> shape, uint64_t seed, double scale = 1) {
+  at::Tensor t = at::empty(shape, at::kFloat);
+  base::Rng rng{base::RngKey(seed)};
+  float* p = t.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < t.numel(); ++i) p[i] = static_cast<float>(scale * rng.normal());
+  return t;
+}
+
+double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+  return a.to(at::kDouble).sub(b.to(at::kDouble)).abs().max().item<double>();
+}
+
+at::Tensor leaf(const at::Tensor& t) { return t.detach().clone().requires_grad_(true); }
+
+// The value and the gradients of op agree with those of a plain reference in f64, within what f32 rounding explains.
+void expect_same_with_gradients(const std::function<at::Tensor(const std::vector<at::Tensor>&)>& op,
+                                const std::function<at::Tensor(const std::vector<at::Tensor>&)>& reference,
+                                const std::vector<at::Tensor>& inputs, double tolerance) {
+  std::vector<at::Tensor> a, b;
+  for (const auto& x : inputs) a.push_back(leaf(x)), b.push_back(leaf(x.to(at::kDouble)));
+  const at::Tensor y = op(a), expected = reference(b);
+  EXPECT_LT(largest_difference(y, expected), tolerance);
+  {
+    const at::NoGradGuard no_grad;
+    EXPECT_TRUE(at::equal(op(a), y)) << "the path without gradients gives other bits";
+  }
+  const at::Tensor seed = random(y.sizes().vec(), 99);
+  y.backward(seed);
+  expected.backward(seed.to(at::kDouble));
+  for (size_t i = 0; i < inputs.size(); ++i) EXPECT_LT(largest_difference(a[i].grad(), b[i].grad()), tolerance * 10) << i;
+}
+
+at::Tensor reference_norm(const at::Tensor& x, const at::Tensor& w, double eps) {
+  return x.mul(x.square().mean(1, true).add(eps).rsqrt()).mul(w);
+}
+
+at::Tensor reference_rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& s, double theta) {
+  const int64_t half = s.head_dim / 2;
+  const at::Tensor frequency = at::arange(half, at::kDouble).mul(-2.0 / double(s.head_dim) * std::log(theta)).exp();
+  const at::Tensor angle = positions.to(at::kDouble).unsqueeze(1).mul(frequency).unsqueeze(1);  // [T,1,half]
+  const at::Tensor heads = qkv.view({qkv.size(0), -1, s.head_dim});
+  const at::Tensor turned = heads.narrow(1, 0, s.rotated());
+  const at::Tensor a = turned.narrow(2, 0, half), b = turned.narrow(2, half, half);
+  const at::Tensor c = angle.cos(), n = angle.sin();
+  return at::cat({at::cat({a.mul(c).sub(b.mul(n)), b.mul(c).add(a.mul(n))}, 2), heads.narrow(1, s.rotated(), s.kv_heads)}, 1)
+      .reshape({qkv.size(0), -1});
+}
+
+at::Tensor reference_attention(const at::Tensor& qkv, const std::vector<int64_t>& starts, const HeadShape& s) {
+  std::vector<at::Tensor> out;
+  for (size_t i = 0; i + 1 < starts.size(); ++i) {
+    const int64_t n = starts[i + 1] - starts[i];
+    const at::Tensor heads = qkv.narrow(0, starts[i], n).view({n, s.rotated() + s.kv_heads, s.head_dim}).transpose(0, 1);
+    const at::Tensor mask = at::full({n, n}, -1e30, at::kDouble).triu(1);
+    std::vector<at::Tensor> each;
+    for (int64_t h = 0; h < s.heads; ++h) {
+      const int64_t g = h / (s.heads / s.kv_heads);
+      const at::Tensor q = heads.select(0, h), k = heads.select(0, s.heads + g);
+      const at::Tensor v = heads.select(0, s.heads + s.kv_heads + g);
+      each.push_back(at::softmax(q.matmul(k.t()).div(std::sqrt(double(s.head_dim))).add(mask), 1).matmul(v));
+    }
+    out.push_back(at::cat(each, 1));
+  }
+  return at::cat(out, 0);
+}
+
+// Every test of values runs on each instruction set that this machine has.
+class Ops : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    simd::limit_level(GetParam());
+    if (simd::level() != GetParam()) GTEST_SKIP() << "this machine lacks the instruction set";
+  }
+  void TearDown() override { simd::limit_level(100); }
+};
+INSTANTIATE_TEST_SUITE_P(Level, Ops, testing::Values(1, 3, 4));
+
+TEST_P(Ops, RmsNorm) {
+  for (const int64_t width : {16, 48, 128})
+    expect_same_with_gradients([](const auto& in) { return rms_norm(in[0], in[1], 1e-5); },
+                               [](const auto& in) { return reference_norm(in[0], in[1], 1e-5); },
+                               {random({5, width}, 1), random({width}, 2)}, 1e-5);
+}
+
+TEST_P(Ops, SwiGlu) {
+  expect_same_with_gradients([](const auto& in) { return swiglu(in[0]); },
+                             [](const auto& in) {
+                               const at::Tensor gate = in[0].narrow(1, 0, 48), up = in[0].narrow(1, 48, 48);
+                               return gate.mul(gate.sigmoid()).mul(up);
+                             },
+                             {random({7, 96}, 3, 4)}, 1e-5);
+}
+
+TEST_P(Ops, SwiGluAtTheEndsOfTheRange) {
+  at::Tensor x = at::full({1, 32}, 1.0f);
+  const float gates[] = {-1e30f, -200, -89, -87, 0, 87, 200, 1e30f};
+  for (int i = 0; i < 8; ++i) x.mutable_data_ptr<float>()[i] = gates[i];
+  const at::Tensor y = swiglu(x);
+  for (int i = 0; i < 8; ++i) {
+    const double expected = gates[i] / (1 + std::exp(-double(gates[i])));
+    EXPECT_NEAR(y[0][i].item<double>(), expected, 1e-6 * std::abs(expected) + (gates[i] < 0 ? 1e-7 * -gates[i] : 0)) << gates[i];
+  }
+}
+
+TEST_P(Ops, Rope) {
+  for (const HeadShape shape : {HeadShape{4, 2, 32}, HeadShape{3, 1, 16}, HeadShape{2, 2, 48}}) {
+    const at::Tensor positions = at::arange(9, at::kLong).mul(37);
+    expect_same_with_gradients([&](const auto& in) { return rope(in[0], positions, shape, 10000); },
+                               [&](const auto& in) { return reference_rope(in[0], positions, shape, 10000); },
+                               {random({9, shape.columns()}, 4)}, 2e-4);  // angles are f32 in the op
+  }
+}
+
+TEST_P(Ops, CausalAttention) {
+  const std::vector<int64_t> starts = {0, 1, 18, 34, 34, 75};
+  for (const HeadShape shape : {HeadShape{4, 4, 32}, HeadShape{4, 2, 16}, HeadShape{6, 1, 48}})
+    expect_same_with_gradients([&](const auto& in) { return causal_attention(in[0], starts, shape); },
+                               [&](const auto& in) { return reference_attention(in[0], starts, shape); },
+                               {random({75, shape.columns()}, 5)}, 3e-6);
+}
+
+TEST_P(Ops, AttentionOfASequenceDoesNotDependOnItsNeighbours) {
+  const HeadShape shape{4, 2, 32};
+  const at::Tensor qkv = random({50, shape.columns()}, 6);
+  const at::Tensor packed = causal_attention(qkv, {0, 20, 50}, shape);
+  const at::Tensor alone = causal_attention(qkv.narrow(0, 20, 30), {0, 30}, shape);
+  EXPECT_TRUE(at::equal(packed.narrow(0, 20, 30), alone));
+  // Later rows of the same sequence change nothing either.
+  EXPECT_TRUE(at::equal(alone.narrow(0, 0, 11), causal_attention(qkv.narrow(0, 20, 11), {0, 11}, shape)));
+}
+
+TEST_P(Ops, TargetLogpAndItsGradient) {
+  for (const int64_t vocab : {1, 7, 16, 144, 1000}) {
+    const at::Tensor logits = random({6, vocab}, 7, 3);
+    const at::Tensor targets = at::arange(6, at::kLong).mul(5).remainder(vocab);
+    const at::Tensor reference = leaf(logits.to(at::kDouble));
+    const at::Tensor logp = at::log_softmax(reference, 1);
+    const at::Tensor expected = logp.gather(1, targets.unsqueeze(1)).squeeze(1);
+    const TargetLogp result = target_logp(logits, targets, true);
+    EXPECT_LT(largest_difference(result.logp, expected), 3e-6) << vocab;
+    EXPECT_LT(largest_difference(result.entropy, logp.exp().mul(logp).sum(1).neg()), 1e-5) << vocab;
+    const at::Tensor weight = random({6}, 8);
+    expected.backward(weight.to(at::kDouble));
+    at::Tensor gradient = logits.clone();
+    target_logp_backward_(gradient, targets, result.logsumexp, weight);
+    EXPECT_LT(largest_difference(gradient, reference.grad()), 1e-6) << vocab;
+  }
+}
+
+TEST_P(Ops, NotANumberStaysVisible) {
+  at::Tensor logits = at::full({1, 20}, 1.0f);
+  logits.mutable_data_ptr<float>()[3] = std::nanf("");
+  EXPECT_TRUE(std::isnan(target_logp(logits, at::arange(1, at::kLong), false).logp.item<float>()));
+}
+
+TEST(Linear, GradientsAndResidual) {
+  for (const int64_t rows : {3, 40})
+    expect_same_with_gradients([](const auto& in) { return linear_add(in[2], in[0], in[1]); },
+                               [](const auto& in) { return in[0].matmul(in[1].t()).add(in[2]); },
+                               {random({rows, 64}, 9), random({32, 64}, 10), random({rows, 32}, 11)}, 2e-5);
+}
+
+TEST(Linear, ARowsBitsDoNotDependOnTheNumberOfRows) {
+  set_operator_threads(1);
+  const std::vector<std::pair<int64_t, int64_t>> shapes = {{384, 128}, {128, 128}, {704, 128}, {128, 352},
+                                                           {144, 128}, {480, 160}, {160, 640}, {48, 16}};
+  for (const auto& [n, k] : shapes) EXPECT_TRUE(linear_rows_agree(n, k)) << n << "x" << k;
+}
+
+TEST(Device, NamesAreChecked) {
+  EXPECT_TRUE(resolve_device("cpu").is_cpu());
+  try {
+    resolve_device("gpu");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUsage);
+  }
+}
+
+}  // namespace
+}  // namespace ponder::tensor

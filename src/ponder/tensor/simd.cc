@@ -1,0 +1,25 @@
+#include "ponder/tensor/simd.h"
+
+#include <algorithm>
+#include <atomic>
+
+namespace ponder::tensor::simd {
+namespace {
+
+int detect() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("x86-64-v4")) return 4;
+  if (__builtin_cpu_supports("x86-64-v3")) return 3;
+#endif
+  return 1;
+}
+
+std::atomic<int> g_level{detect()};
+
+}  // namespace
+
+int level() { return g_level.load(std::memory_order_relaxed); }
+void limit_level(int highest) { g_level = std::min(detect(), highest); }
+
+}  // namespace ponder::tensor::simd

@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""The command contract with a model: a whole run in seconds, resume, and every command on what the run left behind."""
+import json
+import math
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import cli
+from cli import CliTest
+
+# Every stage once, as small as it goes: what is tested is the contract, not what the model learns.
+TINY = """
+name: tiny
+seed: 5
+workers: 1
+model: {width: 32, layers: 1, heads: 2, ffn: 48}
+pretrain: {steps: 4, batch_tokens: 1024}
+sft: {steps: 4, batch_tokens: 1024, checkpoint_every: 2}
+critic: {problems: 4, completions: 1, prefixes: 1, rollouts: 1, steps: 2, batch_tokens: 512, dev_problems: 2}
+rl: {steps: 4, prompts: 2, group: 2, max_tokens: 24, checkpoint_every: 1, eval_every: 2, eval_problems: 4}
+search: {tasks: [countdown3], problems: [4], harder_tasks: [vm4], harder_problems: 2, budgets: [64], pool: 4, max_tokens: 24}
+report: {transcripts: 2}
+"""
+
+PROBLEM = {"numbers": [13, 8, 2], "target": 18}
+
+# What depends on the clock is not part of the same-bits promise.
+CLOCK_KEYS = {"seconds", "tokens_per_second"}
+
+folder = None  # of all tests here
+made = None    # the run directory that the tests read
+
+
+def setUpModule():
+    global folder, made
+    folder = tempfile.TemporaryDirectory()
+    recipe = Path(folder.name) / "tiny.yaml"
+    recipe.write_text(TINY)
+    made = Path(folder.name) / "made"
+    result = cli.run("run", recipe, "--out", made, "--json")
+    if result.status != 0:
+        raise RuntimeError(str(result))
+    result.rows()  # nothing but JSON on standard output
+
+
+def tearDownModule():
+    folder.cleanup()
+
+
+def without_clock(value):
+    if isinstance(value, dict):
+        return {key: without_clock(v) for key, v in value.items() if key not in CLOCK_KEYS}
+    return [without_clock(v) for v in value] if isinstance(value, list) else value
+
+
+def report_of(run):
+    return json.loads((run / "report.json").read_text())
+
+
+class Run(CliTest):
+    def test_leaves_the_promised_files(self):
+        for name in ("config.yaml", "metrics.jsonl", "report.html", "report.json", "checkpoints"):
+            self.assertTrue((made / name).exists(), name)
+        for line in (made / "metrics.jsonl").read_text().splitlines():
+            json.loads(line)
+
+    def test_report_has_the_promised_fields(self):
+        report = report_of(made)
+        wanted = {
+            "stages": {"name", "seconds", "tokens", "flops"},
+            "train_curve": {"stage", "task", "tokens", "flops", "seconds", "accuracy", "n", "stderr", "thought_tokens"},
+            "search_curve": {"task", "strategy", "budget", "tokens_per_problem", "critic_tokens_per_problem", "accuracy", "n",
+                             "stderr"},
+            "pass_at_k": {"task", "k", "value"},
+            "controls": {"name", "accuracy", "n", "stderr"},
+        }
+        for part, fields in wanted.items():
+            self.assertTrue(report[part], f"{part} has no rows")
+            for row in report[part]:
+                self.assertLessEqual(fields, row.keys(), part)
+        self.assertEqual(report["seed"], 5)
+        self.assertTrue(report["config_hash"])
+        self.assertLessEqual({"train", "test", "overlap"}, report["data"].keys())
+        self.assertEqual(report["data"]["overlap"], 0)
+        self.assertLessEqual({"pretrain", "sft", "critic", "rl", "search", "report"}, {s["name"] for s in report["stages"]})
+
+    def test_budgets_hold(self):
+        for row in report_of(made)["search_curve"]:
+            spent = row["tokens_per_problem"] + row["critic_tokens_per_problem"]
+            if row["budget"] is not None:
+                self.assertLessEqual(spent, row["budget"], row)
+
+    def test_a_finished_run_stays_as_it_is(self):
+        before = report_of(made)
+        self.ponder("run", made.parent / "tiny.yaml", "--out", made)
+        self.assertEqual(without_clock(report_of(made)), without_clock(before))
+
+    def test_another_recipe_does_not_continue_the_run(self):
+        self.ponder("run", made.parent / "tiny.yaml", "rl.steps=5", "--out", made, status=2, says=["steps"])
+
+    def test_report_is_made_from_rows_alone(self):
+        before = report_of(made)
+        for name in ("report.json", "report.html"):
+            (made / name).unlink()
+        self.assertEqual(without_clock(self.one("report", made)), without_clock(before))
+        self.assertEqual(without_clock(report_of(made)), without_clock(before))
+        self.assertTrue((made / "report.html").exists())
+
+    def test_stopped_and_resumed_is_the_same_as_uninterrupted(self):
+        out = self.folder / "stopped"
+        metrics = out / "metrics.jsonl"
+        process = subprocess.Popen([cli.PONDER, "run", made.parent / "tiny.yaml", "--out", out], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=cli.REPOSITORY)
+        while process.poll() is None and not (metrics.exists() and metrics.stat().st_size > 0):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=120)
+        self.assertIn(process.returncode, (0, 130), messages)  # 0: it was done before the signal came
+        self.ponder("run", made.parent / "tiny.yaml", "--out", out)
+        self.assertEqual(without_clock(report_of(out)), without_clock(report_of(made)))
+
+
+class Model(CliTest):
+    def test_info(self):
+        info = self.one("info", made)
+        self.assertLessEqual({"family", "parameters", "context"}, info.keys())
+        self.assertGreater(info["parameters"], 1000)
+
+    def test_tokenize_and_back(self):
+        text = "Q 13 8 2 > 18 :"
+        ids = self.one("tokenize", "--model", made, "--text", text)["ids"]
+        self.assertEqual(ids[1:4], [13, 8, 2])
+        back = self.one("tokenize", "--model", made, "--decode", "--text", " ".join(map(str, ids)))
+        self.assertEqual(back["text"], text)
+
+    def test_tokenize_names_bad_rows(self):
+        path = self.file("texts.jsonl", [{"text": "Q 1 2"}, {"text": "no such words"}, {"text": "3 4"}])
+        rows = self.rows("tokenize", "--model", made, "--file", path, status=1, says=["texts.jsonl:2"])
+        self.assertEqual([row["ids"][-1] for row in rows if "ids" in row], [2, 4])
+
+    def test_generate_is_seeded_and_score_agrees_with_it(self):
+        arguments = ["generate", "--model", made, "--prompt", "Q 13 8 2 > 18 :", "--max-tokens", 12, "--seed", 3]
+        first = self.one(*arguments)
+        self.assertEqual(first, self.one(*arguments))
+        self.assertLessEqual(len(first["tokens"]), 12)
+        self.assertIn(first["stop_reason"], ("stop", "length"))
+        prompt = self.one("tokenize", "--model", made, "--text", "Q 13 8 2 > 18 :")["ids"]
+        ids = ",".join(map(str, prompt + first["tokens"]))
+        scored = self.one("score", "--model", made, "--tokens", ids)
+        self.assertIsNone(scored["logprobs"][0])
+        for sampled, read in zip(first["logprobs"], scored["logprobs"][len(prompt):], strict=True):
+            self.assertAlmostEqual(sampled, read, delta=1e-4)
+
+    def test_several_samples(self):
+        rows = self.rows("generate", "--model", made, "--prompt", "Q 13 8 2 > 18 :", "--max-tokens", 8, "--n", 3)
+        self.assertEqual(len(rows), 3)
+
+    def test_logits_agree_with_score(self):
+        tokens = [1, 2, 3, 4]
+        path = self.folder / "logits.safetensors"
+        listed = ",".join(map(str, tokens))
+        self.ponder("logits", "--model", made, "--tokens", listed, "--out", path)
+        data = path.read_bytes()
+        (size,) = struct.unpack("<Q", data[:8])
+        entry = json.loads(data[8:8 + size])["logits"]
+        self.assertEqual((entry["dtype"], entry["shape"][0]), ("F32", len(tokens)))
+        width = entry["shape"][1]
+        values = struct.unpack(f"<{len(tokens) * width}f", data[8 + size:])
+        scored = self.one("score", "--model", made, "--tokens", listed)["logprobs"]
+        for t in range(1, len(tokens)):
+            row = values[(t - 1) * width:t * width]
+            total = math.log(math.fsum(math.exp(v) for v in row))
+            self.assertAlmostEqual(row[tokens[t]] - total, scored[t], delta=1e-4)
+
+    def test_score_wants_one_input(self):
+        self.ponder("score", "--model", made, status=2)
+
+
+class Solve(CliTest):
+    FIELDS = {"id", "answer", "thought", "text", "tokens_generated", "tokens_processed", "critic_tokens", "seconds", "search"}
+
+    def solve(self, problems, *more, status=0, says=()):
+        return self.rows("solve", "--model", made, "--problems", problems, "--task", "countdown3", *more, status=status,
+                         says=says)
+
+    def some_problems(self):
+        return self.rows("problems", "--task", "countdown3", "--n", 5)
+
+    def test_rows(self):
+        given = self.some_problems()
+        rows = self.solve(self.file("problems.jsonl", given))
+        self.assertEqual([row["id"] for row in rows], [row["id"] for row in given])
+        for row in rows:
+            self.assertLessEqual(self.FIELDS, row.keys())
+
+    def test_a_prompt(self):
+        row = self.one("solve", "--model", made, "--prompt", "Q 13 8 2 > 18 :")
+        self.assertLessEqual(self.FIELDS, row.keys())
+
+    def test_bad_rows_are_named_and_the_rest_is_solved(self):
+        path = self.file("problems.jsonl", [dict(PROBLEM, id="a"), "{", {"id": "c", "numbers": "none"}, dict(PROBLEM, id="d")])
+        rows = self.solve(path, status=1, says=["problems.jsonl:2", "problems.jsonl:3"])
+        self.assertEqual([row["id"] for row in rows if "answer" in row], ["a", "d"])
+
+    def test_an_answer_depends_on_its_problem_and_the_seed_alone(self):
+        given = self.some_problems()
+        search = ["--search", "majority", "n=4", "max_tokens=24", "--seed", 7]
+        together = self.solve(self.file("all.jsonl", given), *search)
+        for row, found in zip(given, together, strict=True):
+            (alone,) = self.solve(self.file("one.jsonl", [row]), *search)
+            # How much of a prefix the cache held depends on the neighbours; the text does not.
+            for key in ("text", "answer", "tokens_generated"):
+                self.assertEqual(alone[key], found[key], key)
+
+    def test_budget_is_never_exceeded(self):
+        path = self.file("problems.jsonl", self.some_problems())
+        for strategy in ("sample", "majority", "bon", "beam", "dvts", "mcts"):
+            with self.subTest(strategy):
+                for row in self.solve(path, "--search", strategy, "--budget-tokens", 100):
+                    self.assertLessEqual(row["tokens_generated"] + row["critic_tokens"], 100)
+
+    def test_unknown_strategy_and_option_name_the_nearest(self):
+        path = self.file("problems.jsonl", [PROBLEM])
+        common = ["solve", "--model", made, "--problems", path, "--task", "countdown3"]
+        self.ponder(*common, "--search", "maority", status=2, says=["maority", "majority"])
+        self.ponder(*common, "--search", "beam", "beam_widht=2", status=2, says=["beam_widht", "beam_width"])
+
+
+class Eval(CliTest):
+    def test_accuracy_is_that_of_its_rows(self):
+        rows_file = self.folder / "rows.jsonl"
+        found = self.one("eval", "--model", made, "--problems", "task:countdown3", "--n", 6, "--rows", rows_file)
+        self.assertLessEqual({"n", "accuracy", "stderr", "tokens_per_problem"}, found.keys())
+        rows = [json.loads(line) for line in rows_file.read_text().splitlines()]
+        self.assertEqual((len(rows), found["n"]), (6, 6))
+        right = sum(row["verdict"] == "correct" for row in rows)
+        self.assertAlmostEqual(found["accuracy"], right / 6)
+
+    def test_bad_rows_are_named_and_counted_out(self):
+        path = self.file("problems.jsonl", [PROBLEM, "nonsense", PROBLEM])
+        result = self.ponder("eval", "--model", made, "--problems", path, "--task", "countdown3", "--json", status=1,
+                             says=["problems.jsonl:2"])
+        self.assertEqual(result.rows()[0]["n"], 2)
+
+    def test_unknown_split(self):
+        self.ponder("eval", "--model", made, "--problems", "task:countdown3:tets", status=2, says=["tets", "test"])
+
+
+if __name__ == "__main__":
+    cli.main()

@@ -1,4 +1,5 @@
-// The command line: CLI11 here and nowhere else. Each subcommand fills a struct of recipes/commands.h and calls its function.
+// The command line: CLI11 here and nowhere else. Each subcommand fills a struct of recipes/commands.h and calls its
+// function.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
@@ -81,7 +82,8 @@ class Commands {
     s = add("eval", &e.json, [&e] { return command_eval(e); });
     add_search_options(s, e);
     s->add_option("--problems", e.problems, "FILE.jsonl or task:NAME[:train|dev|test]")->required();
-    s->add_option("--n", e.n, "how many problems (default: all of a file, 200 of a task)")->check(CLI::NonNegativeNumber);
+    s->add_option("--n", e.n, "how many problems (default: all of a file, 200 of a task)")
+        ->check(CLI::NonNegativeNumber);
     s->add_option("--rows", e.rows, "also write a row a problem to this file");
   }
 
@@ -101,7 +103,8 @@ class Commands {
 
     for (auto* a : {&args_.score, &args_.logits}) {
       const bool logits = a == &args_.logits;
-      s = add(logits ? "logits" : "score", &a->json, [a, logits] { return logits ? command_logits(*a) : command_score(*a); });
+      s = add(logits ? "logits" : "score", &a->json,
+              [a, logits] { return logits ? command_logits(*a) : command_score(*a); });
       s->add_option("--model", a->model, "run directory or model directory")->required();
       s->add_option("--tokens", a->tokens, "ids, for example 1,2,3");
       if (logits) {

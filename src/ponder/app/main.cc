@@ -1,5 +1,5 @@
-// The `ponder` launcher: answers --help and --version at once and loads the commands (and with them LibTorch, 0.2 s) only
-// when one is run.
+// The `ponder` launcher: answers --help and --version at once and loads the commands (and with them LibTorch, 0.2 s)
+// only when one is run.
 #include <dlfcn.h>
 
 #include <cstdio>

@@ -8,11 +8,11 @@
 namespace ponder::core {
 
 struct Usage {
-  int64_t generated = 0;  // tokens that the policy wrote
-  int64_t processed = 0;  // tokens that ran through the policy: prefill that no cache held, and decoding
-  int64_t critic = 0;     // tokens that the critic read, each counted once (what a prefix cache makes of it)
+  int64_t generated = 0;         // tokens that the policy wrote
+  int64_t processed = 0;         // tokens that ran through the policy: prefill that no cache held, and decoding
+  int64_t critic = 0;            // tokens that the critic read, each counted once (what a prefix cache makes of it)
   int64_t critic_processed = 0;  // tokens that really ran through the critic
-  int64_t nodes = 0;      // steps or samples made
+  int64_t nodes = 0;             // steps or samples made
   int64_t critic_calls = 0;
   Usage& operator+=(const Usage& o) {
     generated += o.generated, processed += o.processed, critic += o.critic, nodes += o.nodes;

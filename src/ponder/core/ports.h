@@ -1,5 +1,5 @@
-// The ports between search and everything that runs a model. Search calls them, engine (local model), remote (endpoints)
-// and test fakes implement them, recipes hands one to the other. A port belongs to one thread.
+// The ports between search and everything that runs a model. Search calls them, engine (local model), remote
+// (endpoints) and test fakes implement them, recipes hands one to the other. A port belongs to one thread.
 #pragma once
 #include <optional>
 #include <string>
@@ -16,21 +16,21 @@ struct SampleParams {
   double top_p = 1.0;        // 1 = off
   double min_p = 0.0;        // 0 = off
   int64_t max_tokens = 256;
-  Tokens stop = {};          // ends after one of these (it is kept); the model's own end token always stops
+  Tokens stop = {};  // ends after one of these (it is kept); the model's own end token always stops
 };
 
 struct SampleRequest {
-  Tokens prefix;        // prompt and what was already written; shared prefixes cost nothing twice
+  Tokens prefix;  // prompt and what was already written; shared prefixes cost nothing twice
   SampleParams params;
-  base::RngKey key;     // token i of the completion is drawn with uniform_at(key, i)
+  base::RngKey key;  // token i of the completion is drawn with uniform_at(key, i)
 };
 
 struct Completion {
   Tokens tokens;             // [n] new tokens, stop token included
   std::vector<float> logps;  // [n] nats, under the distribution that was drawn from (after temperature, top-k, top-p)
   StopReason stop = StopReason::kStopToken;
-  bool ended = false;        // the model's own end token was written
-  int64_t processed = 0;     // tokens that ran through the model for this request (prefill that no cache held + decoding)
+  bool ended = false;     // the model's own end token was written
+  int64_t processed = 0;  // tokens that ran through the model for this request (prefill that no cache held + decoding)
 };
 
 // Common to all that serves requests in batches.
@@ -89,7 +89,8 @@ class SampleAll {
   void await_suspend(std::coroutine_handle<> h) {
     results_.resize(requests_.size());
     waiter_ = {ports_.ready, h, requests_.size()};
-    for (size_t i = 0; i < requests_.size(); ++i) ports_.policy->submit(std::move(requests_[i]), &results_[i], &waiter_);
+    for (size_t i = 0; i < requests_.size(); ++i)
+      ports_.policy->submit(std::move(requests_[i]), &results_[i], &waiter_);
   }
   std::vector<Completion> await_resume() { return std::move(results_); }
 
@@ -109,7 +110,8 @@ class ScoreAll {
     PONDER_CHECK(ports_.critic, "this search needs a critic and the model has none");
     results_.resize(requests_.size());
     waiter_ = {ports_.ready, h, requests_.size()};
-    for (size_t i = 0; i < requests_.size(); ++i) ports_.critic->submit(std::move(requests_[i]), &results_[i], &waiter_);
+    for (size_t i = 0; i < requests_.size(); ++i)
+      ports_.critic->submit(std::move(requests_[i]), &results_[i], &waiter_);
   }
   std::vector<Score> await_resume() { return std::move(results_); }
 

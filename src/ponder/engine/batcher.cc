@@ -23,7 +23,8 @@ int64_t cache_pages(const model::DecoderConfig& config, const EngineOptions& opt
                   "engine");
     return options.kv_pages;
   }
-  const int64_t page_bytes = config.layers * tensor::page_floats(config.head_shape()) * static_cast<int64_t>(sizeof(float));
+  const int64_t page_bytes =
+      config.layers * tensor::page_floats(config.head_shape()) * static_cast<int64_t>(sizeof(float));
   const int64_t fitting = (options.kv_mib << 20) / page_bytes;
   if (fitting < one)
     throw Error(ErrorCode::kUsage,
@@ -39,8 +40,9 @@ void check_gemm(const model::DecoderWeights& weights) {
   const auto& layer = weights.layers.front();
   for (const at::Tensor* w : {&layer.qkv, &layer.out, &layer.gate_up, &layer.down, &weights.head})
     if (!tensor::linear_rows_agree(w->size(0), w->size(1)))
-      base::log_warning(base::cat("this machine's BLAS rounds a ", w->size(0), "x", w->size(1),
-                                  " product differently for different numbers of rows: results may depend on the batch"));
+      base::log_warning(
+          base::cat("this machine's BLAS rounds a ", w->size(0), "x", w->size(1),
+                    " product differently for different numbers of rows: results may depend on the batch"));
 }
 
 }  // namespace
@@ -76,8 +78,8 @@ Batcher::Step Batcher::step() {
   return step;
 }
 
-// Rows that are decoding get their one token before any prompt gets its share. When pages run out, the row that came last
-// gives its own back and starts again later, so the first one always comes to its end.
+// Rows that are decoding get their one token before any prompt gets its share. When pages run out, the row that came
+// last gives its own back and starts again later, so the first one always comes to its end.
 void Batcher::reserve_for_live_rows() {
   int64_t decoding = 0;
   for (const auto& row : rows_) decoding += row->unread() == 1;

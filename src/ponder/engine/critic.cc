@@ -32,8 +32,8 @@ void LocalCritic::submit(core::ScoreRequest request, core::Score* out, core::Wai
   const model::DecoderConfig& config = batcher_->config();
   check_prefix(request.prefix, config);
   if (static_cast<int64_t>(request.prefix.size()) > config.context)
-    throw Error(ErrorCode::kInput,
-                base::cat("a prefix of ", request.prefix.size(), " tokens is longer than the critic's context of ", config.context));
+    throw Error(ErrorCode::kInput, base::cat("a prefix of ", request.prefix.size(),
+                                             " tokens is longer than the critic's context of ", config.context));
   auto row = std::make_unique<ScoreRow>();
   row->tokens = std::move(request.prefix);
   row->out = out;
@@ -51,7 +51,8 @@ bool LocalCritic::advance() {
     for (size_t i = 0; i < step.rows.size(); ++i) {
       auto& row = static_cast<ScoreRow&>(*step.rows[i]);
       const float logit = logits.const_data_ptr<float>()[i];
-      if (!std::isfinite(logit)) throw Error(ErrorCode::kInternal, "the critic's value is not a finite number", "engine");
+      if (!std::isfinite(logit))
+        throw Error(ErrorCode::kInternal, "the critic's value is not a finite number", "engine");
       *row.out = {1.0f / (1.0f + std::exp(-logit)), row.processed};
       answered.push_back(row.waiter);
     }

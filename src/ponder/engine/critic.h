@@ -1,5 +1,5 @@
-// core::Critic over a model with a value head: the chance of a correct answer that it sees behind a prefix. Of a prefix only
-// what no earlier request held is read. One a worker thread.
+// core::Critic over a model with a value head: the chance of a correct answer that it sees behind a prefix. Of a prefix
+// only what no earlier request held is read. One a worker thread.
 #pragma once
 #include <cstdint>
 #include <memory>

@@ -27,7 +27,8 @@ std::vector<Answer> serve_all(Port& port, std::vector<Request> requests, std::ve
   return answers;
 }
 
-at::Tensor hidden_of(const model::Parameters& parameters, const model::DecoderWeights& weights, core::TokenSpan tokens) {
+at::Tensor hidden_of(const model::Parameters& parameters, const model::DecoderWeights& weights,
+                     core::TokenSpan tokens) {
   const model::DecoderConfig& config = parameters.config;
   check_prefix(tokens, config);
   const int64_t n = static_cast<int64_t>(tokens.size());

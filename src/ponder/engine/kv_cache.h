@@ -1,6 +1,6 @@
-// Keys and values of everything that was read, in pages of 16 positions, found again by prefix: full pages are shared by
-// reference, of a page that agrees in part that part is copied. Sequences that ended stay until their pages are needed,
-// least recently used first. Used by Batcher; single-threaded.
+// Keys and values of everything that was read, in pages of 16 positions, found again by prefix: full pages are shared
+// by reference, of a page that agrees in part that part is copied. Sequences that ended stay until their pages are
+// needed, least recently used first. Used by Batcher; single-threaded.
 //
 // A page's entry in the prefix tree says what the page will hold once the forward pass that is being put together has
 // run, so requests admitted together share too: in each layer keys and values of all new rows are stored, then the
@@ -8,7 +8,6 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
@@ -54,7 +53,7 @@ class KvCache {
   int64_t available() const { return static_cast<int64_t>(free_.size()) + idle_; }  // free, or held by no open sequence
   int64_t page_count() const { return static_cast<int64_t>(entries_.size()) - 1; }
   static int64_t pages_for(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
-  tensor::Pages layer(int64_t l) const { return {memory_.get() + l * layer_floats_, page_floats_}; }
+  tensor::Pages layer(int64_t l) const { return {memory_.floats() + l * layer_floats_, page_floats_}; }
 
   // Reads the tree and throws Error(kInternal) when it contradicts itself; for tests.
   void check() const;
@@ -80,8 +79,18 @@ class KvCache {
     int32_t page = -1;
     int64_t tokens = 0;
   };
-  struct Free {
-    void operator()(float* p) const;
+  // Address space for all pages, of which the system backs what was used; large pages where it has them.
+  class Memory {
+   public:
+    explicit Memory(size_t bytes);
+    ~Memory();
+    Memory(const Memory&) = delete;
+    Memory& operator=(const Memory&) = delete;
+    float* floats() const { return static_cast<float*>(data_); }
+
+   private:
+    void* data_;
+    size_t bytes_;
   };
 
   core::TokenSpan key(int32_t page) const;
@@ -97,7 +106,7 @@ class KvCache {
 
   int64_t layer_floats_, page_floats_;  // of one page in one layer, and in all
   bool share_;
-  std::unique_ptr<float[], Free> memory_;
+  Memory memory_;
   std::vector<Entry> entries_;  // by page; behind them the root of the tree, which has no page
   std::vector<int32_t> free_;
   std::set<std::pair<uint64_t, int32_t>> evictable_;  // (last use, page): cached, held by none and nothing below

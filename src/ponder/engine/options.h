@@ -19,7 +19,8 @@ struct EngineOptions {
             {.min = 1, .unit = "tokens", .help = "most tokens of one forward pass; prompts are cut to fit"});
     f.field("kv_pages", kv_pages,
             {.min = 0, .unit = "pages", .help = "cache pages of 16 positions; 0 = as many as max_rows contexts need"});
-    f.field("kv_mib", kv_mib, {.min = 1, .unit = "MiB", .help = "most memory of the cache of one worker, when kv_pages = 0"});
+    f.field("kv_mib", kv_mib,
+            {.min = 1, .unit = "MiB", .help = "most memory of the cache of one worker, when kv_pages = 0"});
     f.field("share_prefixes", share_prefixes, {.help = "keep and share the cache of common prefixes"});
   }
 };

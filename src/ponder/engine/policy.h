@@ -1,6 +1,6 @@
-// core::Policy over a model in this process: continuous batching with a shared page cache. A completion's bits depend on the
-// weights, the prefix, the parameters and the key alone: not on batch size, neighbours, order, sharing or eviction.
-// One a worker thread; all of them share the model's weights.
+// core::Policy over a model in this process: continuous batching with a shared page cache. A completion's bits depend
+// on the weights, the prefix, the parameters and the key alone: not on batch size, neighbours, order, sharing or
+// eviction. One a worker thread; all of them share the model's weights.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -23,7 +23,8 @@ class LocalPolicy : public core::Policy {
   LocalPolicy(const model::Parameters& parameters, const EngineOptions& options);
   ~LocalPolicy() override;
 
-  // Error(kInput) for a prefix that is empty or has ids outside the vocabulary, Error(kUsage) for parameters out of range.
+  // Error(kInput) for a prefix that is empty or has ids outside the vocabulary, Error(kUsage) for parameters out of
+  // range.
   void submit(core::SampleRequest request, core::Completion* out, core::Waiter* waiter) override;
   bool advance() override;
 

@@ -113,13 +113,14 @@ TEST(LocalPolicy, BitsDoNotDependOnBatchSharingOrEviction) {
     const auto requests = random_requests(seed, 80);
     LocalPolicy alone(parameters, {.max_rows = 1, .share_prefixes = false});
     const auto expected = sample_batch(alone, requests);
-    for (const EngineOptions& options : std::vector<EngineOptions>{{.max_rows = 64},
-                                                                   {.max_rows = 64, .share_prefixes = false},
-                                                                   {.max_rows = 1},
-                                                                   {.max_rows = 64, .max_forward_tokens = 5},
-                                                                   {.max_rows = 64, .kv_pages = least},
-                                                                   {.max_rows = 64, .kv_pages = 3 * least},
-                                                                   {.max_rows = 7, .max_forward_tokens = 33, .kv_pages = 20}}) {
+    for (const EngineOptions& options :
+         std::vector<EngineOptions>{{.max_rows = 64},
+                                    {.max_rows = 64, .share_prefixes = false},
+                                    {.max_rows = 1},
+                                    {.max_rows = 64, .max_forward_tokens = 5},
+                                    {.max_rows = 64, .kv_pages = least},
+                                    {.max_rows = 64, .kv_pages = 3 * least},
+                                    {.max_rows = 7, .max_forward_tokens = 33, .kv_pages = 20}}) {
       LocalPolicy policy(parameters, options);
       expect_same(sample_batch(policy, requests), expected);
       auto backwards = requests;
@@ -157,7 +158,8 @@ TEST(LocalPolicy, CountsWhatItReallyReads) {
   core::Tokens prompt;
   for (int i = 0; i < 20; ++i) prompt.push_back(static_cast<core::Token>(i));
   // Admitted together: the first reads the prompt, the others its last token; the last drawn token is read by nobody.
-  const auto group = sample_batch(policy, {plain_request(prompt, 5, 1), plain_request(prompt, 5, 2), plain_request(prompt, 5, 3)});
+  const auto group =
+      sample_batch(policy, {plain_request(prompt, 5, 1), plain_request(prompt, 5, 2), plain_request(prompt, 5, 3)});
   for (size_t i = 0; i < 3; ++i) {
     const int64_t n = static_cast<int64_t>(group[i].tokens.size());
     EXPECT_EQ(group[i].processed, (i == 0 ? 20 : 1) + n - 1) << i;
@@ -215,7 +217,8 @@ TEST(LocalPolicy, TheEndTokenEnds) {
   const model::Parameters parameters = small_model();
   LocalPolicy policy(parameters, {});
   std::vector<core::SampleRequest> requests;
-  for (uint64_t i = 0; i < 100; ++i) requests.push_back({{1, 2}, {.temperature = 2, .max_tokens = 60}, base::RngKey(i)});
+  for (uint64_t i = 0; i < 100; ++i)
+    requests.push_back({{1, 2}, {.temperature = 2, .max_tokens = 60}, base::RngKey(i)});
   int64_t ended = 0;
   for (const auto& c : sample_batch(policy, requests)) {
     const auto at = std::find(c.tokens.begin(), c.tokens.end(), kEnd);

@@ -30,7 +30,8 @@ Drawn Sampler::draw(const float* logits, int64_t vocab, const core::SampleParams
   }
   float logsumexp = 0;
   tensor::row_logsumexp(scaled_.data(), vocab, &logsumexp);
-  if (!std::isfinite(logsumexp)) throw Error(ErrorCode::kInternal, "the model's logits are not finite numbers", "engine");
+  if (!std::isfinite(logsumexp))
+    throw Error(ErrorCode::kInternal, "the model's logits are not finite numbers", "engine");
   if (greedy) {
     const auto best = std::max_element(scaled_.begin(), scaled_.end());
     return {static_cast<core::Token>(best - scaled_.begin()), *best - logsumexp};
@@ -43,8 +44,8 @@ Drawn Sampler::draw(const float* logits, int64_t vocab, const core::SampleParams
   return draw_from_kept(uniform);
 }
 
-// Whole blocks are skipped by their sums, then the token is found within one. Rounding may leave nothing behind the target:
-// then the last token that has any probability is meant.
+// Whole blocks are skipped by their sums, then the token is found within one. Rounding may leave nothing behind the
+// target: then the last token that has any probability is meant.
 Drawn Sampler::draw_from_all(int64_t vocab, float logsumexp, float uniform) {
   constexpr int64_t kBlock = 64;
   const float* p = probability_.data();
@@ -118,7 +119,8 @@ void check_sample_params(const core::SampleParams& params) {
   const auto bad = [](const char* name, double value, const char* right) {
     throw Error(ErrorCode::kUsage, base::cat(name, " = ", value, "; it must be ", right));
   };
-  if (!(params.temperature >= 0) || std::isinf(params.temperature)) bad("temperature", params.temperature, "0 (greedy) or more");
+  if (!(params.temperature >= 0) || std::isinf(params.temperature))
+    bad("temperature", params.temperature, "0 (greedy) or more");
   if (params.top_k < 0) bad("top_k", static_cast<double>(params.top_k), "0 (off) or more");
   if (!(params.top_p > 0 && params.top_p <= 1)) bad("top_p", params.top_p, "above 0 and at most 1 (off)");
   if (!(params.min_p >= 0 && params.min_p <= 1)) bad("min_p", params.min_p, "between 0 (off) and 1");

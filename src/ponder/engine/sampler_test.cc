@@ -102,9 +102,11 @@ TEST(Sampler, AgreesWithAPlainCumulativeSumOnLargeVocabularies) {
       const float uniform = static_cast<float>(rng.uniform());
       double passed = 0;
       size_t expected = 0;
-      while (expected + 1 < logits.size() && (passed += std::exp(double(logits[expected])) / total) <= uniform) ++expected;
+      while (expected + 1 < logits.size() && (passed += std::exp(double(logits[expected])) / total) <= uniform)
+        ++expected;
       const Drawn drawn = sampler.draw(logits.data(), vocab, {}, uniform);
-      EXPECT_NEAR(static_cast<double>(drawn.token), static_cast<double>(expected), 1) << vocab;  // rounding at the border
+      EXPECT_NEAR(static_cast<double>(drawn.token), static_cast<double>(expected), 1)
+          << vocab;  // rounding at the border
       EXPECT_NEAR(drawn.logp, logits[static_cast<size_t>(drawn.token)] - std::log(total), 1e-5);
     }
   }

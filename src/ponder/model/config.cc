@@ -77,11 +77,12 @@ void DecoderConfig::resolve() {
   check_multiple("ffn", ffn, 16);
   if (kv_heads == 0) kv_heads = heads;
   if (heads % kv_heads != 0)
-    bad(base::cat("heads = ", heads, " is not a multiple of kv_heads = ", kv_heads, "; each key/value head serves equally many"));
+    bad(base::cat("heads = ", heads, " is not a multiple of kv_heads = ", kv_heads,
+                  "; each key/value head serves equally many"));
   if (head_dim == 0) {
     if (width % heads != 0 || width / heads % 16 != 0)
-      bad(base::cat("width = ", width, " does not split into ", heads, " heads of a multiple of 16; set head_dim, or width = ",
-                    heads * 32));
+      bad(base::cat("width = ", width, " does not split into ", heads,
+                    " heads of a multiple of 16; set head_dim, or width = ", heads * 32));
     head_dim = width / heads;
   }
   check_multiple("head_dim", head_dim, 16);

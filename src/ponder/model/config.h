@@ -35,8 +35,8 @@ struct DecoderConfig {
   bool operator==(const DecoderConfig&) const = default;
 };
 
-// Floating-point operations of one token's forward pass that sees `context` tokens (itself included): 2 a weight of each
-// matrix product, and 4·H·hd a layer and visible token for attention. Training costs 3 times that.
+// Floating-point operations of one token's forward pass that sees `context` tokens (itself included): 2 a weight of
+// each matrix product, and 4·H·hd a layer and visible token for attention. Training costs 3 times that.
 double forward_flops(const DecoderConfig& config, double context);
 
 base::Json to_hf_json(const DecoderConfig& config);  // config.json

@@ -98,7 +98,7 @@ TEST(Weights, InitIsKeyedAndScaled) {
   EXPECT_NEAR(w.layers[0].down.std().item<double>(), 1 / std::sqrt(352.0 * 2 * 2), 0.002);
   EXPECT_EQ(w.final_norm.min().item<double>(), 1.0);
   EXPECT_EQ(w.value_weight.abs().max().item<double>(), 0.0);
-  EXPECT_NEAR(w.embedding[5][0].item<double>(), -0.1, 1e-7);                             // cos(2π·5/2)
+  EXPECT_NEAR(w.embedding[5][0].item<double>(), -0.1, 1e-7);  // cos(2π·5/2)
   EXPECT_NEAR(w.embedding[7][3].item<double>(), 0.1 * std::sin(2 * M_PI * 7 / 5), 1e-7);
   EXPECT_LT(w.embedding.narrow(0, 100, 20).abs().max().item<double>(), 0.1);
 }
@@ -117,8 +117,8 @@ TEST(Decoder, GradientMatchesFiniteDifferences) {
   const std::vector<int64_t> starts = {0, 17, 40};
   at::Tensor gradient = at::zeros_like(p.flat);
   log_likelihood(c, p.flat, ids, starts, &gradient);
-  // Along the gradient itself the slope is its length; a step that is large against f32's rounding and small against the
-  // curvature.
+  // Along the gradient itself the slope is its length; a step that is large against f32's rounding and small against
+  // the curvature.
   for (const auto& entry : parameter_table(c)) {
     const at::Tensor g = gradient.narrow(0, entry.offset, entry.numel());
     const double length = g.norm().item<double>();
@@ -206,7 +206,8 @@ TEST(Config, RefusesWhatItDoesNotCompute) {
 
 TEST(Config, FlopsMatchTheClosedForm) {
   const DecoderConfig c = small_config();
-  // 2 a matrix weight: q, o 2·32·64, k, v 2·32·32, ffn 3·32·48, head 120·32; attention 4·64 a visible position and layer.
+  // 2 a matrix weight: q, o 2·32·64, k, v 2·32·32, ffn 3·32·48, head 120·32; attention 4·64 a visible position and
+  // layer.
   const double matrices = 2 * (2 * (2 * 32 * 64 + 2 * 32 * 32 + 3 * 32 * 48) + 120 * 32);
   EXPECT_DOUBLE_EQ(forward_flops(c, 10), matrices + 2 * 4 * 64 * 10);
 }

@@ -38,7 +38,8 @@ std::vector<std::unique_ptr<store::SafetensorsFile>> open_weights(const std::str
     const base::Json json = base::Json::parse(base::read_file(index), index);
     for (const auto& [tensor, file] : json.at("weight_map").as_object()) {
       if (file.as_string().find('/') != std::string::npos)
-        throw Error(ErrorCode::kInput, base::cat("the file of ", tensor, " must lie in the model's own directory"), index);
+        throw Error(ErrorCode::kInput, base::cat("the file of ", tensor, " must lie in the model's own directory"),
+                    index);
       names.insert(file.as_string());
     }
   } else {
@@ -71,8 +72,10 @@ void read_f32(const store::SafetensorsFile& file, const store::TensorEntry& entr
     uint16_t bits = 0;
     std::memcpy(&bits, bytes.data() + 2 * i, 2);
     const uint32_t wide = static_cast<uint32_t>(bits) << 16;
-    if (half) out[i] = c10::detail::fp16_ieee_to_fp32_value(bits);
-    else std::memcpy(out + i, &wide, 4);
+    if (half)
+      out[i] = c10::detail::fp16_ieee_to_fp32_value(bits);
+    else
+      std::memcpy(out + i, &wide, 4);
   }
 }
 
@@ -95,13 +98,15 @@ Parameters read_parameters(const std::string& directory, const DecoderConfig& co
     const auto [file, entry] = it->second;
     if (entry->shape != p.shape)
       throw Error(ErrorCode::kInput,
-                  base::cat(p.name, " is ", shape_text(entry->shape), "; config.json says ", shape_text(p.shape)), file->path());
+                  base::cat(p.name, " is ", shape_text(entry->shape), "; config.json says ", shape_text(p.shape)),
+                  file->path());
     read_f32(*file, *entry, parameters.flat.mutable_data_ptr<float>() + p.offset);
     found.erase(it);
   }
   if (!found.empty())
     throw Error(ErrorCode::kInput,
-                base::cat("the weights hold ", found.begin()->first, ", which a ", config.family, " of this config.json has not"),
+                base::cat("the weights hold ", found.begin()->first, ", which a ", config.family,
+                          " of this config.json has not"),
                 found.begin()->second.first->path());
   return parameters;
 }

@@ -41,7 +41,8 @@ class Load : public testing::Test {
     return "no error";
   }
   // Writes the model's tensors again after `change` had its way with them.
-  void rewrite(const Parameters& p, const char* file, const std::function<void(std::vector<store::TensorView>&)>& change) {
+  void rewrite(const Parameters& p, const char* file,
+               const std::function<void(std::vector<store::TensorView>&)>& change) {
     std::vector<store::TensorView> tensors;
     for (const auto& t : parameter_table(p.config))
       tensors.push_back({t.name, "F32", t.shape, p.flat.const_data_ptr<float>() + t.offset});

@@ -82,7 +82,8 @@ void set_number_features(float* embedding, const DecoderConfig& config) {
     for (size_t i = 0; i < std::size(kPeriods); ++i) {
       const double angle = 2 * M_PI * static_cast<double>(n) / kPeriods[i];
       embedding[n * config.width + static_cast<int64_t>(2 * i)] = static_cast<float>(kFeatureSize * std::cos(angle));
-      embedding[n * config.width + static_cast<int64_t>(2 * i + 1)] = static_cast<float>(kFeatureSize * std::sin(angle));
+      embedding[n * config.width + static_cast<int64_t>(2 * i + 1)] =
+          static_cast<float>(kFeatureSize * std::sin(angle));
     }
 }
 

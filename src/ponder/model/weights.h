@@ -1,6 +1,6 @@
-// The weights of a decoder: one flat f32 buffer, a table of the Hugging Face names in it, and views of it. q, k and v rows
-// (and gate and up rows) lie one behind the other, so the fused products read views and the Hugging Face tensors are
-// slices of rows: nothing is ever copied between the file, the sampler and the trainer.
+// The weights of a decoder: one flat f32 buffer, a table of the Hugging Face names in it, and views of it. q, k and v
+// rows (and gate and up rows) lie one behind the other, so the fused products read views and the Hugging Face tensors
+// are slices of rows: nothing is ever copied between the file, the sampler and the trainer.
 #pragma once
 #include <string>
 #include <vector>
@@ -37,8 +37,8 @@ struct Parameters {
 };
 
 struct InitOptions {
-  // Ids 0 … 99 are numbers (text/format.h): their embeddings start with cosines and sines of the number at periods 2 … 400,
-  // so that arithmetic does not have to discover the order of the digits first.
+  // Ids 0 … 99 are numbers (text/format.h): their embeddings start with cosines and sines of the number at periods 2 …
+  // 400, so that arithmetic does not have to discover the order of the digits first.
   bool number_features = false;
   double embedding_std = 0.02;
   void fields(base::Fields& f);
@@ -70,8 +70,8 @@ struct DecoderWeights {
 DecoderWeights weight_views(const DecoderConfig& config, const at::Tensor& flat);
 
 // Views that are autograd leaves, each with its .grad aliased into grad_flat: backward() adds straight into grad_flat.
-// Several workers can each have one, over the same flat and a grad_flat of their own, and run backward at the same time.
-// grad_flat must have flat's shape and is not cleared here.
+// Several workers can each have one, over the same flat and a grad_flat of their own, and run backward at the same
+// time. grad_flat must have flat's shape and is not cleared here.
 DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, const at::Tensor& grad_flat);
 
 }  // namespace ponder::model

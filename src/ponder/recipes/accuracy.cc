@@ -53,8 +53,7 @@ GreedyAnswers answer_greedily(const Models& models, const std::vector<core::Item
 
 std::vector<std::string> clusters_of(const std::vector<core::Item>& items) {
   std::vector<std::string> clusters;
-  for (const core::Item& item : items)
-    clusters.push_back(tasks::find_task(item.problem.task).canonical(item.problem));
+  for (const core::Item& item : items) clusters.push_back(tasks::find_task(item.problem.task).canonical(item.problem));
   return clusters;
 }
 

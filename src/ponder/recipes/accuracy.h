@@ -15,7 +15,7 @@ struct GreedyAnswers {
   std::vector<int64_t> tokens;          // [n] written
   double thought_tokens = 0;            // mean, before the answer
   std::map<std::string, double> behaviours;
-  int64_t processed = 0;                // tokens that ran through the model
+  int64_t processed = 0;  // tokens that ran through the model
 };
 
 GreedyAnswers answer_greedily(const Models& models, const std::vector<core::Item>& items, int64_t max_tokens);

@@ -46,7 +46,8 @@ std::vector<core::Item> training_problems(const Run& run) {
 
 std::vector<eval::DataRow> audit_data(const Run& run) {
   std::set<std::string> leaks;
-  if (has_stage(run.recipe, "pretrain")) leaks.merge(leaks_in_text(run, run.recipe.pretrain.train.steps, pretrain_batch));
+  if (has_stage(run.recipe, "pretrain"))
+    leaks.merge(leaks_in_text(run, run.recipe.pretrain.train.steps, pretrain_batch));
   if (has_stage(run.recipe, "sft")) leaks.merge(leaks_in_text(run, run.recipe.sft.train.steps, sft_batch));
   std::map<std::string, std::set<std::string>> trained;  // task -> canonical instances that were trained on
   for (const core::Item& item : training_problems(run))
@@ -63,9 +64,11 @@ std::vector<eval::DataRow> audit_data(const Run& run) {
     row.train = static_cast<int64_t>(trained[task].size());
     row.dev = 0;
     row.test = static_cast<int64_t>(held_out.size());
-    for (const std::string& instance : held_out) row.overlap += trained[task].contains(instance) || leaks.contains(instance);
+    for (const std::string& instance : held_out)
+      row.overlap += trained[task].contains(instance) || leaks.contains(instance);
     row.note =
-        "canonical instances (sorted numbers, sorted instructions) that RL and critics trained on, and that test problems "
+        "canonical instances (sorted numbers, sorted instructions) that RL and critics trained on, and that test "
+        "problems "
         "come from; overlap also counts test instances shown anywhere in pre-training text and demonstrations, failed "
         "tries included";
     rows.push_back(row);

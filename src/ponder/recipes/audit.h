@@ -4,8 +4,8 @@
 
 namespace ponder::recipes {
 
-// The training text of one step of pretrain and of sft: pure functions of recipe, key and step, the same for training and
-// for the audit.
+// The training text of one step of pretrain and of sft: pure functions of recipe, key and step, the same for training
+// and for the audit.
 std::vector<learn::Row> pretrain_batch(const Recipe& recipe, base::RngKey key, int64_t step);
 std::vector<learn::Row> sft_batch(const Recipe& recipe, base::RngKey key, int64_t step);
 // The problems of one step of rl.

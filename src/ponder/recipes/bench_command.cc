@@ -35,8 +35,8 @@ struct Measured {
 };
 
 // Tokens a second of `samples` samples of `length` tokens behind `prompts` different prompts.
-Measured sampling_speed(const model::Parameters& model, int workers, int64_t samples, int64_t prompts, int64_t prompt_tokens,
-                        int64_t length) {
+Measured sampling_speed(const model::Parameters& model, int workers, int64_t samples, int64_t prompts,
+                        int64_t prompt_tokens, int64_t length) {
   std::vector<core::SampleRequest> requests;
   for (int64_t i = 0; i < samples; ++i) {
     core::SampleRequest request;
@@ -87,8 +87,11 @@ int command_bench(const BenchArgs& args) {
   tensor::set_operator_threads(1);
   for (const std::string& name : args.names)
     if (std::ranges::none_of(kBenches, [&](const Bench& b) { return name == b.name; }))
-      throw Error(ErrorCode::kUsage, base::cat("no benchmark \"", name, "\"; there are sample, sample-groups-of-8, "
-                                               "sample-shared-prefix and train-step"), "command line");
+      throw Error(ErrorCode::kUsage,
+                  base::cat("no benchmark \"", name,
+                            "\"; there are sample, sample-groups-of-8, "
+                            "sample-shared-prefix and train-step"),
+                  "command line");
   const model::Parameters model = bench_model();
   const int workers = base::hardware_threads();
   for (const Bench& bench : kBenches) {

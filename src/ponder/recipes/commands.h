@@ -1,5 +1,5 @@
-// What each command of the program does, behind plain argument structs; app/commands.cc fills them from the command line.
-// Every function returns the exit status (0 fine, 1 some rows failed); errors that stop a command are thrown.
+// What each command of the program does, behind plain argument structs; app/commands.cc fills them from the command
+// line. Every function returns the exit status (0 fine, 1 some rows failed); errors that stop a command are thrown.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -44,11 +44,13 @@ LabelSet sample_completions(const Run& run, const std::string& stage) {
     const core::Item& item = items[p];
     const base::RngKey problem = key.child(p);
     for (int64_t c = 0; c < o.completions; ++c) {
-      requests.push_back(request_for(item.problem, params_of(o), problem.child("sample").child(static_cast<uint64_t>(c))));
+      requests.push_back(
+          request_for(item.problem, params_of(o), problem.child("sample").child(static_cast<uint64_t>(c))));
       set.rows.push_back({item, requests.back().prefix, {}, {}, {}, false, false});
     }
   }
-  const auto completions = sample_requests(run.models(run.policy), std::move(requests), static_cast<size_t>(o.completions));
+  const auto completions =
+      sample_requests(run.models(run.policy), std::move(requests), static_cast<size_t>(o.completions));
   const core::Tokens step_ends = run.codec.step_ends();
   for (size_t i = 0; i < completions.size(); ++i) {
     Labelled& row = set.rows[i];
@@ -219,22 +221,23 @@ void run_critic(Run& run, const std::string& stage) {
   model::Parameters critic = critic_from(run.policy);
   learn::Learner learner(critic, o.train.learner, run.workers);
   const double label_flops = static_cast<double>(set.processed) * model::forward_flops(run.recipe.model, 64);
-  train_stage(run, {stage, o.train.steps, o.train.checkpoint_every, "critic"}, critic, learner,
-              [&](int64_t step, const Cost& before) {
-                std::vector<learn::Row> batch;
-                for (size_t i : batches[static_cast<size_t>(step)]) batch.push_back(rows[i]);
-                const learn::StepStats stats = learner.step(batch, {"prm", {}}, o.train.lr_at(step));
-                eval::TrainRow row;
-                row.stage = stage;
-                row.tokens = before.tokens + stats.tokens;
-                row.loss = stats.loss, row.grad_norm = stats.grad_norm, row.lr = o.train.lr_at(step);
-                StepReport report{eval::to_json(row), base::cat("loss ", base::fixed(stats.loss, 3)), stats.tokens,
-                                  stats.flops};
-                if (step == 0) report.tokens += set.processed, report.flops += label_flops;
-                if (step + 1 == o.train.steps) measure_critic(run, stage, critic);
-                return report;
-              },
-              labelling_seconds);
+  train_stage(
+      run, {stage, o.train.steps, o.train.checkpoint_every, "critic"}, critic, learner,
+      [&](int64_t step, const Cost& before) {
+        std::vector<learn::Row> batch;
+        for (size_t i : batches[static_cast<size_t>(step)]) batch.push_back(rows[i]);
+        const learn::StepStats stats = learner.step(batch, {"prm", {}}, o.train.lr_at(step));
+        eval::TrainRow row;
+        row.stage = stage;
+        row.tokens = before.tokens + stats.tokens;
+        row.loss = stats.loss, row.grad_norm = stats.grad_norm, row.lr = o.train.lr_at(step);
+        StepReport report{eval::to_json(row), base::cat("loss ", base::fixed(stats.loss, 3)), stats.tokens,
+                          stats.flops};
+        if (step == 0) report.tokens += set.processed, report.flops += label_flops;
+        if (step + 1 == o.train.steps) measure_critic(run, stage, critic);
+        return report;
+      },
+      labelling_seconds);
   run.critic = critic;
   if (stage == "critic") run.critic_before_rl = critic;
 }

@@ -26,15 +26,17 @@ int command_verify(const VerifyArgs& args) {
   for (size_t i = 0; i < file.items.size(); ++i) {
     const base::Json* answer = file.rows[i].find("answer");
     if (!answer || !answer->is_string()) {
-      fail(file.lines[i], base::cat(args.in, ":", file.lines[i], ": \"answer\" is ", answer ? answer->type_name() : "missing",
-                                    "; it must be the answer as a string, for example \"13 * 2 ; 26 - 8\""));
+      fail(file.lines[i],
+           base::cat(args.in, ":", file.lines[i], ": \"answer\" is ", answer ? answer->type_name() : "missing",
+                     "; it must be the answer as a string, for example \"13 * 2 ; 26 - 8\""));
       continue;
     }
     const core::Item& item = file.items[i];
     const core::Verdict verdict = tasks::find_task(item.problem.task).verify(item, answer->as_string());
     correct += verdict.correct();
     base::Json row = base::Json::object();
-    row["id"] = item.problem.id, row["verdict"] = core::verdict_name(verdict.kind), row["extracted"] = verdict.extracted;
+    row["id"] = item.problem.id, row["verdict"] = core::verdict_name(verdict.kind),
+    row["extracted"] = verdict.extracted;
     if (!verdict.reason.empty()) row["reason"] = verdict.reason;
     if (args.json) {
       std::printf("%s\n", row.dump().c_str());

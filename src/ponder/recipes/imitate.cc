@@ -6,7 +6,8 @@
 namespace ponder::recipes {
 namespace {
 
-// Rows make(0), make(1), … until they hold `tokens` tokens; those that are longer than the model's context are left out.
+// Rows make(0), make(1), … until they hold `tokens` tokens; those that are longer than the model's context are left
+// out.
 template <class Make>
 void fill_batch(int64_t tokens, int64_t context, const Make& make, std::vector<learn::Row>& rows) {
   int64_t filled = 0;
@@ -39,7 +40,9 @@ learn::Row text_row(const Recipe& recipe, base::RngKey set, int64_t i) {
 std::vector<learn::Row> pretrain_batch(const Recipe& recipe, base::RngKey key, int64_t step) {
   const base::RngKey set = key.child("pretrain").child(static_cast<uint64_t>(step));
   std::vector<learn::Row> rows;
-  fill_batch(recipe.pretrain.train.batch_tokens, recipe.model.context, [&](int64_t i) { return text_row(recipe, set, i); }, rows);
+  fill_batch(
+      recipe.pretrain.train.batch_tokens, recipe.model.context, [&](int64_t i) { return text_row(recipe, set, i); },
+      rows);
   return rows;
 }
 
@@ -52,7 +55,8 @@ std::vector<learn::Row> sft_batch(const Recipe& recipe, base::RngKey key, int64_
       o.train.batch_tokens - text_tokens, recipe.model.context,
       [&](int64_t i) { return learn::make_row(craft::demonstration(o.demos, set, i)); }, rows);
   const base::RngKey text_set = set.child("text");
-  fill_batch(text_tokens, recipe.model.context, [&](int64_t i) { return text_row(recipe, text_set, i); }, rows);
+  fill_batch(
+      text_tokens, recipe.model.context, [&](int64_t i) { return text_row(recipe, text_set, i); }, rows);
   return rows;
 }
 
@@ -74,7 +78,8 @@ void run_sft(Run& run) {
   learn::Learner learner(run.policy, o.train.learner, run.workers);
   train_stage(run, {"sft", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
               [&](int64_t step, const Cost& before) {
-                StepReport report = imitate(learner, sft_batch(run.recipe, run.key, step), o.train, "sft", step, before);
+                StepReport report =
+                    imitate(learner, sft_batch(run.recipe, run.key, step), o.train, "sft", step, before);
                 if (step + 1 == o.train.steps) {
                   Cost now = before;
                   now += Cost{report.tokens, report.flops, 0};

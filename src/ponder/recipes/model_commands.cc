@@ -20,13 +20,15 @@ core::Tokens parse_ids(const std::string& text, const model::DecoderConfig& conf
     int value = -1;
     const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, value);
     if (error != std::errc() || stop != text.data() + end)
-      throw Error(ErrorCode::kUsage, base::cat("\"", text.substr(begin, end - begin), "\" is no token id; ids are like 1,2,3"), where);
+      throw Error(ErrorCode::kUsage,
+                  base::cat("\"", text.substr(begin, end - begin), "\" is no token id; ids are like 1,2,3"), where);
     ids.push_back(value);
     begin = end + 1;
   }
   for (core::Token id : ids)
     if (id < 0 || id >= config.vocab)
-      throw Error(ErrorCode::kUsage, base::cat("token id ", id, " is not in the vocabulary; ids are 0 to ", config.vocab - 1), where);
+      throw Error(ErrorCode::kUsage,
+                  base::cat("token id ", id, " is not in the vocabulary; ids are 0 to ", config.vocab - 1), where);
   return ids;
 }
 
@@ -73,7 +75,8 @@ int command_generate(const GenerateArgs& args) {
   std::vector<core::SampleRequest> requests;
   for (int64_t i = 0; i < args.n; ++i) {
     requests.push_back(request);
-    requests.back().key = base::RngKey(static_cast<uint64_t>(args.seed)).child("generate").child(static_cast<uint64_t>(i));
+    requests.back().key =
+        base::RngKey(static_cast<uint64_t>(args.seed)).child("generate").child(static_cast<uint64_t>(i));
   }
   Models models;
   models.policy = &model.policy;
@@ -99,7 +102,8 @@ int command_score(const ScoreArgs& args) {
     throw Error(ErrorCode::kUsage, "give one of --text, --tokens and --file", "command line");
   const OpenedModel model = open_model(args.model);
   if (!args.text.empty()) print_score(score_json(model, model.tokenizer.encode(args.text)), args.json);
-  if (!args.tokens.empty()) print_score(score_json(model, parse_ids(args.tokens, model.policy.config, "--tokens")), args.json);
+  if (!args.tokens.empty())
+    print_score(score_json(model, parse_ids(args.tokens, model.policy.config, "--tokens")), args.json);
   if (args.file.empty()) return 0;
   int64_t failed = 0;
   const auto fail = [&](const std::string& message) {
@@ -147,7 +151,8 @@ int command_tokenize(const TokenizeArgs& args) {
     print("text", text, text);
   };
   if (args.file.empty()) {
-    args.decode ? print_text(parse_ids(args.text, model.policy.config, "--text")) : print_ids(model.tokenizer.encode(args.text));
+    args.decode ? print_text(parse_ids(args.text, model.policy.config, "--text"))
+                : print_ids(model.tokenizer.encode(args.text));
     return 0;
   }
   int64_t failed = 0;
@@ -159,7 +164,8 @@ int command_tokenize(const TokenizeArgs& args) {
       print_text(ids);
     } catch (const Error& e) {
       ++failed;
-      std::fprintf(stderr, "error: %s:%lld: %s\n", args.file.c_str(), static_cast<long long>(line), e.message().c_str());
+      std::fprintf(stderr, "error: %s:%lld: %s\n", args.file.c_str(), static_cast<long long>(line),
+                   e.message().c_str());
     }
   });
   return failed > 0 ? 1 : 0;

@@ -21,7 +21,8 @@ std::string newest_of(const std::string& run_dir, std::initializer_list<const ch
 
 text::WordTokenizer open_tokenizer(const std::string& json, const std::string& path) {
   if (json.empty())
-    throw Error(ErrorCode::kInput, "there is no tokenizer.json; a model that ponder trained has one beside its weights", path);
+    throw Error(ErrorCode::kInput, "there is no tokenizer.json; a model that ponder trained has one beside its weights",
+                path);
   return text::WordTokenizer::from_json(json, base::join_path(path, "tokenizer.json"));
 }
 

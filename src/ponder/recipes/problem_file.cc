@@ -8,7 +8,8 @@ namespace ponder::recipes {
 namespace {
 
 std::string task_of_row(const base::Json& row, const std::string& task) {
-  if (!row.is_object()) throw Error(ErrorCode::kInput, base::cat("the row is ", row.type_name(), "; a problem is an object {…}"));
+  if (!row.is_object())
+    throw Error(ErrorCode::kInput, base::cat("the row is ", row.type_name(), "; a problem is an object {…}"));
   if (const base::Json* named = row.find("task")) return named->as_string();
   if (!task.empty()) return task;
   if (const base::Json* numbers = row.find("numbers"); numbers && numbers->is_array())
@@ -41,18 +42,22 @@ ProblemFile read_problems(const std::string& path, const std::string& task) {
           fail(line, e.what());
         }
       },
-      [&](const std::string& message, int64_t line) { file.errors.push_back({line, message}); });
+      [&](const std::string& message, int64_t line) {
+        file.errors.push_back({line, message});
+      });
   return file;
 }
 
 ProblemFile draw_problems(const std::string& spec, int64_t n, int64_t seed) {
   std::string name = spec.substr(5), split = "test";
-  if (const size_t colon = name.find(':'); colon != std::string::npos) split = name.substr(colon + 1), name.resize(colon);
+  if (const size_t colon = name.find(':'); colon != std::string::npos)
+    split = name.substr(colon + 1), name.resize(colon);
   const tasks::Task& task = tasks::find_task(name);
   for (tasks::Split s : {tasks::Split::kTrain, tasks::Split::kDev, tasks::Split::kTest}) {
     if (split != tasks::split_name(s)) continue;
     ProblemFile file;
-    file.items = tasks::make_problems(task, s, static_cast<size_t>(n), base::RngKey(static_cast<uint64_t>(seed)).child(split));
+    file.items =
+        tasks::make_problems(task, s, static_cast<size_t>(n), base::RngKey(static_cast<uint64_t>(seed)).child(split));
     for (size_t i = 0; i < file.items.size(); ++i) {
       file.rows.push_back(task.to_row(file.items[i]));
       file.lines.push_back(static_cast<int64_t>(i) + 1);

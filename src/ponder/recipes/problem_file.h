@@ -1,5 +1,5 @@
-// Problems as users give them: a JSONL file, or task:NAME[:train|dev|test]. Bad rows are reported one by one and the rest
-// is still worked on.
+// Problems as users give them: a JSONL file, or task:NAME[:train|dev|test]. Bad rows are reported one by one and the
+// rest is still worked on.
 #pragma once
 #include <string>
 #include <vector>

@@ -43,7 +43,8 @@ void TaskMix::check(const std::string& where) const {
 void TrainOptions::fields(base::Fields& f) {
   f.field("steps", steps, {.min = 1, .max = 1e9, .unit = "steps", .help = "gradient steps"});
   f.field("batch_tokens", batch_tokens, {.min = 64, .max = 1e8, .unit = "tokens", .help = "tokens a step (not rl)"});
-  f.field("checkpoint_every", checkpoint_every, {.min = 1, .max = 1e9, .unit = "steps", .help = "steps between checkpoints"});
+  f.field("checkpoint_every", checkpoint_every,
+          {.min = 1, .max = 1e9, .unit = "steps", .help = "steps between checkpoints"});
   f.field("lr", lr, {.min = 0, .max = 1, .help = "learning rate at its highest"});
   f.group("schedule", schedule, "learning rate over the steps");
   f.group("learner", learner, "how weights move");
@@ -59,16 +60,19 @@ void SftOptions::fields(base::Fields& f) {
   f.field("pretrain_share", pretrain_share,
           {.min = 0, .max = 0.9, .help = "share of each batch that stays pre-training text"});
   f.group("demos", demos, "the teacher: its behaviours and its imperfections (P2, P7, P12)");
-  f.field("eval_problems", eval_problems, {.min = 1, .max = 1e6, .help = "test problems a task, answered greedily at the end"});
+  f.field("eval_problems", eval_problems,
+          {.min = 1, .max = 1e6, .help = "test problems a task, answered greedily at the end"});
 }
 
 void CriticOptions::fields(base::Fields& f) {
   f.field("problems", problems, {.min = 1, .max = 1e9, .help = "training problems"});
   f.field("completions", completions, {.min = 1, .max = 1024, .help = "completions a problem"});
   f.field("prefixes", prefixes, {.min = 1, .max = 1024, .help = "labelled step ends a completion"});
-  f.field("rollouts", rollouts, {.min = 1, .max = 1024, .help = "re-rollouts a prefix; their share of right answers is its label"});
+  f.field("rollouts", rollouts,
+          {.min = 1, .max = 1024, .help = "re-rollouts a prefix; their share of right answers is its label"});
   f.field("max_tokens", max_tokens, {.min = 1, .max = 1e6, .unit = "tokens", .help = "longest completion"});
-  f.field("dev_problems", dev_problems, {.min = 1, .max = 1e6, .help = "dev problems a task that the critic is measured on"});
+  f.field("dev_problems", dev_problems,
+          {.min = 1, .max = 1e6, .help = "dev problems a task that the critic is measured on"});
   f.field("temperature", temperature, {.min = 0.05, .max = 5, .help = "of completions and re-rollouts"});
   f.group("mix", mix, "tasks that the critic learns");
   f.group("train", train, "steps and learning rate");
@@ -81,10 +85,12 @@ void RlOptions::fields(base::Fields& f) {
   f.field("temperature", temperature, {.min = 0.05, .max = 5, .help = "of sampling; the loss uses the log-probs at 1"});
   f.field("algo", algo, {.help = "policy-gradient algorithm", .choices = policy_loss_names()});
   f.group("loss", loss, "knobs of the algorithm; −1 = the algorithm's own");
-  f.field("eval_every", eval_every, {.min = 1, .max = 1e9, .unit = "steps", .help = "steps between greedy evaluations"});
+  f.field("eval_every", eval_every,
+          {.min = 1, .max = 1e9, .unit = "steps", .help = "steps between greedy evaluations"});
   f.field("eval_problems", eval_problems, {.min = 1, .max = 1e6, .help = "test problems a task in those"});
-  f.field("shuffle_rewards", shuffle_rewards,
-          {.help = "yes: a control, rewards are permuted over the batch and carry no signal", .choices = {"no", "yes"}});
+  f.field(
+      "shuffle_rewards", shuffle_rewards,
+      {.help = "yes: a control, rewards are permuted over the batch and carry no signal", .choices = {"no", "yes"}});
   f.group("mix", mix, "tasks that are reinforced");
   f.group("reward", reward, "verdict to reward (R1)");
   f.group("advantage", advantage, "rewards to advantages (L2, L4)");
@@ -94,13 +100,19 @@ void RlOptions::fields(base::Fields& f) {
 void SearchStageOptions::fields(base::Fields& f) {
   f.field("tasks", tasks, {.help = "tasks that are searched", .choices = task_choices()});
   f.field("problems", problems, {.min = 1, .max = 1e6, .help = "test problems of each of them"});
-  f.field("harder_tasks", harder_tasks, {.help = "a harder split, never trained on; greedy and majority", .choices = task_choices()});
+  f.field("harder_tasks", harder_tasks,
+          {.help = "a harder split, never trained on; greedy and majority", .choices = task_choices()});
   f.field("harder_problems", harder_problems, {.min = 1, .max = 1e6, .help = "problems of each of those"});
-  f.field("budgets", budgets, {.min = 1, .max = 1e7, .unit = "tokens", .help = "most tokens a problem, written and read by the critic; ascending"});
+  f.field("budgets", budgets,
+          {.min = 1,
+           .max = 1e7,
+           .unit = "tokens",
+           .help = "most tokens a problem, written and read by the critic; ascending"});
   f.field("pool", pool, {.min = 1, .max = 4096, .help = "samples a problem behind majority, best-of-N and pass@k"});
   f.field("temperature", temperature, {.min = 0.05, .max = 5, .help = "of that pool"});
   f.field("max_tokens", max_tokens, {.min = 1, .max = 1e6, .unit = "tokens", .help = "longest completion"});
-  f.field("tree_strategies", tree_strategies, {.help = "searches that run at every budget", .choices = {"beam", "dvts", "mcts", "best-first"}});
+  f.field("tree_strategies", tree_strategies,
+          {.help = "searches that run at every budget", .choices = {"beam", "dvts", "mcts", "best-first"}});
   f.field("before_rl", before_rl, {.help = "the sampling family on the model before RL too"});
   f.group("beam", beam, "step beam search (S2)");
   f.group("dvts", dvts, "diverse verifier tree search (S2)");
@@ -117,8 +129,9 @@ void Recipe::fields(base::Fields& f) {
   f.field("seed", seed, {.min = 0, .max = 9e15, .help = "all randomness; the same seed gives the same bits"});
   f.field("workers", workers, {.min = 0, .max = 1024, .help = "worker threads; 0 = one a core"});
   f.field("device", device, {.help = "auto, cpu or cuda"});
-  f.field("stages", stages, {.help = "what is run, in this order",
-                             .choices = {"pretrain", "sft", "critic", "rl", "critic_rl", "search", "report"}});
+  f.field("stages", stages,
+          {.help = "what is run, in this order",
+           .choices = {"pretrain", "sft", "critic", "rl", "critic_rl", "search", "report"}});
   f.group("model", model, "shape of the decoder");
   f.group("init", init, "weights at the start");
   f.group("engine", engine, "batches and cache of the sampler");

@@ -53,12 +53,13 @@ struct SftOptions {
   void fields(base::Fields& f);
 };
 
-// Math-Shepherd (R6): prefixes of the policy's own completions, each labelled by the share of re-rollouts that are right.
+// Math-Shepherd (R6): prefixes of the policy's own completions, each labelled by the share of re-rollouts that are
+// right.
 struct CriticOptions {
-  int64_t problems = 600;    // training problems
-  int64_t completions = 4;   // a problem
-  int64_t prefixes = 4;      // labelled step ends a completion
-  int64_t rollouts = 4;      // re-rollouts a prefix
+  int64_t problems = 600;     // training problems
+  int64_t completions = 4;    // a problem
+  int64_t prefixes = 4;       // labelled step ends a completion
+  int64_t rollouts = 4;       // re-rollouts a prefix
   int64_t dev_problems = 60;  // held-out problems that the critic's AUROC is measured on
   int64_t max_tokens = 192;
   double temperature = 1.0;
@@ -75,7 +76,7 @@ struct RlOptions {
   std::string algo = "grpo";
   learn::LossOptions loss;  // clip, beta (the KL to the model that RL started from), …
   int64_t eval_every = 15;
-  int64_t eval_problems = 200;  // test problems a task, always the same, answered greedily
+  int64_t eval_problems = 200;         // test problems a task, always the same, answered greedily
   std::string shuffle_rewards = "no";  // control: rewards permuted over the batch carry no signal
   TaskMix mix;
   reward::OutcomeOptions reward;
@@ -86,12 +87,13 @@ struct RlOptions {
 
 struct SearchStageOptions {
   std::vector<std::string> tasks = {"countdown4", "vm3", "countdown3"};
-  std::vector<int64_t> problems = {500, 200, 200};  // test problems of each task
+  std::vector<int64_t> problems = {500, 200, 200};                // test problems of each task
   std::vector<std::string> harder_tasks = {"countdown5", "vm4"};  // never trained on
   int64_t harder_problems = 200;
-  std::vector<int64_t> budgets = {128, 256, 512, 1024, 2048};  // tokens a problem: written by the policy + read by the critic
-  int64_t pool = 32;        // samples a problem behind majority, best-of-N and pass@k
-  double temperature = 0.8;  // of that pool
+  std::vector<int64_t> budgets = {128, 256, 512, 1024,
+                                  2048};  // tokens a problem: written by the policy + read by the critic
+  int64_t pool = 32;                      // samples a problem behind majority, best-of-N and pass@k
+  double temperature = 0.8;               // of that pool
   int64_t max_tokens = 192;
   std::vector<std::string> tree_strategies = {"beam", "mcts"};
   bool before_rl = true;  // the sampling family on the model before RL too (SFT + search, the control)

@@ -1,5 +1,5 @@
-// Stage 4: reinforcement learning from exact verifiers (R1, L4). The one page that shows the way of the data; the numbers
-// are those of docs/data-path.md.
+// Stage 4: reinforcement learning from exact verifiers (R1, L4). The one page that shows the way of the data; the
+// numbers are those of docs/data-path.md.
 #include "ponder/recipes/accuracy.h"
 #include "ponder/recipes/audit.h"
 #include "ponder/recipes/problems.h"
@@ -59,8 +59,8 @@ void judge_groups(const Run& run, int64_t step, Groups& groups) {
     for (float& r : group.rewards) r = all[next++];
 }
 
-// 6. The rows that the update learns from. log-probs of a tempered sampler are not the model's own: then the policy that
-// learns stands for the one that sampled (one update a batch, so the ratio is 1 either way).
+// 6. The rows that the update learns from. log-probs of a tempered sampler are not the model's own: then the policy
+// that learns stands for the one that sampled (one update a batch, so the ratio is 1 either way).
 std::vector<learn::Row> training_rows(const Run& run, const Groups& groups) {
   const RlOptions& o = run.recipe.rl;
   std::vector<learn::Row> rows;
@@ -95,11 +95,11 @@ eval::RlRow rl_row(const Groups& groups, const reward::Advantages& advantages, c
 
 StepReport rl_step(Run& run, learn::Learner& learner, int64_t step, const Cost& before) {
   const RlOptions& o = run.recipe.rl;
-  Groups groups = draw_groups(run, step);                                           // 1.
-  const int64_t sampled = sample_groups(run, step, groups);                         // 2., 3.
-  judge_groups(run, step, groups);                                                  // 4.
-  const reward::Advantages advantages = reward::fill_advantages(groups, o.advantage);  // 5.
-  const std::vector<learn::Row> rows = training_rows(run, groups);                  // 6.
+  Groups groups = draw_groups(run, step);                                                    // 1.
+  const int64_t sampled = sample_groups(run, step, groups);                                  // 2., 3.
+  judge_groups(run, step, groups);                                                           // 4.
+  const reward::Advantages advantages = reward::fill_advantages(groups, o.advantage);        // 5.
+  const std::vector<learn::Row> rows = training_rows(run, groups);                           // 6.
   const learn::StepStats stats = learner.step(rows, {o.algo, o.loss}, o.train.lr_at(step));  // 6., 7.
 
   eval::RlRow row = rl_row(groups, advantages, stats);

@@ -55,11 +55,9 @@ Run::Run(Recipe r, const std::string& dir)
       rows_(directory.metrics()) {
   keep_configuration(directory, resolved_yaml(recipe));
   policy.config = recipe.model;
-  bool fresh = true;
-  for (const std::string& stage : recipe.stages) {
-    if (const base::Json* finished = directory.finished(stage)) restore(stage, *finished), fresh = false;
-  }
-  if (!fresh) return;
+  for (const std::string& stage : recipe.stages)
+    if (const base::Json* finished = directory.finished(stage)) restore(stage, *finished);
+  if (base::file_size(directory.metrics()) > 0) return;  // a run that goes on has its first row
   eval::RunRow row;
   row.name = recipe.name;
   row.seed = recipe.seed;
@@ -69,7 +67,6 @@ Run::Run(Recipe r, const std::string& dir)
   row.device = "cpu";
   row.threads = workers;
   row.parameters = policy.config.parameter_count();
-  rows_.rewind("run", -1);
   write(eval::to_json(row), "run", 0);
 }
 

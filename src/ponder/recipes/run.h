@@ -42,8 +42,8 @@ class Run {
   model::Parameters policy;     // config.vocab > 0 from the start; weights after pretrain
   model::Parameters before_rl;  // the policy when rl began (or as it is, before that)
   std::optional<model::Parameters> critic, critic_before_rl;
-  int64_t policy_version = 0;   // optimizer steps behind policy
-  Cost cost;                    // of the stages that are finished
+  int64_t policy_version = 0;  // optimizer steps behind policy
+  Cost cost;                   // of the stages that are finished
 
   // A row of metrics.jsonl; stage and step let a resumed run take rows back.
   void write(base::Json row, const std::string& stage, int64_t step);

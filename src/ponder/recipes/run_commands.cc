@@ -32,7 +32,8 @@ int command_report(const ReportArgs& args) {
     std::printf("%s\n", report.dump().c_str());
     return 0;
   }
-  std::printf("%s\nreport: %s\n", eval::summary_table(eval::read_rows(base::join_path(args.dir, "metrics.jsonl"))).c_str(),
+  std::printf("%s\nreport: %s\n",
+              eval::summary_table(eval::read_rows(base::join_path(args.dir, "metrics.jsonl"))).c_str(),
               base::join_path(args.dir, "report.html").c_str());
   return 0;
 }

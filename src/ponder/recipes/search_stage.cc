@@ -12,7 +12,7 @@ namespace {
 
 // One piece of the stage: finished as a whole, repeated as a whole after a kill.
 struct Unit {
-  std::string model;     // "sft" or "rl"
+  std::string model;  // "sft" or "rl"
   std::string task;
   std::string strategy;  // "samples": greedy and the family that shares one pool of samples
   int64_t budget = 0;    // tokens; "samples" covers all budgets at once
@@ -54,8 +54,8 @@ struct UnitContext {
 void add_usage(UnitContext& c, const core::Usage& usage) {
   c.cost.tokens += usage.processed + usage.critic_processed;
   const double context = static_cast<double>(c.run.recipe.search.max_tokens) / 2;
-  c.cost.flops += static_cast<double>(usage.processed + usage.critic_processed) *
-                  model::forward_flops(c.run.recipe.model, context);
+  c.cost.flops +=
+      static_cast<double>(usage.processed + usage.critic_processed) * model::forward_flops(c.run.recipe.model, context);
 }
 
 std::string outcome_text(const std::vector<double>& correct) {
@@ -95,9 +95,9 @@ Affordable affordable(const std::vector<search::Candidate>& pool, int64_t prompt
 
 using Pools = std::vector<search::SearchResult>;
 
-// One strategy of the sampling family at one budget, from the pools.
-void select_at_budget(UnitContext& c, const Pools& pools, const std::string& strategy, const std::string& how,
-                      int64_t budget) {
+// One strategy of the sampling family at one budget, from the pools; gives each problem's outcome.
+std::vector<double> select_at_budget(UnitContext& c, const Pools& pools, const std::string& strategy,
+                                     const std::string& how, int64_t budget) {
   const bool critic = how != "maj";
   std::vector<double> correct;
   double generated = 0, read = 0;
@@ -107,12 +107,12 @@ void select_at_budget(UnitContext& c, const Pools& pools, const std::string& str
     generated += static_cast<double>(a.generated), read += static_cast<double>(a.critic);
     const int64_t chosen = search::select_candidate(a.samples, how, c.key.child(c.items[i].problem.id));
     const bool right =
-        chosen >= 0 &&
-        grade(c.items[i], c.run.codec.decode(a.samples[static_cast<size_t>(chosen)].tokens)).correct();
+        chosen >= 0 && grade(c.items[i], c.run.codec.decode(a.samples[static_cast<size_t>(chosen)].tokens)).correct();
     correct.push_back(right ? 1.0 : 0.0);
   }
   const auto n = static_cast<double>(pools.size());
   write_search_row(c, strategy, budget, generated / n, read / n, correct);
+  return correct;
 }
 
 void write_pass_at_k(UnitContext& c, const Pools& pools) {
@@ -129,7 +129,8 @@ void write_pass_at_k(UnitContext& c, const Pools& pools) {
     for (size_t i = 0; i < pools.size(); ++i) values.push_back(eval::pass_at_k(pool, right[i], k));
     eval::PassAtKRow row;
     row.task = c.unit.task, row.model = c.unit.model, row.k = k, row.samples = pool;
-    row.tokens_per_problem = tokens / static_cast<double>(pools.size()) * static_cast<double>(k) / static_cast<double>(pool);
+    row.tokens_per_problem =
+        tokens / static_cast<double>(pools.size()) * static_cast<double>(k) / static_cast<double>(pool);
     row.value = eval::clustered_mean(values, c.clusters, c.bootstrap());
     c.write(eval::to_json(row));
   }
@@ -196,13 +197,22 @@ void run_samples_unit(UnitContext& c, const std::function<void(int64_t)>& done) 
   const Pools pools = run_strategy(
       c,
       [&] {
-        return search::make_strategy("bon", {base::cat("n=", o.pool), base::cat("temperature=", o.temperature),
-                                             base::cat("max_tokens=", o.max_tokens),
-                                             base::cat("select=", critic ? "wmaj" : "maj")});
+        return search::make_strategy(
+            "bon", {base::cat("n=", o.pool), base::cat("temperature=", o.temperature),
+                    base::cat("max_tokens=", o.max_tokens), base::cat("select=", critic ? "wmaj" : "maj")});
       },
       0, done);
   for (int64_t budget : o.budgets) {
-    select_at_budget(c, pools, "majority", "maj", budget);
+    const std::vector<double> majority = select_at_budget(c, pools, "majority", "maj", budget);
+    if (budget == o.budgets.back() && c.unit.model == "rl") {
+      eval::CompareRow row;
+      row.name = "search-majority";
+      row.task = c.unit.task;
+      row.note = base::cat("majority vote at ", budget,
+                           " tokens minus greedy, the same problems; bootstrap over canonical instances");
+      row.difference = eval::paired_difference(majority, greedy.correct, c.clusters, c.bootstrap());
+      c.write(eval::to_json(row));
+    }
     if (!critic) continue;
     select_at_budget(c, pools, "bon", "rm", budget);
     select_at_budget(c, pools, "bon-wmaj", "wmaj", budget);
@@ -229,7 +239,8 @@ void compare_with_majority(UnitContext& c, const std::vector<double>& correct) {
   for (int64_t earlier = 0; earlier < c.step; ++earlier) {
     const base::Json* unit = c.run.directory.finished(base::cat("search/", earlier));
     const base::Json* outcomes = unit ? unit->find(base::cat("majority@", c.unit.budget)) : nullptr;
-    if (!outcomes || unit->at("task").as_string() != c.unit.task || unit->at("model").as_string() != c.unit.model) continue;
+    if (!outcomes || unit->at("task").as_string() != c.unit.task || unit->at("model").as_string() != c.unit.model)
+      continue;
     std::vector<double> majority;
     for (char x : outcomes->as_string()) majority.push_back(x == '1' ? 1.0 : 0.0);
     eval::CompareRow row;
@@ -243,8 +254,8 @@ void compare_with_majority(UnitContext& c, const std::vector<double>& correct) {
 
 void run_tree_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
   const SearchStageOptions& o = c.run.recipe.search;
-  const Pools results =
-      run_strategy(c, [&] { return recipe_strategy(o, c.unit.strategy); }, c.unit.budget, done);
+  const Pools results = run_strategy(
+      c, [&] { return recipe_strategy(o, c.unit.strategy); }, c.unit.budget, done);
   std::vector<double> correct;
   double generated = 0, read = 0;
   for (size_t i = 0; i < results.size(); ++i) {
@@ -268,8 +279,14 @@ void run_tree_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
 void run_unit(Run& run, const Unit& unit, int64_t step, base::Progress& progress) {
   const model::Parameters& weights = unit.model == "sft" ? run.before_rl : run.policy;
   const auto& critic = unit.model == "sft" ? run.critic_before_rl : run.critic;
-  UnitContext c{run, unit, step, run.test_problems(unit.task, unit.problems), {}, run.models(weights, critic ? &*critic : nullptr),
-                run.key.child("search").child(unit.model).child(unit.strategy), {}};
+  UnitContext c{run,
+                unit,
+                step,
+                run.test_problems(unit.task, unit.problems),
+                {},
+                run.models(weights, critic ? &*critic : nullptr),
+                run.key.child("search").child(unit.model).child(unit.strategy),
+                {}};
   c.clusters = clusters_of(c.items);
   const base::Stopwatch watch;
   const auto done = [&](int64_t n) { progress.update(step, base::cat(unit.name(), "  ", n, "/", unit.problems)); };

@@ -1,5 +1,5 @@
-// Running one search strategy on many problems with all workers, and grading what it chose. Called by the search stage, by
-// `ponder solve` and `ponder eval`.
+// Running one search strategy on many problems with all workers, and grading what it chose. Called by the search stage,
+// by `ponder solve` and `ponder eval`.
 #pragma once
 #include <memory>
 #include <string>

@@ -1,5 +1,5 @@
-// `ponder solve` and `ponder eval`: problems through a search. What the search gets has no gold answer in it; eval grades
-// afterwards.
+// `ponder solve` and `ponder eval`: problems through a search. What the search gets has no gold answer in it; eval
+// grades afterwards.
 #include <cstdio>
 
 #include "ponder/base/clock.h"
@@ -34,7 +34,8 @@ ProblemFile problems_for(const SolveArgs& args) {
     file.items.push_back(std::move(item));
     return file;
   }
-  if (args.problems.empty()) throw Error(ErrorCode::kUsage, "give --prompt TEXT or --problems FILE.jsonl", "command line");
+  if (args.problems.empty())
+    throw Error(ErrorCode::kUsage, "give --prompt TEXT or --problems FILE.jsonl", "command line");
   ProblemFile file = is_task_spec(args.problems) ? draw_problems(args.problems, args.n > 0 ? args.n : 200, args.seed)
                                                  : read_problems(args.problems, args.task);
   if (args.n > 0 && static_cast<int64_t>(file.items.size()) > args.n) file.items.resize(static_cast<size_t>(args.n));
@@ -68,8 +69,8 @@ Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<
   return solved;
 }
 
-base::Json solve_row(const SolveArgs& args, const core::Item& item, const search::SearchRow& row, const std::string& text,
-                     double seconds) {
+base::Json solve_row(const SolveArgs& args, const core::Item& item, const search::SearchRow& row,
+                     const std::string& text, double seconds) {
   base::Json json = base::Json::object();
   json["id"] = item.problem.id;
   if (!row.ok()) {
@@ -117,8 +118,9 @@ int command_solve(const SolveArgs& args) {
     if (args.json) {
       std::printf("%s\n", solve_row(args, item, row, solved.texts[i], seconds).dump().c_str());
     } else if (row.ok()) {
-      std::printf("%s  %s\n  %s\n  answer: %s   (%lld tokens)\n", item.problem.id.c_str(), item.problem.question.c_str(),
-                  solved.texts[i].c_str(), row.result.answer ? row.result.answer->c_str() : "none",
+      std::printf("%s  %s\n  %s\n  answer: %s   (%lld tokens)\n", item.problem.id.c_str(),
+                  item.problem.question.c_str(), solved.texts[i].c_str(),
+                  row.result.answer ? row.result.answer->c_str() : "none",
                   static_cast<long long>(row.result.usage.generated));
     }
   }
@@ -140,21 +142,24 @@ int command_eval(const SolveArgs& args) {
     const core::Verdict verdict = row.ok() ? grade(file.items[i], solved.texts[i]) : core::Verdict{};
     failed += !row.ok();
     correct.push_back(verdict.correct() ? 1.0 : 0.0);
-    generated += static_cast<double>(row.result.usage.generated), critic += static_cast<double>(row.result.usage.critic);
-    base::Json json = solve_row(args, file.items[i], row, solved.texts[i],
-                                solved.seconds / static_cast<double>(solved.rows.size()));
+    generated += static_cast<double>(row.result.usage.generated),
+        critic += static_cast<double>(row.result.usage.critic);
+    base::Json json =
+        solve_row(args, file.items[i], row, solved.texts[i], solved.seconds / static_cast<double>(solved.rows.size()));
     json["verdict"] = core::verdict_name(verdict.kind);
     if (!verdict.reason.empty()) json["reason"] = verdict.reason;
     rows += json.dump() + "\n";
   }
   if (!args.rows.empty()) base::write_file_atomic(args.rows, rows);
   const auto n = static_cast<double>(correct.size());
-  const eval::Estimate accuracy = eval::clustered_mean(correct, clusters_of(file.items), base::RngKey(0).child("bootstrap"));
+  const eval::Estimate accuracy =
+      eval::clustered_mean(correct, clusters_of(file.items), base::RngKey(0).child("bootstrap"));
   if (!args.json) {
     std::printf("accuracy %s  95%% interval [%s, %s]  n %lld  %s tokens a problem  (%s, seed %lld)\n",
                 base::fixed(accuracy.value, 3).c_str(), base::fixed(accuracy.ci.lo, 3).c_str(),
                 base::fixed(accuracy.ci.hi, 3).c_str(), static_cast<long long>(accuracy.n),
-                base::fixed((generated + critic) / n, 0).c_str(), args.search.c_str(), static_cast<long long>(args.seed));
+                base::fixed((generated + critic) / n, 0).c_str(), args.search.c_str(),
+                static_cast<long long>(args.seed));
     return failed > 0 ? 1 : 0;
   }
   base::Json out = base::Json::object();

@@ -21,8 +21,8 @@ struct StepReport {
   double flops = 0;
 };
 
-// Takes the steps that a checkpoint does not yet hold. take_step(step, cost of this stage before the step) must be a pure
-// function of the step and the weights: then a killed and resumed stage ends in the same bits. Saves and finishes.
+// Takes the steps that a checkpoint does not yet hold. take_step(step, cost of this stage before the step) must be a
+// pure function of the step and the weights: then a killed and resumed stage ends in the same bits. Saves and finishes.
 // seconds_before: time that the stage took to prepare, counted when it starts from step 0.
 // Error(kStopped) after Ctrl-C, with everything up to the last whole step saved.
 void train_stage(Run& run, const StageSpec& spec, model::Parameters& weights, learn::Learner& learner,

@@ -10,8 +10,8 @@ namespace ponder::tensor {
 // for a GPU that is not there.
 c10::Device resolve_device(const std::string& name);
 
-// LibTorch's threads within one operator. Ponder's parallelism is one worker a core, each with its own engine or gradient,
-// so this is 1 in every command; more would also change the order of sums, and with it bits.
+// LibTorch's threads within one operator. Ponder's parallelism is one worker a core, each with its own engine or
+// gradient, so this is 1 in every command; more would also change the order of sums, and with it bits.
 void set_operator_threads(int n);
 
 }  // namespace ponder::tensor

@@ -9,7 +9,8 @@
 
 namespace ponder::tensor {
 
-// Out of memory -> Error(kResource), anything else -> Error(kInternal); the message is LibTorch's without its backtrace.
+// Out of memory -> Error(kResource), anything else -> Error(kInternal); the message is LibTorch's without its
+// backtrace.
 [[noreturn]] void throw_translated(const c10::Error& error, const char* where);
 
 // guarded("learn/step", [&] { … }) runs the function and gives its result.

@@ -1,5 +1,6 @@
-// The CPU kernels on plain pointers, f32. A row's result depends on that row alone and its sums have a fixed order, so it is
-// the same to the bit in any batch. Called by ops.cc, log_softmax.cc and by the engine (paged attention, sampler).
+// The CPU kernels on plain pointers, f32. A row's result depends on that row alone and its sums have a fixed order, so
+// it is the same to the bit in any batch. Called by ops.cc, log_softmax.cc and by the engine (paged attention,
+// sampler).
 #pragma once
 #include <cstdint>
 
@@ -16,8 +17,8 @@ void rms_norm_rows_backward(const float* grad_y, const float* x, const float* w,
 // gate_up [T,2F] → y [T,F].
 void swiglu_rows(const float* gate_up, int64_t rows, int64_t ffn, float* y);
 void swiglu_rows_backward(const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up);
-// Rotates the first `heads` heads of each row and copies the rest; cosines and sines [positions, hd/2]. direction +1, or −1
-// for the inverse (the gradient).
+// Rotates the first `heads` heads of each row and copies the rest; cosines and sines [positions, hd/2]. direction +1,
+// or −1 for the inverse (the gradient).
 void rope_rows(const float* in, const int64_t* positions, const float* cosines, const float* sines, int64_t rows,
                int64_t columns, int64_t heads, int64_t head_dim, float direction, float* out);
 
@@ -30,8 +31,8 @@ void row_entropy(const float* x, int64_t n, float logsumexp, float* entropy);
 void row_exp(float* x, int64_t n, float shift, float factor);
 
 // ---- attention over pages ----
-// A page holds kPageTokens positions of one layer: for each key/value head the keys as [hd][16], so that 16 scores are one
-// vector, then the values as [16][hd].
+// A page holds kPageTokens positions of one layer: for each key/value head the keys as [hd][16], so that 16 scores are
+// one vector, then the values as [16][hd].
 inline constexpr int64_t kPageTokens = 16;
 inline int64_t page_floats(const HeadShape& shape) { return shape.kv_heads * 2 * shape.head_dim * kPageTokens; }
 
@@ -47,13 +48,14 @@ void store_page_row(const float* qkv, const HeadShape& shape, float* page, int64
 // Copies the first `slots` positions of a page.
 void copy_page_slots(const float* from, const HeadShape& shape, int64_t slots, float* to);
 
-// What one row may see: positions 0 … length−1, position i in slot i % 16 of page table[i / 16]. Slots behind the length
-// must hold finite numbers. length 0 gives a row of zeros.
+// What one row may see: positions 0 … length−1, position i in slot i % 16 of page table[i / 16]. Slots behind the
+// length must hold finite numbers. length 0 gives a row of zeros.
 struct AttendRow {
   const int32_t* table = nullptr;
   int64_t length = 0;
 };
-// qkv [T,(H+2·KV)·hd] (its query heads are read), rows [T] → out [T,H·hd]; logsumexp of the scores → lse [T,H] (may be null).
+// qkv [T,(H+2·KV)·hd] (its query heads are read), rows [T] → out [T,H·hd]; logsumexp of the scores → lse [T,H] (may be
+// null).
 void attend_rows(const float* qkv, const AttendRow* rows, int64_t count, const HeadShape& shape, const Pages& pages,
                  float* out, float* lse);
 

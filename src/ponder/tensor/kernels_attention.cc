@@ -44,6 +44,13 @@ PONDER_INLINE typename S::I visible(int64_t first, int64_t length) {
   return lanes < static_cast<int32_t>(length - first);
 }
 
+// A layer's pages are far larger than the caches near the core: what is read next is asked for while this is worked on.
+template <int kLocality>
+PONDER_INLINE void prefetch(const float* p, int64_t floats) {
+  constexpr int64_t kLine = 16;
+  for (int64_t i = 0; i < floats; i += kLine) __builtin_prefetch(p + i, 0, kLocality);
+}
+
 // Scores of one query against all keys it may see, scaled; −∞ behind the length. Gives their maximum.
 template <class S>
 PONDER_INLINE float score_keys(const float* q, const AttendRow& row, const Pages& pages, int64_t head_offset,
@@ -53,6 +60,8 @@ PONDER_INLINE float score_keys(const float* q, const AttendRow& row, const Pages
   F highest = splat<S>(-std::numeric_limits<float>::infinity());
   for (int64_t c = 0; c * kChunk < row.length; ++c) {
     const float* keys = pages.at(row.table[c]) + head_offset;
+    if ((c + 1) * kChunk < row.length) prefetch<3>(pages.at(row.table[c + 1]) + head_offset, head_dim * kChunk);
+    prefetch<2>(keys + head_dim * kChunk, head_dim * kChunk);  // the values, read after all scores
     for (int64_t part = 0; part < kChunk; part += S::kLanes) {
       F s = dot_columns<S>(q, keys + part, head_dim) * scale;
       if (c == whole)
@@ -86,11 +95,11 @@ PONDER_INLINE void sum_values(const float* weights, float total, const AttendRow
   }
 }
 
-// One row and query head after the other, each over its own keys in chunks of 16: nothing that is summed depends on which
-// other rows are there or where the pages lie.
+// One row and query head after the other, each over its own keys in chunks of 16: nothing that is summed depends on
+// which other rows are there or where the pages lie.
 template <class S>
 PONDER_INLINE void attend_rows_with_body(const float* qkv, const AttendRow* rows, int64_t count, const HeadShape& shape,
-                                    const Pages& pages, float* scores, float* out, float* lse) {
+                                         const Pages& pages, float* scores, float* out, float* lse) {
   using F = typename S::F;
   const int64_t hd = shape.head_dim, group = shape.heads / shape.kv_heads;
   const float scale = 1.0f / std::sqrt(static_cast<float>(hd));
@@ -146,7 +155,8 @@ PONDER_INLINE void dot_columns_block(const float* const (&rows)[R], const float*
 }
 
 // The gradients that the rows send to their keys and values, and their own score gradients → grad_scores [R][stride], 0
-// behind a row's length. Several rows at once, since each pass over the gradients of keys and values is a load and a store.
+// behind a row's length. Several rows at once, since each pass over the gradients of keys and values is a load and a
+// store.
 template <class S, int R>
 PONDER_INLINE void backward_block(const RowBlock<R>& rows, int64_t hd, float scale, const HeadColumns& head,
                                   float* grad_scores, int64_t stride) {
@@ -159,8 +169,7 @@ PONDER_INLINE void backward_block(const RowBlock<R>& rows, int64_t hd, float sca
       dot_columns_block<S, R>(rows.grad_out, head.values + at, hd, ds);
       PONDER_UNROLL for (int r = 0; r < R; ++r) {
         p[r] = simd::exp<S>(p[r] * scale - rows.lse[r]);
-        if (first + kChunk > rows.first_length + r)
-          p[r] = visible<S>(first + part, rows.first_length + r) ? p[r] : F{};
+        if (first + kChunk > rows.first_length + r) p[r] = visible<S>(first + part, rows.first_length + r) ? p[r] : F{};
         ds[r] = p[r] * (ds[r] - rows.delta[r]) * scale;
         store<S>(grad_scores + r * stride + first + part, ds[r]);
       }

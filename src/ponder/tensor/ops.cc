@@ -93,8 +93,8 @@ at::Tensor rotate(const at::Tensor& qkv, const at::Tensor& positions, const Head
 }
 
 struct Rope : Function<Rope> {
-  static Variable forward(AutogradContext* ctx, const Variable& qkv, const at::Tensor& positions, const HeadShape& shape,
-                          std::shared_ptr<const RotaryTable> table) {
+  static Variable forward(AutogradContext* ctx, const Variable& qkv, const at::Tensor& positions,
+                          const HeadShape& shape, std::shared_ptr<const RotaryTable> table) {
     ctx->save_for_backward({positions});
     ctx->saved_data["shape"] = std::vector<int64_t>{shape.heads, shape.kv_heads, shape.head_dim};
     ctx->saved_data["theta"] = table->theta;
@@ -122,7 +122,9 @@ at::Tensor rope_generic(const at::Tensor& qkv, const at::Tensor& positions, cons
   const at::Tensor heads = qkv.view({rows, -1, shape.head_dim});
   const at::Tensor turned = heads.narrow(1, 0, shape.rotated());
   const at::Tensor a = turned.narrow(2, 0, half), b = turned.narrow(2, half, half);
-  return at::cat({at::cat({a.mul(c).sub(b.mul(s)), b.mul(c).add(a.mul(s))}, 2), heads.narrow(1, shape.rotated(), shape.kv_heads)}, 1)
+  return at::cat({at::cat({a.mul(c).sub(b.mul(s)), b.mul(c).add(a.mul(s))}, 2),
+                  heads.narrow(1, shape.rotated(), shape.kv_heads)},
+                 1)
       .view({rows, -1});
 }
 
@@ -134,7 +136,8 @@ at::Tensor attention_forward(const at::Tensor& qkv, const std::vector<int64_t>& 
   std::vector<int64_t> first_page;
   for (size_t s = 0; s + 1 < starts.size(); ++s) {
     first_page.push_back(static_cast<int64_t>(table.size()));
-    for (int64_t p = 0; p < starts[s + 1] - starts[s]; p += kPageTokens) table.push_back(static_cast<int32_t>(table.size()));
+    for (int64_t p = 0; p < starts[s + 1] - starts[s]; p += kPageTokens)
+      table.push_back(static_cast<int32_t>(table.size()));
   }
   at::Tensor memory = at::zeros({static_cast<int64_t>(table.size()), page_floats(shape)}, qkv.options());
   const Pages pages{out(memory), page_floats(shape)};
@@ -249,15 +252,15 @@ at::Tensor causal_attention(const at::Tensor& qkv, const std::vector<int64_t>& s
 bool linear_rows_agree(int64_t out_columns, int64_t in_columns) {
   const at::NoGradGuard no_grad;
   // Any numbers whose sums depend on their order will do; sines need no generator.
-  const at::Tensor w = at::arange(out_columns * in_columns, at::kFloat).mul_(0.7).sin_().view({out_columns, in_columns});
+  const at::Tensor w =
+      at::arange(out_columns * in_columns, at::kFloat).mul_(0.7).sin_().view({out_columns, in_columns});
   const at::Tensor x = at::arange(1024 * in_columns, at::kFloat).mul_(1.3).sin_().view({1024, in_columns});
   const at::Tensor residual = at::zeros({1024, out_columns}, at::kFloat);
   const at::Tensor whole = linear(x, w), added = linear_add(residual, x, w);
   for (const int64_t rows : {1, 7, 16, 17, 31, 64, 100, 257, 600}) {
     const at::Tensor part = x.narrow(0, 1024 - rows, rows);
     if (!at::equal(linear(part, w), whole.narrow(0, 1024 - rows, rows))) return false;
-    if (!at::equal(linear_add(residual.narrow(0, 0, rows), part, w), added.narrow(0, 1024 - rows, rows)))
-      return false;
+    if (!at::equal(linear_add(residual.narrow(0, 0, rows), part, w), added.narrow(0, 1024 - rows, rows))) return false;
   }
   return true;
 }

@@ -1,6 +1,6 @@
-// The operations that a decoder is made of, with and without autograd; the only ones that model, engine and learn use on
-// activations. f32 on the CPU runs ponder's own kernels (kernels.h) and LibTorch's GEMM, every other device plain ATen.
-// Each row's result is the same to the bit whatever other rows stand beside it: that is why the sampler's and the
+// The operations that a decoder is made of, with and without autograd; the only ones that model, engine and learn use
+// on activations. f32 on the CPU runs ponder's own kernels (kernels.h) and LibTorch's GEMM, every other device plain
+// ATen. Each row's result is the same to the bit whatever other rows stand beside it: that is why the sampler's and the
 // trainer's log-probs agree exactly. T = tokens of all packed sequences together.
 #pragma once
 #include <cstdint>
@@ -37,14 +37,13 @@ struct HeadShape {
 // Hugging Face's Llama; positions i64 [T]. Su et al. 2021, eq. 34. Values pass through.
 at::Tensor rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, double theta);
 
-// Causal attention within packed sequences: sequence s is rows starts[s] … starts[s+1]−1 (starts has S+1 entries, from 0 to
-// T), each row sees itself and the rows before it in its own sequence. qkv rotated, [T,(H+2·KV)·hd] → [T,H·hd]. Query
-// head h reads key/value head h / (H / KV). Scale 1/√hd.
+// Causal attention within packed sequences: sequence s is rows starts[s] … starts[s+1]−1 (starts has S+1 entries, from
+// 0 to T), each row sees itself and the rows before it in its own sequence. qkv rotated, [T,(H+2·KV)·hd] → [T,H·hd].
+// Query head h reads key/value head h / (H / KV). Scale 1/√hd.
 at::Tensor causal_attention(const at::Tensor& qkv, const std::vector<int64_t>& starts, const HeadShape& shape);
 
-
-// Compares a row's bits alone, in 16 and in thousands of rows for one GEMM shape; called for a model's shapes when it is
-// loaded. False means that this machine's BLAS breaks the promise above.
+// Compares a row's bits alone, in 16 and in thousands of rows for one GEMM shape; called for a model's shapes when it
+// is loaded. False means that this machine's BLAS breaks the promise above.
 bool linear_rows_agree(int64_t out_columns, int64_t in_columns);
 
 }  // namespace ponder::tensor

@@ -3,12 +3,12 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/log_softmax.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/triu.h>
 #include <gtest/gtest.h>
@@ -54,7 +54,8 @@ void expect_same_with_gradients(const std::function<at::Tensor(const std::vector
   const at::Tensor seed = random(y.sizes().vec(), 99);
   y.backward(seed);
   expected.backward(seed.to(at::kDouble));
-  for (size_t i = 0; i < inputs.size(); ++i) EXPECT_LT(largest_difference(a[i].grad(), b[i].grad()), tolerance * 10) << i;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    EXPECT_LT(largest_difference(a[i].grad(), b[i].grad()), tolerance * 10) << i;
 }
 
 at::Tensor reference_norm(const at::Tensor& x, const at::Tensor& w, double eps) {
@@ -69,7 +70,9 @@ at::Tensor reference_rope(const at::Tensor& qkv, const at::Tensor& positions, co
   const at::Tensor turned = heads.narrow(1, 0, s.rotated());
   const at::Tensor a = turned.narrow(2, 0, half), b = turned.narrow(2, half, half);
   const at::Tensor c = angle.cos(), n = angle.sin();
-  return at::cat({at::cat({a.mul(c).sub(b.mul(n)), b.mul(c).add(a.mul(n))}, 2), heads.narrow(1, s.rotated(), s.kv_heads)}, 1)
+  return at::cat(
+             {at::cat({a.mul(c).sub(b.mul(n)), b.mul(c).add(a.mul(n))}, 2), heads.narrow(1, s.rotated(), s.kv_heads)},
+             1)
       .reshape({qkv.size(0), -1});
 }
 
@@ -77,7 +80,8 @@ at::Tensor reference_attention(const at::Tensor& qkv, const std::vector<int64_t>
   std::vector<at::Tensor> out;
   for (size_t i = 0; i + 1 < starts.size(); ++i) {
     const int64_t n = starts[i + 1] - starts[i];
-    const at::Tensor heads = qkv.narrow(0, starts[i], n).view({n, s.rotated() + s.kv_heads, s.head_dim}).transpose(0, 1);
+    const at::Tensor heads =
+        qkv.narrow(0, starts[i], n).view({n, s.rotated() + s.kv_heads, s.head_dim}).transpose(0, 1);
     const at::Tensor mask = at::full({n, n}, -1e30, at::kDouble).triu(1);
     std::vector<at::Tensor> each;
     for (int64_t h = 0; h < s.heads; ++h) {
@@ -125,7 +129,8 @@ TEST_P(Ops, SwiGluAtTheEndsOfTheRange) {
   const at::Tensor y = swiglu(x);
   for (int i = 0; i < 8; ++i) {
     const double expected = gates[i] / (1 + std::exp(-double(gates[i])));
-    EXPECT_NEAR(y[0][i].item<double>(), expected, 1e-6 * std::abs(expected) + (gates[i] < 0 ? 1e-7 * -gates[i] : 0)) << gates[i];
+    EXPECT_NEAR(y[0][i].item<double>(), expected, 1e-6 * std::abs(expected) + (gates[i] < 0 ? 1e-7 * -gates[i] : 0))
+        << gates[i];
   }
 }
 

@@ -1,5 +1,6 @@
-// Vectors of floats for the CPU kernels (kernels_*.cc only) and the choice of instruction set at run time: a kernel's body
-// is a template over the vector, compiled for AVX-512, for AVX2 and for the compiler's default, and dispatched once a call.
+// Vectors of floats for the CPU kernels (kernels_*.cc only) and the choice of instruction set at run time: a kernel's
+// body is a template over the vector, compiled for AVX-512, for AVX2 and for the compiler's default, and dispatched
+// once a call.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -29,17 +30,18 @@ struct Narrow {
   typedef int32_t I __attribute__((vector_size(32), aligned(4), may_alias));
 };
 
-// PONDER_DISPATCH(name, (parameters), (arguments)) makes void name(parameters) out of template <class S> void name_body.
+// PONDER_DISPATCH(name, (parameters), (arguments)) makes void name(parameters) out of template <class S> void
+// name_body.
 #if defined(__x86_64__)
-#define PONDER_DISPATCH(name, parameters, arguments)                                                                \
+#define PONDER_DISPATCH(name, parameters, arguments)                                                                  \
   __attribute__((target("arch=x86-64-v4"))) static void name##_v4 parameters { name##_body<simd::Wide> arguments; }   \
   __attribute__((target("arch=x86-64-v3"))) static void name##_v3 parameters { name##_body<simd::Narrow> arguments; } \
-  static void name##_any parameters { name##_body<simd::Narrow> arguments; }                                        \
-  void name parameters {                                                                                            \
-    const int level = simd::level();                                                                                \
-    if (level >= 4) return name##_v4 arguments;                                                                     \
-    if (level >= 3) return name##_v3 arguments;                                                                     \
-    name##_any arguments;                                                                                           \
+  static void name##_any parameters { name##_body<simd::Narrow> arguments; }                                          \
+  void name parameters {                                                                                              \
+    const int level = simd::level();                                                                                  \
+    if (level >= 4) return name##_v4 arguments;                                                                       \
+    if (level >= 3) return name##_v3 arguments;                                                                       \
+    name##_any arguments;                                                                                             \
   }
 #else
 #define PONDER_DISPATCH(name, parameters, arguments) \
@@ -92,8 +94,8 @@ PONDER_INLINE float max_lane(typename S::F v) {
   return best;
 }
 
-// e^x to 2 units in the last place; 0 below −87.3 (where f32 leaves its normal range), x is taken as at most 88; NaN stays.
-// 2^n · e^r with n = round(x / ln 2), |r| ≤ ln 2 / 2, and e^r by its series.
+// e^x to 2 units in the last place; 0 below −87.3 (where f32 leaves its normal range), x is taken as at most 88; NaN
+// stays. 2^n · e^r with n = round(x / ln 2), |r| ≤ ln 2 / 2, and e^r by its series.
 template <class S>
 PONDER_INLINE typename S::F exp(typename S::F x) {
   using F = typename S::F;

@@ -1,0 +1,76 @@
+#include "ponder/recipes/recipe.h"
+
+#include <gtest/gtest.h>
+
+#include "ponder/base/error.h"
+#include "ponder/base/file.h"
+
+namespace ponder::recipes {
+namespace {
+
+std::string write_recipe(const std::string& text) {
+  const std::string path = base::join_path(testing::TempDir(), "recipe_test.yaml");
+  base::write_file_atomic(path, text);
+  return path;
+}
+
+// The message of the Error that loading this recipe throws.
+std::string load_error(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  try {
+    load_recipe(write_recipe(text), overrides);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kUsage);
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Recipe, ShippedRecipesLoadAndRoundTrip) {
+  for (const char* path : {"recipes/laptop.yaml", "recipes/micro.yaml"}) {
+    Recipe recipe = load_recipe(path, {});
+    Recipe again = load_recipe(write_recipe(base::to_yaml(recipe)), {});
+    EXPECT_EQ(base::to_yaml(recipe), base::to_yaml(again)) << path;
+  }
+}
+
+TEST(Recipe, LaptopRunsTheWholeRoad) {
+  const Recipe recipe = load_recipe("recipes/laptop.yaml", {});
+  EXPECT_EQ(recipe.stages,
+            (std::vector<std::string>{"pretrain", "sft", "critic", "rl", "critic_rl", "search", "report"}));
+  ASSERT_EQ(recipe.search.tasks.size(), recipe.search.problems.size());
+  for (size_t t = 0; t < recipe.search.tasks.size(); ++t) {
+    if (recipe.search.tasks[t] == "countdown4") EXPECT_GE(recipe.search.problems[t], 500);
+  }
+  EXPECT_FALSE(recipe.search.harder_tasks.empty());
+}
+
+TEST(Recipe, MistypedKeyNamesFileLineAndNearest) {
+  const std::string message = load_error("name: x\nrl:\n  promts: 3\n");
+  EXPECT_NE(message.find("recipe_test.yaml:3"), std::string::npos) << message;
+  EXPECT_NE(message.find("\"promts\""), std::string::npos) << message;
+  EXPECT_NE(message.find("\"prompts\""), std::string::npos) << message;
+}
+
+TEST(Recipe, WrongTypeAndRangeSayWhatWouldBeRight) {
+  EXPECT_NE(load_error("rl: {prompts: many}\n").find("prompts"), std::string::npos);
+  EXPECT_NE(load_error("rl: {prompts: 0}\n").find("between"), std::string::npos);
+  EXPECT_NE(load_error("search: {tasks: [countdwon3]}\n").find("countdown3"), std::string::npos);
+}
+
+TEST(Recipe, ImpossibleCombinationsAreRefused) {
+  EXPECT_NE(load_error("rl: {mix: {tasks: [vm3], weights: [1, 2]}}\n").find("one weight a task"), std::string::npos);
+  EXPECT_NE(load_error("search: {tasks: [vm3], problems: [1, 2]}\n").find("one number a task"), std::string::npos);
+  EXPECT_NE(load_error("search: {budgets: [64, 32]}\n").find("ascending"), std::string::npos);
+  EXPECT_NE(load_error("model: {context: 64}\n").find("context"), std::string::npos);
+  EXPECT_NE(load_error("rl: {group: 1}\n").find("at least 2"), std::string::npos);
+}
+
+TEST(Recipe, OverridesComeLast) {
+  const Recipe recipe = load_recipe(write_recipe("rl: {prompts: 3}\n"), {"rl.prompts=5", "search.budgets=10,20"});
+  EXPECT_EQ(recipe.rl.prompts, 5);
+  EXPECT_EQ(recipe.search.budgets, (std::vector<int64_t>{10, 20}));
+  EXPECT_NE(load_error("name: x\n", {"rl.promts=5"}).find("rl.prompts"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ponder::recipes

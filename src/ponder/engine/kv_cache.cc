@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "ponder/base/error.h"
 
@@ -155,10 +154,10 @@ int32_t KvCache::take_page() {
     PONDER_CHECK(!evictable_.empty(), "the cache was asked for more pages than it has");
     forget(evictable_.begin()->second);
   }
+  // Not cleared. Slots behind a sequence's end are read with weight 0 and hold zeros of the system's or finite numbers
+  // of an earlier sequence: where a model's numbers overflow, sampling ends with an error.
   const int32_t page = free_.back();
   free_.pop_back();
-  // Slots behind a sequence's end are read with weight 0, so they must hold numbers.
-  std::memset(memory_.floats() + page * page_floats_, 0, static_cast<size_t>(page_floats_) * sizeof(float));
   return page;
 }
 

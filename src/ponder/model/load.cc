@@ -11,6 +11,7 @@
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/store/safetensors.h"
+#include "ponder/tensor/guard.h"
 
 namespace ponder::model {
 namespace {
@@ -138,7 +139,7 @@ void save_hf(const std::string& directory, const Parameters& parameters, const s
 LoadedModel load_hf(const std::string& directory) {
   const std::string path = base::join_path(directory, kConfigFile);
   DecoderConfig config = from_hf_json(base::Json::parse(base::read_file(path), path), path);
-  LoadedModel model{read_parameters(directory, config), ""};
+  LoadedModel model{tensor::guarded("model", [&] { return read_parameters(directory, config); }), ""};
   const std::string tokenizer = base::join_path(directory, kTokenizerFile);
   if (base::file_exists(tokenizer)) model.tokenizer_json = base::read_file(tokenizer);
   return model;

@@ -38,7 +38,7 @@ struct Parameters {
 
 struct InitOptions {
   // Ids 0 … 99 are numbers (text/format.h): their embeddings start with cosines and sines of the number at periods 2 …
-  // 400, so that arithmetic does not have to discover the order of the digits first.
+  // 400, so that arithmetic does not have to discover their order first.
   bool number_features = false;
   double embedding_std = 0.02;
   void fields(base::Fields& f);

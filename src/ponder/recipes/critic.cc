@@ -143,6 +143,7 @@ model::Parameters critic_from(const model::Parameters& policy) {
   model::DecoderConfig config = policy.config;
   config.value_head = true;
   model::Parameters critic = model::make_parameters(config, {}, base::RngKey(0));
+  critic.flat = critic.flat.to(policy.flat.device());
   for (const model::ParameterInfo& from : model::parameter_table(policy.config))
     for (const model::ParameterInfo& to : model::parameter_table(config))
       if (from.name == to.name)

@@ -62,7 +62,7 @@ std::vector<learn::Row> sft_batch(const Recipe& recipe, base::RngKey key, int64_
 
 void run_pretrain(Run& run) {
   const TrainOptions& train = run.recipe.pretrain.train;
-  run.policy = model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init"));
+  run.policy = run.on_device(model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init")));
   learn::Learner learner(run.policy, train.learner, run.workers);
   train_stage(run, {"pretrain", train.steps, train.checkpoint_every}, run.policy, learner,
               [&](int64_t step, const Cost& before) {
@@ -74,7 +74,7 @@ void run_pretrain(Run& run) {
 void run_sft(Run& run) {
   const SftOptions& o = run.recipe.sft;
   if (!run.policy.flat.defined())  // a recipe without pretraining starts from scratch
-    run.policy = model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init"));
+    run.policy = run.on_device(model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init")));
   learn::Learner learner(run.policy, o.train.learner, run.workers);
   train_stage(run, {"sft", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
               [&](int64_t step, const Cost& before) {

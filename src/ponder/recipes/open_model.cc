@@ -4,7 +4,7 @@
 #include "ponder/base/file.h"
 #include "ponder/model/load.h"
 #include "ponder/store/checkpoint.h"
-#include "ponder/text/format.h"
+#include "ponder/tensor/device.h"
 
 namespace ponder::recipes {
 namespace {
@@ -28,7 +28,7 @@ text::WordTokenizer open_tokenizer(const std::string& json, const std::string& p
 
 }  // namespace
 
-OpenedModel open_model(const std::string& path) {
+OpenedModel open_model(const std::string& path, const std::string& device) {
   std::string policy_path = path, critic_path;
   if (!base::file_exists(path) && !base::is_directory(path))
     throw Error(ErrorCode::kInput, "no such model; MODEL is a run directory or a Hugging Face directory", path);
@@ -47,6 +47,9 @@ OpenedModel open_model(const std::string& path) {
   OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt,
                      open_tokenizer(loaded.tokenizer_json, policy_path)};
   if (!critic_path.empty()) opened.critic = model::load_hf(critic_path).parameters;
+  const c10::Device where = tensor::resolve_device(device);
+  opened.policy.flat = opened.policy.flat.to(where);
+  if (opened.critic) opened.critic->flat = opened.critic->flat.to(where);
   return opened;
 }
 

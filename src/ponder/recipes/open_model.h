@@ -16,6 +16,6 @@ struct OpenedModel {
 };
 
 // Error(kInput) says what the path is not and what would be right.
-OpenedModel open_model(const std::string& path);
+OpenedModel open_model(const std::string& path, const std::string& device = "auto");
 
 }  // namespace ponder::recipes

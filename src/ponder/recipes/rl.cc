@@ -59,6 +59,9 @@ void judge_groups(const Run& run, int64_t step, Groups& groups) {
     for (float& r : group.rewards) r = all[next++];
 }
 
+// A KL term needs the log-probs of the model that RL started from.
+bool has_reference(const RlOptions& o) { return learn::resolve_options(learn::find_loss(o.algo), o.loss).beta > 0; }
+
 // 6. The rows that the update learns from. log-probs of a tempered sampler are not the model's own: then the policy
 // that learns stands for the one that sampled (one update a batch, so the ratio is 1 either way).
 std::vector<learn::Row> training_rows(const Run& run, const Groups& groups) {
@@ -69,14 +72,14 @@ std::vector<learn::Row> training_rows(const Run& run, const Groups& groups) {
       rows.push_back(learn::make_row(group.trajectories[i], group.advantages[i]));
       if (o.temperature != 1.0) rows.back().logp_old.clear();
     }
-  const learn::LossOptions loss = learn::resolve_options(learn::find_loss(o.algo), o.loss);
-  if (loss.beta <= 0) return rows;
+  if (!has_reference(o)) return rows;
   auto reference = learn::row_logps(run.before_rl, rows, o.train.learner.pack_tokens, run.workers);
   for (size_t i = 0; i < rows.size(); ++i) rows[i].logp_ref = std::move(reference[i]);
   return rows;
 }
 
-eval::RlRow rl_row(const Groups& groups, const reward::Advantages& advantages, const learn::StepStats& stats) {
+eval::RlRow rl_row(const Groups& groups, const reward::Advantages& advantages, const learn::StepStats& stats,
+                   bool has_reference) {
   eval::RlRow row;
   double rewards = 0, length = 0, truncated = 0, n = 0;
   for (const core::Group& group : groups)
@@ -87,7 +90,8 @@ eval::RlRow rl_row(const Groups& groups, const reward::Advantages& advantages, c
       n += 1;
     }
   row.reward = rewards / n, row.length = length / n, row.truncated = truncated / n;
-  row.kl = stats.kl, row.entropy = stats.entropy, row.grad_norm = stats.grad_norm;
+  if (has_reference) row.kl = stats.kl;
+  row.entropy = stats.entropy, row.grad_norm = stats.grad_norm;
   row.clip_fraction = stats.clip_fraction, row.logp_gap = stats.max_logp_gap;
   row.groups_kept = 1.0 - static_cast<double>(advantages.zero_variance_groups) / static_cast<double>(advantages.groups);
   return row;
@@ -102,7 +106,7 @@ StepReport rl_step(Run& run, learn::Learner& learner, int64_t step, const Cost& 
   const std::vector<learn::Row> rows = training_rows(run, groups);                           // 6.
   const learn::StepStats stats = learner.step(rows, {o.algo, o.loss}, o.train.lr_at(step));  // 6., 7.
 
-  eval::RlRow row = rl_row(groups, advantages, stats);
+  eval::RlRow row = rl_row(groups, advantages, stats, has_reference(o));
   row.lr = o.train.lr_at(step);
   row.tokens = before.tokens + sampled + stats.tokens;
   StepReport report;

@@ -44,11 +44,17 @@ void keep_configuration(store::RunDirectory& directory, const std::string& yaml)
 
 std::string resolved_yaml(Recipe recipe) { return base::to_yaml(recipe); }
 
+// On a GPU one worker keeps the device busy; on a CPU it is one a core.
+int worker_count(const Recipe& recipe) {
+  if (recipe.workers > 0) return static_cast<int>(recipe.workers);
+  return tensor::resolve_device(recipe.device).is_cuda() ? 1 : base::hardware_threads();
+}
+
 }  // namespace
 
 Run::Run(Recipe r, const std::string& dir)
     : recipe(std::move(r)),
-      workers(recipe.workers > 0 ? static_cast<int>(recipe.workers) : base::hardware_threads()),
+      workers(worker_count(recipe)),
       key(static_cast<uint64_t>(recipe.seed)),
       codec(text::task_tokenizer()),
       directory(dir),
@@ -64,7 +70,7 @@ Run::Run(Recipe r, const std::string& dir)
   Recipe copy = recipe;
   row.config_hash = base::hex64(base::fields_hash(copy));
   row.version = "0.1.0";
-  row.device = "cpu";
+  row.device = tensor::resolve_device(recipe.device).str();
   row.threads = workers;
   row.parameters = policy.config.parameter_count();
   write(eval::to_json(row), "run", 0);
@@ -74,7 +80,7 @@ void Run::restore(const std::string& stage, const base::Json& finished) {
   cost += cost_from(finished.at("cost"));
   const std::string& checkpoint = finished.at("checkpoint").as_string();
   if (checkpoint.empty()) return;
-  model::Parameters weights = model::load_hf(directory.file(checkpoint)).parameters;
+  model::Parameters weights = on_device(model::load_hf(directory.file(checkpoint)).parameters);
   if (stage == "critic_rl") {
     critic = std::move(weights);
   } else if (stage == "critic") {
@@ -109,6 +115,11 @@ void Run::finish(const std::string& stage, const Cost& stage_cost, const std::st
 
 Models Run::models(const model::Parameters& weights, const model::Parameters* critic_weights) const {
   return {&weights, critic_weights, recipe.engine, workers};
+}
+
+model::Parameters Run::on_device(model::Parameters weights) const {
+  weights.flat = weights.flat.to(tensor::resolve_device(recipe.device));
+  return weights;
 }
 
 std::vector<core::Item> Run::test_problems(const std::string& task, int64_t n) const {

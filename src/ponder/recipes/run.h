@@ -54,6 +54,8 @@ class Run {
   bool is_finished(const std::string& stage) const { return directory.finished(stage) != nullptr; }
 
   Models models(const model::Parameters& weights, const model::Parameters* critic = nullptr) const;
+  // The same weights on the device that the recipe names.
+  model::Parameters on_device(model::Parameters weights) const;
   // The fixed test problems of a task; a smaller n gives the first of a larger one's.
   std::vector<core::Item> test_problems(const std::string& task, int64_t n) const;
 

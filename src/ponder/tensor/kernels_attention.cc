@@ -44,13 +44,6 @@ PONDER_INLINE typename S::I visible(int64_t first, int64_t length) {
   return lanes < static_cast<int32_t>(length - first);
 }
 
-// A layer's pages are far larger than the caches near the core: what is read next is asked for while this is worked on.
-template <int kLocality>
-PONDER_INLINE void prefetch(const float* p, int64_t floats) {
-  constexpr int64_t kLine = 16;
-  for (int64_t i = 0; i < floats; i += kLine) __builtin_prefetch(p + i, 0, kLocality);
-}
-
 // Scores of one query against all keys it may see, scaled; −∞ behind the length. Gives their maximum.
 template <class S>
 PONDER_INLINE float score_keys(const float* q, const AttendRow& row, const Pages& pages, int64_t head_offset,
@@ -60,8 +53,6 @@ PONDER_INLINE float score_keys(const float* q, const AttendRow& row, const Pages
   F highest = splat<S>(-std::numeric_limits<float>::infinity());
   for (int64_t c = 0; c * kChunk < row.length; ++c) {
     const float* keys = pages.at(row.table[c]) + head_offset;
-    if ((c + 1) * kChunk < row.length) prefetch<3>(pages.at(row.table[c + 1]) + head_offset, head_dim * kChunk);
-    prefetch<2>(keys + head_dim * kChunk, head_dim * kChunk);  // the values, read after all scores
     for (int64_t part = 0; part < kChunk; part += S::kLanes) {
       F s = dot_columns<S>(q, keys + part, head_dim) * scale;
       if (c == whole)

@@ -6,7 +6,6 @@
 namespace ponder::tensor {
 
 using simd::load;
-using simd::splat;
 using simd::store;
 
 namespace {

@@ -42,8 +42,8 @@ at::Tensor rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadSh
 // Query head h reads key/value head h / (H / KV). Scale 1/√hd.
 at::Tensor causal_attention(const at::Tensor& qkv, const std::vector<int64_t>& starts, const HeadShape& shape);
 
-// Compares a row's bits alone, in 16 and in thousands of rows for one GEMM shape; called for a model's shapes when it
-// is loaded. False means that this machine's BLAS breaks the promise above.
+// Does this machine's BLAS keep the promise above for products of this shape? Compares a row's bits for several numbers
+// of rows, once a process; asked for a model's shapes when an engine is made.
 bool linear_rows_agree(int64_t out_columns, int64_t in_columns);
 
 }  // namespace ponder::tensor

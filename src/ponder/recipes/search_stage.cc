@@ -74,6 +74,8 @@ void write_search_row(UnitContext& c, const std::string& strategy, int64_t budge
   c.left[base::cat(strategy, "@", budget)] = outcome_text(correct);
 }
 
+using Pools = std::vector<search::SearchResult>;
+
 // The first samples of one problem's pool that a budget pays for, and what they cost.
 struct Affordable {
   std::vector<search::Candidate> samples;
@@ -93,26 +95,54 @@ Affordable affordable(const std::vector<search::Candidate>& pool, int64_t prompt
   return a;
 }
 
-using Pools = std::vector<search::SearchResult>;
+// What one rule of the sampling family chooses at one budget.
+struct Selected {
+  std::vector<double> correct;  // a problem
+  double tokens = 0, critic_tokens = 0;  // mean a problem
+};
 
-// One strategy of the sampling family at one budget, from the pools; gives each problem's outcome.
-std::vector<double> select_at_budget(UnitContext& c, const Pools& pools, const std::string& strategy,
-                                     const std::string& how, int64_t budget) {
-  const bool critic = how != "maj";
-  std::vector<double> correct;
-  double generated = 0, read = 0;
-  for (size_t i = 0; i < pools.size(); ++i) {
-    const auto prompt = text::render_prompt(text::task_tokenizer(), c.items[i].problem);
-    const Affordable a = affordable(pools[i].candidates, static_cast<int64_t>(prompt.size()), budget, critic);
-    generated += static_cast<double>(a.generated), read += static_cast<double>(a.critic);
-    const int64_t chosen = search::select_candidate(a.samples, how, c.key.child(c.items[i].problem.id));
-    const bool right =
-        chosen >= 0 && grade(c.items[i], c.run.codec.decode(a.samples[static_cast<size_t>(chosen)].tokens)).correct();
-    correct.push_back(right ? 1.0 : 0.0);
-  }
+Selected select_at_budget(const UnitContext& c, const Pools& pools, const std::string& how, int64_t budget) {
+  const bool critic = how == "rm" || how == "wmaj";
   const auto n = static_cast<double>(pools.size());
-  write_search_row(c, strategy, budget, generated / n, read / n, correct);
-  return correct;
+  Selected s;
+  for (size_t i = 0; i < pools.size(); ++i) {
+    const core::Problem& problem = c.items[i].problem;
+    const auto prompt = static_cast<int64_t>(text::render_prompt(text::task_tokenizer(), problem).size());
+    const Affordable a = affordable(pools[i].candidates, prompt, budget, critic);
+    s.tokens += static_cast<double>(a.generated) / n, s.critic_tokens += static_cast<double>(a.critic) / n;
+    const int64_t chosen = search::select_candidate(a.samples, how, c.key.child(problem.id));
+    const bool right = chosen >= 0 &&
+                       grade(c.items[i], c.run.codec.decode(a.samples[static_cast<size_t>(chosen)].tokens)).correct();
+    s.correct.push_back(right ? 1.0 : 0.0);
+  }
+  return s;
+}
+
+std::vector<double> write_selected(UnitContext& c, const Pools& pools, const std::string& strategy, const std::string& how,
+                                   int64_t budget) {
+  Selected s = select_at_budget(c, pools, how, budget);
+  write_search_row(c, strategy, budget, s.tokens, s.critic_tokens, s.correct);
+  return std::move(s.correct);
+}
+
+// What must not work: the same samples, one of them picked blindly.
+void write_random_control(UnitContext& c, const Pools& pools, int64_t budget) {
+  eval::ControlRow row;
+  row.name = "random selector";
+  row.task = c.unit.task;
+  row.note = base::cat("one of the samples that ", budget, " tokens pay for, picked without looking: what voting and "
+                       "scoring have to beat");
+  row.accuracy = eval::clustered_mean(select_at_budget(c, pools, "random", budget).correct, c.clusters, c.bootstrap());
+  c.write(eval::to_json(row));
+}
+
+void write_vote_gain(UnitContext& c, const std::vector<double>& majority, const std::vector<double>& greedy, int64_t budget) {
+  eval::CompareRow row;
+  row.name = "search-majority";
+  row.task = c.unit.task;
+  row.note = base::cat("majority vote at ", budget, " tokens minus greedy, the same problems; bootstrap over canonical instances");
+  row.difference = eval::paired_difference(majority, greedy, c.clusters, c.bootstrap());
+  c.write(eval::to_json(row));
 }
 
 void write_pass_at_k(UnitContext& c, const Pools& pools) {
@@ -203,19 +233,14 @@ void run_samples_unit(UnitContext& c, const std::function<void(int64_t)>& done) 
       },
       0, done);
   for (int64_t budget : o.budgets) {
-    const std::vector<double> majority = select_at_budget(c, pools, "majority", "maj", budget);
-    if (budget == o.budgets.back() && c.unit.model == "rl") {
-      eval::CompareRow row;
-      row.name = "search-majority";
-      row.task = c.unit.task;
-      row.note = base::cat("majority vote at ", budget,
-                           " tokens minus greedy, the same problems; bootstrap over canonical instances");
-      row.difference = eval::paired_difference(majority, greedy.correct, c.clusters, c.bootstrap());
-      c.write(eval::to_json(row));
+    const std::vector<double> majority = write_selected(c, pools, "majority", "maj", budget);
+    if (critic) {
+      write_selected(c, pools, "bon", "rm", budget);
+      write_selected(c, pools, "bon-wmaj", "wmaj", budget);
     }
-    if (!critic) continue;
-    select_at_budget(c, pools, "bon", "rm", budget);
-    select_at_budget(c, pools, "bon-wmaj", "wmaj", budget);
+    if (budget != o.budgets.back() || c.unit.model != "rl") continue;
+    write_vote_gain(c, majority, greedy.correct, budget);
+    write_random_control(c, pools, budget);
   }
   write_pass_at_k(c, pools);
 }

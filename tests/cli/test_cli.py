@@ -36,7 +36,7 @@ class BadUsage(CliTest):
         self.ponder("evla", status=2, says=['"evla"', '"eval"'])
 
     def test_unknown_option_and_missing_argument(self):
-        self.ponder("verify", "--nonsense", status=2, says=["--nonsense", "ponder verify --help"])
+        self.ponder("verify", "--in", "x.jsonl", "--nonsense", status=2, says=["--nonsense", "ponder verify --help"])
         self.ponder("verify", status=2, says=["--in"])
         self.ponder("run", status=2, says=["recipe"])
 
@@ -61,16 +61,17 @@ class BadRecipes(CliTest):
         self.assertFalse((out / "metrics.jsonl").exists(), "a refused recipe leaves no rows")
 
     def test_unknown_key(self):
-        self.refuse("name: test\nrl:\n  stepz: 3\n", ["recipe.yaml:3", '"stepz"', '"steps"'])
+        self.refuse("name: test\nrl:\n  promts: 3\n", ["recipe.yaml:3", '"promts"', '"prompts"'])
+        self.refuse("rl:\n  train:\n    stepz: 3\n", ["recipe.yaml:3", '"stepz"', '"steps"'])
 
     def test_unknown_section(self):
         self.refuse("name: test\nsearhc:\n  pool: 3\n", ["recipe.yaml:2", '"searhc"', '"search"'])
 
     def test_wrong_type(self):
-        self.refuse("rl:\n  steps: many\n", ["recipe.yaml:2", "steps", "many"])
+        self.refuse("rl:\n  prompts: many\n", ["recipe.yaml:2", "rl.prompts", "many"])
 
     def test_out_of_range(self):
-        self.refuse("seed: 1\nrl:\n  steps: -4\n", ["recipe.yaml:3", "steps", "-4"])
+        self.refuse("seed: 1\nrl:\n  prompts: -4\n", ["recipe.yaml:3", "rl.prompts", "-4"])
 
     def test_unknown_choice(self):
         self.refuse("rl:\n  algo: grop\n", ["recipe.yaml:2", "grop", "grpo"])
@@ -82,8 +83,9 @@ class BadRecipes(CliTest):
         self.refuse("rl: [1, 2\n", ["recipe.yaml:"])
 
     def test_override(self):
-        self.refuse("name: test\n", ["command line", '"stepz"', '"steps"'], overrides=["rl.stepz=3"])
-        self.refuse("name: test\n", ["command line", "steps"], overrides=["rl.steps=x"])
+        self.refuse("name: test\n", ["command line", '"rl.train.stepz"', '"rl.train.steps"'],
+                    overrides=["rl.train.stepz=3"])
+        self.refuse("name: test\n", ["command line", "rl.train.steps"], overrides=["rl.train.steps=x"])
 
     def test_missing_recipe(self):
         result = cli.run("run", self.folder / "none.yaml")
@@ -92,7 +94,7 @@ class BadRecipes(CliTest):
 
     def test_options_lists_every_knob(self):
         out = self.ponder("run", "recipes/laptop.yaml", "--options").out
-        for knob in ("seed", "rl.steps", "sft.steps", "model.width"):
+        for knob in ("seed", "rl.train.steps", "sft.train.steps", "model.width"):
             self.assertRegex(out, rf"(?m)^\s*{re.escape(knob)}\b")
 
 
@@ -139,7 +141,9 @@ class Verify(CliTest):
         path = self.file("rows.jsonl", rows)
         graded = self.rows("verify", "--task", "countdown3", "--in", path, status=1,
                            says=["rows.jsonl:2", "rows.jsonl:3", "target"])
-        self.assertEqual([row["verdict"] for row in graded if "verdict" in row], ["correct", "correct"])
+        self.assertEqual([row["verdict"] for row in graded if "error" not in row], ["correct", "correct"])
+        unread = [row for row in graded if "error" in row]
+        self.assertEqual([(row["line"], row["verdict"]) for row in unread], [(2, "cannot_judge"), (3, "cannot_judge")])
 
     def test_an_empty_file_is_no_failure(self):
         self.assertEqual(self.rows("verify", "--task", "countdown3", "--in", self.file("rows.jsonl", [])), [])

@@ -17,11 +17,11 @@ TINY = """
 name: tiny
 seed: 5
 workers: 1
-model: {width: 32, layers: 1, heads: 2, ffn: 48}
-pretrain: {steps: 4, batch_tokens: 1024}
-sft: {steps: 4, batch_tokens: 1024, checkpoint_every: 2}
-critic: {problems: 4, completions: 1, prefixes: 1, rollouts: 1, steps: 2, batch_tokens: 512, dev_problems: 2}
-rl: {steps: 4, prompts: 2, group: 2, max_tokens: 24, checkpoint_every: 1, eval_every: 2, eval_problems: 4}
+model: {width: 32, layers: 1, heads: 2, ffn: 48, context: 96}
+pretrain: {train: {steps: 4, batch_tokens: 1024}}
+sft: {train: {steps: 4, batch_tokens: 1024, checkpoint_every: 2}, eval_problems: 4}
+critic: {problems: 16, completions: 2, prefixes: 1, rollouts: 1, max_tokens: 48, dev_problems: 2, train: {steps: 2, batch_tokens: 512}}
+rl: {prompts: 2, group: 2, max_tokens: 24, eval_every: 2, eval_problems: 4, train: {steps: 4, checkpoint_every: 1}}
 search: {tasks: [countdown3], problems: [4], harder_tasks: [vm4], harder_problems: 2, budgets: [64], pool: 4, max_tokens: 24}
 report: {transcripts: 2}
 """
@@ -44,7 +44,7 @@ def setUpModule():
     result = cli.run("run", recipe, "--out", made, "--json")
     if result.status != 0:
         raise RuntimeError(str(result))
-    result.rows()  # nothing but JSON on standard output
+    json.loads(result.out)  # one object and nothing else on standard output
 
 
 def tearDownModule():
@@ -100,7 +100,7 @@ class Run(CliTest):
         self.assertEqual(without_clock(report_of(made)), without_clock(before))
 
     def test_another_recipe_does_not_continue_the_run(self):
-        self.ponder("run", made.parent / "tiny.yaml", "rl.steps=5", "--out", made, status=2, says=["steps"])
+        self.ponder("run", made.parent / "tiny.yaml", "rl.train.steps=5", "--out", made, status=2, says=["steps"])
 
     def test_report_is_made_from_rows_alone(self):
         before = report_of(made)
@@ -134,12 +134,13 @@ class Model(CliTest):
         text = "Q 13 8 2 > 18 :"
         ids = self.one("tokenize", "--model", made, "--text", text)["ids"]
         self.assertEqual(ids[1:4], [13, 8, 2])
-        back = self.one("tokenize", "--model", made, "--decode", "--text", " ".join(map(str, ids)))
+        back = self.one("tokenize", "--model", made, "--decode", "--text", ",".join(map(str, ids)))
         self.assertEqual(back["text"], text)
 
     def test_tokenize_names_bad_rows(self):
-        path = self.file("texts.jsonl", [{"text": "Q 1 2"}, {"text": "no such words"}, {"text": "3 4"}])
-        rows = self.rows("tokenize", "--model", made, "--file", path, status=1, says=["texts.jsonl:2"])
+        path = self.file("texts.jsonl", [{"text": "Q 1 2"}, {"text": "no such words"}, "{", {"text": "3 4"}])
+        rows = self.rows("tokenize", "--model", made, "--file", path, status=1,
+                         says=["texts.jsonl:2", "texts.jsonl:3"])
         self.assertEqual([row["ids"][-1] for row in rows if "ids" in row], [2, 4])
 
     def test_generate_is_seeded_and_score_agrees_with_it(self):

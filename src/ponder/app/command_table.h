@@ -13,6 +13,8 @@ struct CommandLine {
 inline constexpr CommandLine kCommands[] = {
     {"run", "run or resume a recipe: the whole road from nothing to a report"},
     {"report", "make a run's report.html and report.json again from its rows"},
+    {"doctor", "what looks wrong in a run, with a fix for each"},
+    {"replay", "verdicts, rewards and advantages of an RL step again, from its records"},
     {"solve", "answer problems with a model and a search strategy; never sees gold answers"},
     {"eval", "solve and grade: accuracy with n and an interval"},
     {"generate", "sample text from a model"},

@@ -1,6 +1,7 @@
 // The command line: CLI11 here and nowhere else. Each subcommand fills a struct of recipes/commands.h and calls its
 // function.
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdio>
 #include <functional>
 
@@ -19,6 +20,8 @@ using namespace ponder::recipes;  // the argument structs
 struct Arguments {
   RunArgs run;
   ReportArgs report;
+  DoctorArgs doctor;
+  ReplayArgs replay;
   SolveArgs solve, eval;
   GenerateArgs generate;
   ScoreArgs score, logits;
@@ -30,9 +33,35 @@ struct Arguments {
   BenchArgs bench;
 };
 
+// CLI11's own range checks print the limits of a double; these say what would be right.
+CLI::Validator at_least(double least) {
+  return CLI::Validator(
+      [least](std::string& text) -> std::string {
+        double value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error == std::errc() && end == text.data() + text.size() && value >= least) return "";
+        return base::cat("\"", text, "\" does not fit; it must be a number of at least ", least);
+      },
+      "", "at least");
+}
+
+CLI::Validator between_0_and_1() {
+  return CLI::Validator(
+      [](std::string& text) -> std::string {
+        double value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error == std::errc() && end == text.data() + text.size() && value >= 0 && value <= 1) return "";
+        return base::cat("\"", text, "\" does not fit; it must be a number between 0 and 1");
+      },
+      "", "between 0 and 1");
+}
+
 class Commands {
  public:
-  explicit Commands(CLI::App& app) : app_(app) { add_all(); }
+  explicit Commands(CLI::App& app) : app_(app) {
+    app_.option_defaults()->always_capture_default();
+    add_all();
+  }
   int run() { return action_(); }
 
  private:
@@ -50,24 +79,39 @@ class Commands {
     auto& a = args_.run;
     CLI::App* s = add("run", &a.json, [&a] { return command_run(a); });
     s->add_option("recipe", a.recipe, "RECIPE.yaml")->required();
-    s->add_option("overrides", a.overrides, "knobs by their dotted name, for example rl.steps=40");
+    s->add_option("overrides", a.overrides, "knobs by their dotted name, for example rl.train.steps=40");
     s->add_option("--out", a.out, "run directory (default runs/<recipe name>); a run that is there is resumed");
     s->add_flag("--options", a.options, "list every knob with its value, range and meaning, and leave");
+    s->add_flag("--dry-run", a.dry_run, "check the recipe, print what it needs (memory, disk, time), write nothing");
+  }
+
+  void add_run_readers() {
     auto& r = args_.report;
-    s = add("report", &r.json, [&r] { return command_report(r); });
+    CLI::App* s = add("report", &r.json, [&r] { return command_report(r); });
     s->add_option("dir", r.dir, "run directory")->required();
+    auto& d = args_.doctor;
+    s = add("doctor", &d.json, [&d] { return command_doctor(d); });
+    s->add_option("dir", d.dir, "run directory; the run may still be going")->required();
+    auto& p = args_.replay;
+    s = add("replay", &p.json, [&p] { return command_replay(p); });
+    s->add_option("dir", p.dir, "run directory")->required();
+    s->add_option("--step", p.step, "RL step, from 1")->required()->check(at_least(1));
+    s->add_option("--show", p.show, "print this many samples with their text")->check(at_least(0));
   }
 
   void add_search_options(CLI::App* s, SolveArgs& a) {
     s->add_option("--model", a.model, "run directory or model directory")->required();
     s->add_option("--task", a.task, "task of the rows that name none");
-    s->add_option("--search", a.search, "strategy: greedy, sample, majority, bon, beam, dvts, mcts");
+    s->add_option("--search", a.search,
+                  "strategy: greedy, sample, majority, bon, beam, lookahead, dvts, best-first, mcts");
     s->add_option("search_options", a.search_options, "options of the strategy, for example n=16 c_puct=1.5");
     s->add_option("--budget-tokens", a.budget_tokens, "most tokens a problem (policy written + critic read)")
-        ->check(CLI::NonNegativeNumber);
-    s->add_option("--budget-nodes", a.budget_nodes, "most steps or samples a problem")->check(CLI::NonNegativeNumber);
+        ->check(at_least(0));
+    s->add_option("--budget-nodes", a.budget_nodes, "most steps or samples a problem")->check(at_least(0));
     s->add_option("--seed", a.seed, "randomness; the same seed gives the same answers");
-    s->add_option("--workers", a.workers, "worker threads; 0 = one a core")->check(CLI::NonNegativeNumber);
+    s->add_option("--workers", a.workers, "worker threads; 0 = one a core")->check(at_least(0));
+    s->add_option("--n", a.n, "how many problems (0: all of a file, 200 of a task)")->check(at_least(0));
+    s->footer(base::cat("searches and their options:\n", search_help()));
     s->add_option("--dump", a.dump, "write the search tree of the first problem to this file (JSON)");
   }
 
@@ -82,8 +126,6 @@ class Commands {
     s = add("eval", &e.json, [&e] { return command_eval(e); });
     add_search_options(s, e);
     s->add_option("--problems", e.problems, "FILE.jsonl or task:NAME[:train|dev|test]")->required();
-    s->add_option("--n", e.n, "how many problems (default: all of a file, 200 of a task)")
-        ->check(CLI::NonNegativeNumber);
     s->add_option("--rows", e.rows, "also write a row a problem to this file");
   }
 
@@ -92,13 +134,13 @@ class Commands {
     CLI::App* s = add("generate", &g.json, [&g] { return command_generate(g); });
     s->add_option("--model", g.model, "run directory or model directory")->required();
     s->add_option("--prompt", g.prompt, "text to go on from")->required();
-    s->add_option("--max-tokens", g.max_tokens, "most new tokens")->check(CLI::PositiveNumber);
-    s->add_option("--temperature", g.temperature, "0 = greedy")->check(CLI::NonNegativeNumber);
-    s->add_option("--top-p", g.top_p, "nucleus; 1 = off")->check(CLI::Range(0.0, 1.0));
-    s->add_option("--top-k", g.top_k, "0 = off")->check(CLI::NonNegativeNumber);
-    s->add_option("--min-p", g.min_p, "0 = off")->check(CLI::Range(0.0, 1.0));
+    s->add_option("--max-tokens", g.max_tokens, "most new tokens")->check(at_least(1));
+    s->add_option("--temperature", g.temperature, "0 = greedy")->check(at_least(0));
+    s->add_option("--top-p", g.top_p, "nucleus; 1 = off")->check(between_0_and_1());
+    s->add_option("--top-k", g.top_k, "0 = off")->check(at_least(0));
+    s->add_option("--min-p", g.min_p, "0 = off")->check(between_0_and_1());
     s->add_option("--seed", g.seed, "randomness");
-    s->add_option("--n", g.n, "how many samples")->check(CLI::PositiveNumber);
+    s->add_option("--n", g.n, "how many samples")->check(at_least(1));
     s->add_option("--stop", g.stop, "words that end a sample");
 
     for (auto* a : {&args_.score, &args_.logits}) {
@@ -138,7 +180,7 @@ class Commands {
     s = add("problems", &p.json, [&p] { return command_problems(p); });
     s->add_option("--task", p.task, "task name")->required();
     s->add_option("--split", p.split, "train, dev or test")->check(CLI::IsMember({"train", "dev", "test"}));
-    s->add_option("--n", p.n, "how many")->check(CLI::PositiveNumber);
+    s->add_option("--n", p.n, "how many")->check(at_least(1));
     s->add_option("--seed", p.seed, "which ones");
 
     auto& l = args_.loss;
@@ -153,6 +195,7 @@ class Commands {
 
   void add_all() {
     add_run();
+    add_run_readers();
     add_solve_and_eval();
     add_model_commands();
     add_data_commands();

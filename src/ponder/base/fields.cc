@@ -306,8 +306,12 @@ class Overrider : public VisitorBase<Overrider> {
     fail(cat(name, " is a group of options; set one of ", joined(names)), "command line");
   }
   std::string near = nearest_name(name, names);
+  // "lr" for "rl.lr", "rl.steps" for "rl.train.steps": the same last part, in the same group if it names one.
+  const size_t dot = name.rfind('.');
+  const std::string group = dot == std::string::npos ? "" : name.substr(0, name.find('.') + 1);
+  const std::string last = "." + (dot == std::string::npos ? name : name.substr(dot + 1));
   for (const auto& candidate : names)
-    if (near.empty() && candidate.ends_with("." + name)) near = candidate;  // "lr" for "rl.lr"
+    if (near.empty() && candidate.starts_with(group) && candidate.ends_with(last)) near = candidate;
   fail(cat("unknown key \"", name, "\"",
            near.empty() ? "; --help lists the known ones" : cat("; did you mean \"", near, "\"?")),
        "command line");

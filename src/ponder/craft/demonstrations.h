@@ -15,8 +15,8 @@
 namespace ponder::craft {
 
 struct DemoOptions {
-  std::vector<std::string> tasks = {"countdown3", "countdown4", "vm3", "vm4"};
-  std::vector<double> shares = {0.4, 0.2, 0.3, 0.1};  // of each task, any positive scale
+  std::vector<std::string> tasks = {"countdown3", "countdown4", "vm3"};
+  std::vector<double> shares = {0.4, 0.3, 0.3};  // of each task, any positive scale
   std::string style = "reason";
   double intuition = 0.25;
   std::vector<double> patience = {0.15, 0.55, 0.20, 0.04, 0.02, 0.02, 0.01, 0.01};

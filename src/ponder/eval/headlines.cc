@@ -101,7 +101,7 @@ void add_search(const Rows& rows, const std::string& task, std::vector<Headline>
     if (line.empty() || (greedy.empty() && line.size() < 2)) continue;
     Headline h{.topic = "search",
                .task = task,
-               .from = search_point(greedy.empty() ? *line.front() : *greedy.front()),
+               .from = search_point(greedy.empty() ? *line.front() : *greedy.back()),
                .to = search_point(*line.back())};
     set_difference(h, rows, base::cat("search-", strategy));
     h.text = sentence(h, base::cat(strategy, " search on the ", model, " policy"));

@@ -1,5 +1,6 @@
 #include "ponder/eval/rows.h"
 
+#include <cmath>
 #include <unordered_map>
 
 #include "ponder/base/error.h"
@@ -79,7 +80,7 @@ void visit(V&& v, Is<LedgerRow> auto& r) {
 template <class V>
 void visit(V&& v, Is<TrainRow> auto& r) {
   v("stage", r.stage), v("step", r.step), v("tokens", r.tokens), v("loss", r.loss), v("grad_norm", r.grad_norm);
-  v("lr", r.lr), v("tokens_per_second", r.tokens_per_second);
+  v("lr", r.lr), v("tokens_per_second", r.tokens_per_second), v("label_std", r.label_std);
 }
 
 template <class V>
@@ -87,7 +88,8 @@ void visit(V&& v, Is<RlRow> auto& r) {
   v("stage", r.stage), v("step", r.step), v("tokens", r.tokens), v("reward", r.reward), v("kl", r.kl);
   v("entropy", r.entropy), v("length", r.length), v("grad_norm", r.grad_norm), v("clip_fraction", r.clip_fraction);
   v("lr", r.lr), v("logp_gap", r.logp_gap), v("groups_kept", r.groups_kept), v("truncated", r.truncated);
-  v("tokens_per_second", r.tokens_per_second);
+  v("policy_version", r.policy_version), v("reward_std", r.reward_std), v("ended", r.ended);
+  v("unparsable", r.unparsable), v("stale", r.stale), v("loss", r.loss), v("tokens_per_second", r.tokens_per_second);
 }
 
 template <class V>
@@ -230,6 +232,21 @@ Json to_json(const DataRow& row) { return write("data", row); }
 Json to_json(const TranscriptRow& row) { return write("transcript", row); }
 Json to_json(const TreeRow& row) { return write("tree", row); }
 Json to_json(const NoteRow& row) { return write("note", row); }
+
+std::vector<std::pair<std::string, double>> scalars_of(const Json& row) {
+  const std::string& kind = row.at("kind").as_string();
+  std::vector<std::pair<std::string, double>> scalars;
+  const auto add = [&](const std::string& tag, const Json& value) {
+    if (value.is_number() && !std::isnan(value.as_double())) scalars.emplace_back(tag, value.as_double());
+  };
+  if (kind == "train" || kind == "rl")
+    for (const auto& [name, value] : row.as_object())
+      if (name != "step") add(name, value);
+  if (kind == "accuracy")
+    for (const char* name : {"accuracy", "thought_tokens"})
+      add(base::cat(name, "/", row.at("task").as_string()), row.at(name));
+  return scalars;
+}
 
 Rows read_rows(const std::string& metrics_path) {
   Rows rows;

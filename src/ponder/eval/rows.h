@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ponder/base/json.h"
@@ -42,21 +43,28 @@ struct TrainRow {
   int64_t tokens = 0;  // in this stage so far
   double loss = kNotMeasured, grad_norm = kNotMeasured, lr = kNotMeasured;
   double tokens_per_second = kNotMeasured;
+  double label_std = kNotMeasured;  // critics: standard deviation of the step's labels
 };
 
 // "rl": a step of reinforcement learning.
 struct RlRow {
   std::string stage = "rl";
   int64_t step = 0;
-  int64_t tokens = 0;             // in this stage so far, sampled and trained
-  double reward = kNotMeasured;   // mean over the step's samples
-  double kl = kNotMeasured;       // to the reference policy, nats a token
-  double entropy = kNotMeasured;  // nats a token
-  double length = kNotMeasured;   // mean tokens of a sample
+  int64_t tokens = 0;                // in this stage so far, sampled and trained
+  int64_t policy_version = -1;       // optimizer steps behind the weights that this step trained; −1 = not measured
+  double reward = kNotMeasured;      // mean over the step's samples
+  double reward_std = kNotMeasured;  // over the step's samples
+  double kl = kNotMeasured;          // to the reference policy, nats a token
+  double entropy = kNotMeasured;     // nats a token
+  double length = kNotMeasured;      // mean tokens of a sample
   double grad_norm = kNotMeasured, clip_fraction = kNotMeasured, lr = kNotMeasured;
   double logp_gap = kNotMeasured;     // largest |log-prob of the sampler − of the trainer|
   double groups_kept = kNotMeasured;  // share of groups with unequal rewards
   double truncated = kNotMeasured;    // share of samples cut off
+  double ended = kNotMeasured;        // share of samples that wrote the end token
+  double unparsable = kNotMeasured;   // share that ended, and neither gave an answer that can be read nor gave up
+  double stale = kNotMeasured;        // share of samples that other weights wrote than those that the step trained
+  double loss = kNotMeasured;
   double tokens_per_second = kNotMeasured;
 };
 
@@ -177,6 +185,10 @@ base::Json to_json(const DataRow& row);
 base::Json to_json(const TranscriptRow& row);
 base::Json to_json(const TreeRow& row);
 base::Json to_json(const NoteRow& row);
+
+// What of a row makes a curve over steps, by tag: the numbers of "train" and "rl" rows, the accuracy of each task.
+// Empty for all other kinds.
+std::vector<std::pair<std::string, double>> scalars_of(const base::Json& row);
 
 // All rows of a run, each kind in the order in which its rows first appeared.
 struct Rows {

@@ -89,6 +89,17 @@ TEST_F(RowsTest, BadLinesAreNamedAndTheRestIsRead) {
   EXPECT_NE(rows.unreadable[4].find("6"), std::string::npos) << rows.unreadable[4];
 }
 
+// Curves for TensorBoard: numbers only, what was not measured is left out, an accuracy carries its task.
+TEST_F(RowsTest, ScalarsAreTheCurvesOfARow) {
+  using Scalars = std::vector<std::pair<std::string, double>>;
+  EXPECT_EQ(scalars_of(to_json(TrainRow{.stage = "sft", .step = 4, .tokens = 10, .loss = 0.5})),
+            (Scalars{{"tokens", 10}, {"loss", 0.5}}));
+  AccuracyRow row{.stage = "rl", .task = "vm3", .step = 15};
+  row.accuracy = synthetic_accuracy(0.25, 100);
+  EXPECT_EQ(scalars_of(to_json(row)), (Scalars{{"accuracy/vm3", 0.25}}));
+  EXPECT_TRUE(scalars_of(to_json(LedgerRow{"sft", 10, 100, 1e9})).empty());
+}
+
 TEST_F(RowsTest, AMissingFileIsAnError) { EXPECT_THROW(read_rows(base::join_path(dir_, "none.jsonl")), Error); }
 
 }  // namespace

@@ -67,6 +67,25 @@ eval::AccuracyRow accuracy_row(const std::string& task, const std::vector<core::
   return row;
 }
 
+eval::CompareRow gain_row(const std::string& task, const std::vector<core::Item>& items, const GreedyAnswers& before,
+                          const GreedyAnswers& after, base::RngKey key) {
+  eval::CompareRow row;
+  row.name = "rl-sft";
+  row.task = task;
+  row.note = "greedy accuracy after RL minus before, the same test problems; bootstrap over canonical instances";
+  row.difference = eval::paired_difference(after.correct, before.correct, clusters_of(items), key);
+  return row;
+}
+
+void write_rl_gain(Run& run, int64_t step, int64_t n) {
+  for (const std::string& task : run.recipe.rl.mix.tasks) {
+    const std::vector<core::Item> items = run.test_problems(task, n);
+    const GreedyAnswers before = answer_greedily(run.models(run.before_rl), items, run.recipe.rl.max_tokens);
+    const GreedyAnswers after = answer_greedily(run.models(run.policy), items, run.recipe.rl.max_tokens);
+    run.write(eval::to_json(gain_row(task, items, before, after, run.key.child("bootstrap").child(task))), "rl", step);
+  }
+}
+
 void write_greedy_accuracy(Run& run, const std::string& stage, int64_t step, const Cost& stage_cost, int64_t n,
                            std::string& summary) {
   summary.clear();

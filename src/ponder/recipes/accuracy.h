@@ -28,6 +28,12 @@ std::vector<std::string> clusters_of(const std::vector<core::Item>& items);
 eval::AccuracyRow accuracy_row(const std::string& task, const std::vector<core::Item>& items,
                                const GreedyAnswers& answers, base::RngKey key);
 
+// The paired gain of greedy answers to the same problems.
+eval::CompareRow gain_row(const std::string& task, const std::vector<core::Item>& items, const GreedyAnswers& before,
+                          const GreedyAnswers& after, base::RngKey key);
+// Writes it for every task that RL trains on: run.policy against run.before_rl on the first n test problems.
+void write_rl_gain(Run& run, int64_t step, int64_t n);
+
 // A row for every task that RL trains on: accuracy of run.policy on the first n test problems, at the point of training
 // that the finished stages and `stage_cost` make. summary: "countdown3 .48  vm3 .51", for the live line.
 void write_greedy_accuracy(Run& run, const std::string& stage, int64_t step, const Cost& stage_cost, int64_t n,

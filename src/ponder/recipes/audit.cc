@@ -1,6 +1,7 @@
 #include "ponder/recipes/audit.h"
 
-#include <atomic>
+#include <algorithm>
+#include <map>
 #include <mutex>
 #include <set>
 
@@ -42,6 +43,16 @@ std::vector<core::Item> training_problems(const Run& run) {
   return items;
 }
 
+// Canonical instances of the dev problems that critics were measured on.
+int64_t dev_instances(const Run& run, const std::string& task) {
+  const CriticOptions& o = run.recipe.critic;
+  if (std::ranges::find(o.mix.tasks, task) == o.mix.tasks.end()) return 0;
+  std::set<std::string> instances;
+  for (const core::Item& item : dev_problems(run, task))
+    instances.insert(tasks::find_task(task).canonical(item.problem));
+  return static_cast<int64_t>(instances.size());
+}
+
 }  // namespace
 
 std::vector<eval::DataRow> audit_data(const Run& run) {
@@ -62,7 +73,7 @@ std::vector<eval::DataRow> audit_data(const Run& run) {
     eval::DataRow row;
     row.task = task;
     row.train = static_cast<int64_t>(trained[task].size());
-    row.dev = 0;
+    row.dev = dev_instances(run, task);
     row.test = static_cast<int64_t>(held_out.size());
     for (const std::string& instance : held_out)
       row.overlap += trained[task].contains(instance) || leaks.contains(instance);
@@ -73,8 +84,14 @@ std::vector<eval::DataRow> audit_data(const Run& run) {
         "tries included";
     rows.push_back(row);
   };
-  for (size_t t = 0; t < o.tasks.size(); ++t) add(o.tasks[t], o.problems[t]);
-  for (const std::string& task : o.harder_tasks) add(task, o.harder_problems);
+  // Every test problem that any row of the run speaks of: those of the training curve and those of the searches.
+  std::map<std::string, int64_t> tested;
+  const auto at_least = [&tested](const std::string& task, int64_t n) { tested[task] = std::max(tested[task], n); };
+  for (const std::string& task : run.recipe.rl.mix.tasks)
+    at_least(task, std::max(run.recipe.rl.eval_problems, run.recipe.sft.eval_problems));
+  for (size_t t = 0; t < o.tasks.size(); ++t) at_least(o.tasks[t], o.problems[t]);
+  for (const std::string& task : o.harder_tasks) at_least(task, o.harder_problems);
+  for (const auto& [task, problems] : tested) add(task, problems);
   return rows;
 }
 

@@ -13,6 +13,9 @@ std::vector<core::Item> rl_problems(const Recipe& recipe, base::RngKey key, int6
 // All problems of a critic stage.
 std::vector<core::Item> critic_problems(const Recipe& recipe, base::RngKey key, const std::string& stage);
 
+// The dev problems of a task that critics are measured on.
+std::vector<core::Item> dev_problems(const Run& run, const std::string& task);
+
 // A row a task: how many training problems there were, how many test problems, and how many held-out instances any
 // training text or prompt has shown (0, or something is broken).
 std::vector<eval::DataRow> audit_data(const Run& run);

@@ -17,6 +17,7 @@ namespace {
 model::Parameters bench_model() {
   model::DecoderConfig config;
   config.vocab = static_cast<int64_t>(text::task_tokenizer().size());
+  config.kv_heads = 2;
   config.pad_id = text::kPad;  // no end token: every sample runs to its full length
   config.resolve();
   return model::make_parameters(config, {}, base::RngKey(1));
@@ -49,7 +50,7 @@ Measured sampling_speed(const model::Parameters& model, int workers, int64_t sam
   models.policy = &model;
   models.workers = workers;
   const base::Stopwatch watch;
-  sample_requests(models, std::move(requests), static_cast<size_t>(std::max<int64_t>(1, samples / prompts)));
+  sample_requests(models, std::move(requests), static_cast<size_t>(std::max<int64_t>(1, samples / prompts / workers)));
   return {static_cast<double>(samples * length) / watch.seconds(), "tokens/s"};
 }
 

@@ -9,10 +9,11 @@ namespace ponder::recipes {
 
 struct RunArgs {
   std::string recipe;                  // RECIPE.yaml
-  std::vector<std::string> overrides;  // "rl.steps=40"
+  std::vector<std::string> overrides;  // "rl.train.steps=40"
   std::string out;                     // run directory; "" = runs/<recipe name>
   bool json = false;
   bool options = false;  // list every knob and leave
+  bool dry_run = false;  // check, print the plan and leave
 };
 int command_run(const RunArgs& args);
 
@@ -21,6 +22,20 @@ struct ReportArgs {
   bool json = false;
 };
 int command_report(const ReportArgs& args);
+
+struct DoctorArgs {
+  std::string dir;
+  bool json = false;
+};
+int command_doctor(const DoctorArgs& args);
+
+struct ReplayArgs {
+  std::string dir;
+  int64_t step = 0;  // counted from 1
+  int64_t show = 0;  // samples to print
+  bool json = false;
+};
+int command_replay(const ReplayArgs& args);
 
 // What solve and eval share: a model, problems, a search and its budget.
 struct SolveArgs {
@@ -32,13 +47,14 @@ struct SolveArgs {
   std::vector<std::string> search_options;  // "n=16"
   int64_t budget_tokens = 0;                // 0 = no limit
   int64_t budget_nodes = 0;
-  int64_t n = 0;  // eval: how many problems; 0 = all of a file, 200 of a task
+  int64_t n = 0;  // how many problems; 0 = all of a file, 200 of a task
   int64_t seed = 1;
   int64_t workers = 0;  // 0 = one a core
   std::string rows;     // eval: also write a row a problem to this file
   std::string dump;     // write the search tree of the first problem to this file
   bool json = false;
 };
+std::string search_help();  // a line a search and its options
 int command_solve(const SolveArgs& args);
 int command_eval(const SolveArgs& args);
 

@@ -5,6 +5,7 @@
 
 #include "ponder/base/log.h"
 #include "ponder/recipes/audit.h"
+#include "ponder/recipes/doctor.h"
 #include "ponder/recipes/problems.h"
 #include "ponder/recipes/train_loop.h"
 #include "ponder/reward/monte_carlo.h"
@@ -156,8 +157,7 @@ void measure_critic(Run& run, const std::string& stage, const model::Parameters&
   const CriticOptions& o = run.recipe.critic;
   constexpr int64_t kSamples = 4;
   for (const std::string& task : o.mix.tasks) {
-    const auto items = tasks::make_problems(tasks::find_task(task), tasks::Split::kDev,
-                                            static_cast<size_t>(o.dev_problems), run.key.child("dev"));
+    const std::vector<core::Item> items = dev_problems(run, task);
     std::vector<core::SampleRequest> requests;
     for (size_t i = 0; i < items.size(); ++i)
       for (int64_t s = 0; s < kSamples; ++s)
@@ -198,6 +198,11 @@ void measure_critic(Run& run, const std::string& stage, const model::Parameters&
 
 }  // namespace
 
+std::vector<core::Item> dev_problems(const Run& run, const std::string& task) {
+  return tasks::make_problems(tasks::find_task(task), tasks::Split::kDev,
+                              static_cast<size_t>(run.recipe.critic.dev_problems), run.key.child("dev"));
+}
+
 std::vector<core::Item> critic_problems(const Recipe& recipe, base::RngKey key, const std::string& stage) {
   std::vector<core::Item> items;
   for (int64_t p = 0; p < recipe.critic.problems; ++p)
@@ -221,6 +226,7 @@ void run_critic(Run& run, const std::string& stage) {
 
   model::Parameters critic = critic_from(run.policy);
   learn::Learner learner(critic, o.train.learner, run.workers);
+  LiveDoctor doctor(run.recipe, run.directory.metrics());
   const double label_flops = static_cast<double>(set.processed) * model::forward_flops(run.recipe.model, 64);
   train_stage(
       run, {stage, o.train.steps, o.train.checkpoint_every, "critic"}, critic, learner,
@@ -230,8 +236,11 @@ void run_critic(Run& run, const std::string& stage) {
         const learn::StepStats stats = learner.step(batch, {"prm", {}}, o.train.lr_at(step));
         eval::TrainRow row;
         row.stage = stage;
+        row.step = step + 1;
         row.tokens = before.tokens + stats.tokens;
         row.loss = stats.loss, row.grad_norm = stats.grad_norm, row.lr = o.train.lr_at(step);
+        row.label_std = label_deviation(batch);
+        doctor.watch(row);
         StepReport report{eval::to_json(row), base::cat("loss ", base::fixed(stats.loss, 3)), stats.tokens,
                           stats.flops};
         if (step == 0) report.tokens += set.processed, report.flops += label_flops;

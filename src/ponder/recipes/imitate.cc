@@ -1,6 +1,7 @@
 // Stages 1 and 2: next-token learning on generated text (P1, P6), then on demonstrations (P2, P7, P12).
 #include "ponder/recipes/accuracy.h"
 #include "ponder/recipes/audit.h"
+#include "ponder/recipes/doctor.h"
 #include "ponder/recipes/train_loop.h"
 
 namespace ponder::recipes {
@@ -20,14 +21,16 @@ void fill_batch(int64_t tokens, int64_t context, const Make& make, std::vector<l
   }
 }
 
-StepReport imitate(learn::Learner& learner, const std::vector<learn::Row>& rows, const TrainOptions& train,
-                   const std::string& stage, int64_t step, const Cost& before) {
+StepReport imitate(learn::Learner& learner, LiveDoctor& doctor, const std::vector<learn::Row>& rows,
+                   const TrainOptions& train, const std::string& stage, int64_t step, const Cost& before) {
   const learn::StepStats stats = learner.step(rows, learn::Objective{"sft", {}}, train.lr_at(step));
   eval::TrainRow row;
   row.stage = stage;
+  row.step = step + 1;
   row.tokens = before.tokens + stats.tokens;
   row.loss = stats.loss, row.grad_norm = stats.grad_norm, row.lr = train.lr_at(step);
   row.tokens_per_second = static_cast<double>(stats.tokens) / stats.seconds;
+  doctor.watch(row);
   return {eval::to_json(row), base::cat("loss ", base::fixed(stats.loss, 3)), stats.tokens, stats.flops};
 }
 
@@ -64,9 +67,11 @@ void run_pretrain(Run& run) {
   const TrainOptions& train = run.recipe.pretrain.train;
   run.policy = run.on_device(model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init")));
   learn::Learner learner(run.policy, train.learner, run.workers);
+  LiveDoctor doctor(run.recipe, run.directory.metrics());
   train_stage(run, {"pretrain", train.steps, train.checkpoint_every}, run.policy, learner,
               [&](int64_t step, const Cost& before) {
-                return imitate(learner, pretrain_batch(run.recipe, run.key, step), train, "pretrain", step, before);
+                return imitate(learner, doctor, pretrain_batch(run.recipe, run.key, step), train, "pretrain", step,
+                               before);
               });
   run.before_rl = run.policy;
 }
@@ -76,10 +81,11 @@ void run_sft(Run& run) {
   if (!run.policy.flat.defined())  // a recipe without pretraining starts from scratch
     run.policy = run.on_device(model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init")));
   learn::Learner learner(run.policy, o.train.learner, run.workers);
+  LiveDoctor doctor(run.recipe, run.directory.metrics());
   train_stage(run, {"sft", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
               [&](int64_t step, const Cost& before) {
                 StepReport report =
-                    imitate(learner, sft_batch(run.recipe, run.key, step), o.train, "sft", step, before);
+                    imitate(learner, doctor, sft_batch(run.recipe, run.key, step), o.train, "sft", step, before);
                 if (step + 1 == o.train.steps) {
                   Cost now = before;
                   now += Cost{report.tokens, report.flops, 0};

@@ -12,12 +12,21 @@
 namespace ponder::recipes {
 namespace {
 
-// "1,2,3"
+// Error of the given kind when an id is not in the vocabulary.
+void check_ids(const std::vector<int64_t>& ids, const model::DecoderConfig& config, ErrorCode code,
+               const std::string& where) {
+  for (int64_t id : ids)
+    if (id < 0 || id >= config.vocab)
+      throw Error(code, base::cat("token id ", id, " is not in the vocabulary; ids are 0 to ", config.vocab - 1),
+                  where);
+}
+
+// "1,2,3" on the command line
 core::Tokens parse_ids(const std::string& text, const model::DecoderConfig& config, const std::string& where) {
-  core::Tokens ids;
+  std::vector<int64_t> ids;
   for (size_t begin = 0; begin <= text.size() && !text.empty();) {
     const size_t end = std::min(text.find(',', begin), text.size());
-    int value = -1;
+    int64_t value = -1;
     const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, value);
     if (error != std::errc() || stop != text.data() + end)
       throw Error(ErrorCode::kUsage,
@@ -25,20 +34,20 @@ core::Tokens parse_ids(const std::string& text, const model::DecoderConfig& conf
     ids.push_back(value);
     begin = end + 1;
   }
-  for (core::Token id : ids)
-    if (id < 0 || id >= config.vocab)
-      throw Error(ErrorCode::kUsage,
-                  base::cat("token id ", id, " is not in the vocabulary; ids are 0 to ", config.vocab - 1), where);
-  return ids;
+  check_ids(ids, config, ErrorCode::kUsage, where);
+  return {ids.begin(), ids.end()};
+}
+
+core::Tokens ids_of_json(const base::Json& list, const model::DecoderConfig& config, const std::string& where) {
+  std::vector<int64_t> ids;
+  for (const base::Json& id : list.as_array()) ids.push_back(id.as_int());
+  check_ids(ids, config, ErrorCode::kInput, where);
+  return {ids.begin(), ids.end()};
 }
 
 core::Tokens ids_of_row(const base::Json& row, const OpenedModel& model, const std::string& where) {
   if (const base::Json* text = row.find("text")) return model.tokenizer.encode(text->as_string());
-  if (const base::Json* tokens = row.find("tokens")) {
-    std::string list;
-    for (const base::Json& id : tokens->as_array()) list += base::cat(list.empty() ? "" : ",", id.as_int());
-    return parse_ids(list, model.policy.config, where);
-  }
+  if (const base::Json* tokens = row.find("tokens")) return ids_of_json(*tokens, model.policy.config, where);
   throw Error(ErrorCode::kInput, "the row has neither \"text\" nor \"tokens\"", where);
 }
 
@@ -70,6 +79,12 @@ int command_generate(const GenerateArgs& args) {
   const OpenedModel model = open_model(args.model);
   core::SampleRequest request;
   request.prefix = model.tokenizer.encode(args.prompt);
+  const int64_t room = model.policy.config.context - static_cast<int64_t>(request.prefix.size());
+  if (request.prefix.empty() || room < 1)
+    throw Error(ErrorCode::kUsage,
+                base::cat("the prompt has ", request.prefix.size(), " tokens; this model reads 1 to ",
+                          model.policy.config.context - 1, " and writes the rest"),
+                "--prompt");
   request.params = {args.temperature, args.top_k, args.top_p, args.min_p, args.max_tokens, {}};
   for (const std::string& word : args.stop) request.params.stop.push_back(model.tokenizer.id(word));
   std::vector<core::SampleRequest> requests;
@@ -135,6 +150,8 @@ int command_logits(const ScoreArgs& args) {
 }
 
 int command_tokenize(const TokenizeArgs& args) {
+  if (args.text.empty() == args.file.empty())
+    throw Error(ErrorCode::kUsage, "give one of --text and --file", "command line");
   const OpenedModel model = open_model(args.model);
   const auto print = [&](const std::string& key, base::Json value, const std::string& plain) {
     base::Json json = base::Json::object();
@@ -156,18 +173,24 @@ int command_tokenize(const TokenizeArgs& args) {
     return 0;
   }
   int64_t failed = 0;
-  base::read_jsonl(args.file, [&](base::Json&& row, int64_t line) {
-    try {
-      if (!args.decode) return print_ids(model.tokenizer.encode(row.at("text").as_string()));
-      core::Tokens ids;
-      for (const base::Json& id : row.at("ids").as_array()) ids.push_back(static_cast<core::Token>(id.as_int()));
-      print_text(ids);
-    } catch (const Error& e) {
-      ++failed;
-      std::fprintf(stderr, "error: %s:%lld: %s\n", args.file.c_str(), static_cast<long long>(line),
-                   e.message().c_str());
-    }
-  });
+  const auto fail = [&](int64_t line, const std::string& message) {
+    ++failed;
+    std::fprintf(stderr, "error: %s:%lld: %s\n", args.file.c_str(), static_cast<long long>(line), message.c_str());
+  };
+  base::read_jsonl(
+      args.file,
+      [&](base::Json&& row, int64_t line) {
+        try {
+          if (args.decode) return print_text(ids_of_json(row.at("ids"), model.policy.config, ""));
+          print_ids(model.tokenizer.encode(row.at("text").as_string()));
+        } catch (const Error& e) {
+          fail(line, e.message());
+        }
+      },
+      [&](const std::string& message, int64_t) {  // names file and line itself
+        ++failed;
+        std::fprintf(stderr, "error: %s\n", message.c_str());
+      });
   return failed > 0 ? 1 : 0;
 }
 

@@ -39,7 +39,7 @@ ProblemFile read_problems(const std::string& path, const std::string& task) {
           file.rows.push_back(std::move(row));
           file.lines.push_back(line);
         } catch (const Error& e) {
-          fail(line, e.what());
+          fail(line, e.message());
         }
       },
       [&](const std::string& message, int64_t line) {

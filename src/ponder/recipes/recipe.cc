@@ -1,5 +1,7 @@
 #include "ponder/recipes/recipe.h"
 
+#include <algorithm>
+
 #include "ponder/base/file.h"
 #include "ponder/learn/losses.h"
 #include "ponder/tasks/task.h"
@@ -21,7 +23,10 @@ std::vector<std::string> policy_loss_names() {
   return names;
 }
 
-[[noreturn]] void impossible(const std::string& message) { throw Error(ErrorCode::kUsage, message, "recipe"); }
+// A combination of knobs that cannot be; load_recipe() turns the keys into the place where the first of them is set.
+[[noreturn]] void impossible(const std::string& keys, const std::string& message) {
+  throw Error(ErrorCode::kUsage, message, keys);
+}
 
 }  // namespace
 
@@ -31,13 +36,14 @@ void TaskMix::fields(base::Fields& f) {
 }
 
 void TaskMix::check(const std::string& where) const {
-  if (tasks.empty()) impossible(where + ".tasks is empty; name at least one task");
+  if (tasks.empty()) impossible(where + ".tasks", where + ".tasks is empty; name at least one task");
   if (tasks.size() != weights.size())
-    impossible(base::cat(where, ".weights has ", weights.size(), " numbers for ", tasks.size(),
+    impossible(base::cat(where, ".weights ", where, ".tasks"),
+               base::cat(where, ".weights has ", weights.size(), " numbers for ", tasks.size(),
                          " tasks; give one weight a task"));
   double sum = 0;
   for (double w : weights) sum += w;
-  if (sum <= 0) impossible(where + ".weights are all 0; at least one must be positive");
+  if (sum <= 0) impossible(where + ".weights", where + ".weights are all 0; at least one must be positive");
 }
 
 void TrainOptions::fields(base::Fields& f) {
@@ -145,20 +151,115 @@ void Recipe::fields(base::Fields& f) {
 
 namespace {
 
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+// Each stage once, and behind what it needs.
+void check_stages(const std::vector<std::string>& stages) {
+  if (stages.empty()) impossible("stages", "stages is empty; name at least one stage");
+  std::vector<std::string> before;
+  for (const std::string& stage : stages) {
+    if (contains(before, stage)) impossible("stages", base::cat("stages names ", stage, " twice; a stage runs once"));
+    if (stage == "pretrain" && !before.empty())
+      impossible("stages", "stages must begin with pretrain where it is named: it starts from nothing");
+    const bool has_policy = contains(before, "pretrain") || contains(before, "sft");
+    if ((stage == "critic" || stage == "rl" || stage == "search") && !has_policy)
+      impossible("stages", base::cat("stage ", stage, " needs a policy; put pretrain or sft before it"));
+    if (stage == "critic_rl" && !contains(before, "rl"))
+      impossible("stages", "stage critic_rl is for the policy behind rl; put rl before it");
+    before.push_back(stage);
+  }
+}
+
+// A harder split says something only where nothing was trained on it.
+void check_harder_tasks(const Recipe& recipe) {
+  for (const std::string& task : recipe.search.harder_tasks) {
+    for (const auto& [where, tasks] :
+         {std::pair{"sft.demos.tasks", &recipe.sft.demos.tasks},
+          std::pair{"critic.mix.tasks", &recipe.critic.mix.tasks}, std::pair{"rl.mix.tasks", &recipe.rl.mix.tasks}})
+      if (contains(*tasks, task))
+        impossible(
+            base::cat("search.harder_tasks ", where),
+            base::cat("search.harder_tasks names ", task, ", which ", where, " trains on; take it out of one of them"));
+  }
+}
+
+void check_demos(const craft::DemoOptions& o) {
+  if (o.tasks.empty()) impossible("sft.demos.tasks", "sft.demos.tasks is empty; name at least one task");
+  if (o.tasks.size() != o.shares.size())
+    impossible("sft.demos.shares sft.demos.tasks", base::cat("sft.demos.shares has ", o.shares.size(), " numbers for ",
+                                                             o.tasks.size(), " tasks; give one share a task"));
+}
+
+// Whether the device is there is the run's question; a directory may be read on another machine.
+void check_device(const std::string& device) {
+  const bool is_numbered = device.size() == 6 && device.starts_with("cuda:") && device[5] >= '0' && device[5] <= '9';
+  if (device != "auto" && device != "cpu" && device != "cuda" && !is_numbered)
+    impossible("device",
+               base::cat("device = \"", device, "\" is not known; it must be auto, cpu, cuda or cuda:0 … cuda:9"));
+}
+
 void check_recipe(const Recipe& recipe) {
+  check_device(recipe.device);
+  check_demos(recipe.sft.demos);
+  check_stages(recipe.stages);
+  check_harder_tasks(recipe);
   recipe.critic.mix.check("critic.mix");
   recipe.rl.mix.check("rl.mix");
   if (recipe.search.tasks.size() != recipe.search.problems.size())
-    impossible(base::cat("search.problems has ", recipe.search.problems.size(), " numbers for ",
+    impossible("search.problems search.tasks",
+               base::cat("search.problems has ", recipe.search.problems.size(), " numbers for ",
                          recipe.search.tasks.size(), " tasks; give one number a task"));
   for (size_t i = 1; i < recipe.search.budgets.size(); ++i)
-    if (recipe.search.budgets[i] <= recipe.search.budgets[i - 1]) impossible("search.budgets must be ascending");
+    if (recipe.search.budgets[i] <= recipe.search.budgets[i - 1])
+      impossible("search.budgets", "search.budgets must be ascending");
   if (recipe.rl.group < 2 && recipe.rl.advantage.estimator != "reinforce")
-    impossible("rl.group = 1 leaves nothing to compare; give at least 2 samples a problem");
-  const int64_t longest = std::max(recipe.rl.max_tokens, recipe.search.max_tokens) + kLongestPrompt;
+    impossible("rl.group rl.advantage.estimator",
+               "rl.group = 1 leaves nothing to compare; give at least 2 samples a problem");
+  const int64_t longest =
+      std::max({recipe.rl.max_tokens, recipe.search.max_tokens, recipe.critic.max_tokens}) + kLongestPrompt;
   if (recipe.model.context < longest)
-    impossible(base::cat("model.context = ", recipe.model.context, " is shorter than prompt and completion together (",
-                         longest, " tokens); raise it or lower rl.max_tokens and search.max_tokens"));
+    impossible("model.context rl.max_tokens search.max_tokens critic.max_tokens",
+               base::cat("model.context = ", recipe.model.context, " is shorter than prompt and completion together (",
+                         longest, " tokens); raise it or lower max_tokens of rl, search and critic"));
+}
+
+// Where a knob is set: "command line", "file:line", or "" when it has its default.
+std::string place_of(const std::string& key, const base::Yaml& yaml, const std::string& path,
+                     const std::vector<std::string>& overrides) {
+  for (const std::string& o : overrides)
+    if (o.starts_with(key + "=")) return "command line";
+  const base::Yaml* at = &yaml;
+  for (size_t begin = 0; at && begin <= key.size();) {
+    const size_t end = std::min(key.find('.', begin), key.size());
+    at = at->find(key.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return at ? base::cat(path, ":", at->key_line > 0 ? at->key_line : at->line) : "";
+}
+
+// keys: separated by spaces, the likeliest culprit first. A file that sets none of them is named without a line.
+std::string place_of_any(const std::string& keys, const base::Yaml& yaml, const std::string& path,
+                         const std::vector<std::string>& overrides) {
+  for (size_t begin = 0; begin <= keys.size();) {
+    const size_t end = std::min(keys.find(' ', begin), keys.size());
+    const std::string place = place_of(keys.substr(begin, end - begin), yaml, path, overrides);
+    if (!place.empty()) return place;
+    begin = end + 1;
+  }
+  return path;
+}
+
+// The model's own checks say "width = 100 …", for they know nothing of recipes.
+void resolve_model(Recipe& recipe) {
+  try {
+    recipe.model.resolve();
+  } catch (const Error& e) {
+    const std::string key = "model." + e.message().substr(0, e.message().find(' '));
+    if (!base::has_field(recipe, key)) throw;
+    throw Error(e.code(), "model." + e.message(), key + " model");
+  }
 }
 
 }  // namespace
@@ -171,8 +272,12 @@ Recipe load_recipe(const std::string& path, const std::vector<std::string>& over
   recipe.model.vocab = static_cast<int64_t>(text::task_tokenizer().size());
   recipe.model.pad_id = text::kPad;
   recipe.model.eos_ids = {text::kEnd};
-  recipe.model.resolve();
-  check_recipe(recipe);
+  try {
+    resolve_model(recipe);
+    check_recipe(recipe);
+  } catch (const Error& e) {
+    throw Error(e.code(), e.message(), place_of_any(e.where(), yaml, path, overrides));
+  }
   return recipe;
 }
 

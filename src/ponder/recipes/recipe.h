@@ -127,7 +127,7 @@ struct Recipe {
   void fields(base::Fields& f);
 };
 
-// Reads and checks a recipe file; overrides ("rl.steps=40") come last. Error(kUsage) names file, line and key.
+// Reads and checks a recipe file; overrides ("rl.train.steps=40") come last. Error(kUsage) names file, line and key.
 Recipe load_recipe(const std::string& path, const std::vector<std::string>& overrides);
 
 }  // namespace ponder::recipes

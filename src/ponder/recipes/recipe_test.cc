@@ -39,7 +39,9 @@ TEST(Recipe, LaptopRunsTheWholeRoad) {
             (std::vector<std::string>{"pretrain", "sft", "critic", "rl", "critic_rl", "search", "report"}));
   ASSERT_EQ(recipe.search.tasks.size(), recipe.search.problems.size());
   for (size_t t = 0; t < recipe.search.tasks.size(); ++t) {
-    if (recipe.search.tasks[t] == "countdown4") EXPECT_GE(recipe.search.problems[t], 500);
+    if (recipe.search.tasks[t] == "countdown4") {
+      EXPECT_GE(recipe.search.problems[t], 500);
+    }
   }
   EXPECT_FALSE(recipe.search.harder_tasks.empty());
 }
@@ -65,11 +67,55 @@ TEST(Recipe, ImpossibleCombinationsAreRefused) {
   EXPECT_NE(load_error("rl: {group: 1}\n").find("at least 2"), std::string::npos);
 }
 
+TEST(Recipe, StagesStandBehindWhatTheyNeed) {
+  EXPECT_NE(load_error("stages: []\n").find("at least one"), std::string::npos);
+  EXPECT_NE(load_error("stages: [rl]\n").find("needs a policy"), std::string::npos);
+  EXPECT_NE(load_error("stages: [sft, sft]\n").find("twice"), std::string::npos);
+  EXPECT_NE(load_error("stages: [sft, pretrain]\n").find("begin with pretrain"), std::string::npos);
+  EXPECT_NE(load_error("stages: [sft, critic_rl]\n").find("put rl before"), std::string::npos);
+}
+
+TEST(Recipe, HarderTasksAreNeverTrainedOn) {
+  EXPECT_NE(load_error("search: {harder_tasks: [vm3]}\n").find("trains on"), std::string::npos);
+}
+
+// One error each, and it says where: the file and the line of the key, or the command line.
+TEST(Recipe, ImpossibleCombinationsSayWhereTheyAreSet) {
+  struct Case {
+    const char *text, *override_, *place, *key;
+  };
+  for (const Case& c :
+       {Case{"name: x\nrl:\n  group: 1\n", "", "recipe_test.yaml:3: ", "rl.group"},
+        Case{"name: x\n", "rl.group=1", "command line: ", "rl.group"},
+        Case{"name: x\nmodel: {width: 128}\nrl:\n  max_tokens: 5000\n", "", "recipe_test.yaml:4: ", "model.context"},
+        Case{"name: x\nmodel:\n  width: 100\n", "", "recipe_test.yaml:3: ", "model.width"},
+        Case{"name: x\nmodel: {heads: 3}\n", "", "recipe_test.yaml:2: ", "model.width"},
+        Case{"name: x\nsft:\n  demos:\n    shares: [1]\n", "", "recipe_test.yaml:4: ", "sft.demos.shares"},
+        Case{"name: x\nstages: [rl]\n", "", "recipe_test.yaml:2: ", "stage"},
+        Case{"name: x\nrl:\n  mix:\n    tasks: []\n    weights: []\n", "", "recipe_test.yaml:4: ", "rl.mix.tasks"}}) {
+    const std::vector<std::string> overrides =
+        *c.override_ ? std::vector<std::string>{c.override_} : std::vector<std::string>{};
+    const std::string message = load_error(c.text, overrides);
+    EXPECT_NE(message.find(c.place), std::string::npos) << message;
+    EXPECT_NE(message.find(c.key), std::string::npos) << message;
+  }
+}
+
+TEST(Recipe, AMissingFileIsNamed) {
+  try {
+    load_recipe("no/such/recipe.yaml", {});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("no/such/recipe.yaml"), std::string::npos) << e.what();
+  }
+}
+
 TEST(Recipe, OverridesComeLast) {
   const Recipe recipe = load_recipe(write_recipe("rl: {prompts: 3}\n"), {"rl.prompts=5", "search.budgets=10,20"});
   EXPECT_EQ(recipe.rl.prompts, 5);
   EXPECT_EQ(recipe.search.budgets, (std::vector<int64_t>{10, 20}));
   EXPECT_NE(load_error("name: x\n", {"rl.promts=5"}).find("rl.prompts"), std::string::npos);
+  EXPECT_NE(load_error("name: x\n", {"rl.steps=5"}).find("rl.train.steps"), std::string::npos);
 }
 
 }  // namespace

@@ -1,14 +1,18 @@
 // Stage 4: reinforcement learning from exact verifiers (R1, L4). The one page that shows the way of the data; the
 // numbers are those of docs/data-path.md.
+#include "ponder/recipes/rl.h"
+
+#include <cmath>
+
 #include "ponder/recipes/accuracy.h"
 #include "ponder/recipes/audit.h"
+#include "ponder/recipes/doctor.h"
 #include "ponder/recipes/problems.h"
+#include "ponder/recipes/records.h"
 #include "ponder/recipes/train_loop.h"
 
 namespace ponder::recipes {
 namespace {
-
-using Groups = std::vector<core::Group>;
 
 // 1. tasks draws the problems of a step.
 Groups draw_groups(const Run& run, int64_t step) {
@@ -41,24 +45,6 @@ int64_t sample_groups(const Run& run, int64_t step, Groups& groups) {
   return processed;
 }
 
-// 4. tasks judges, reward makes numbers of it.
-void judge_groups(const Run& run, int64_t step, Groups& groups) {
-  const RlOptions& o = run.recipe.rl;
-  for (core::Group& group : groups) {
-    for (const core::Trajectory& t : group.trajectories)
-      group.verdicts.push_back(grade(group.item, text::task_tokenizer().decode(t.tokens)));
-    reward::fill_rewards(group, o.reward);
-  }
-  if (o.shuffle_rewards != "yes") return;
-  std::vector<float> all;
-  for (const core::Group& group : groups) all.insert(all.end(), group.rewards.begin(), group.rewards.end());
-  base::Rng rng(run.key.child("rl").child(static_cast<uint64_t>(step)).child("shuffle"));
-  rng.shuffle(all);
-  size_t next = 0;
-  for (core::Group& group : groups)
-    for (float& r : group.rewards) r = all[next++];
-}
-
 // A KL term needs the log-probs of the model that RL started from.
 bool has_reference(const RlOptions& o) { return learn::resolve_options(learn::find_loss(o.algo), o.loss).beta > 0; }
 
@@ -78,37 +64,28 @@ std::vector<learn::Row> training_rows(const Run& run, const Groups& groups) {
   return rows;
 }
 
-eval::RlRow rl_row(const Groups& groups, const reward::Advantages& advantages, const learn::StepStats& stats,
-                   bool has_reference) {
-  eval::RlRow row;
-  double rewards = 0, length = 0, truncated = 0, n = 0;
-  for (const core::Group& group : groups)
-    for (size_t i = 0; i < group.rewards.size(); ++i) {
-      rewards += group.rewards[i];
-      length += static_cast<double>(group.trajectories[i].tokens.size());
-      truncated += group.trajectories[i].stop != core::StopReason::kStopToken;
-      n += 1;
-    }
-  row.reward = rewards / n, row.length = length / n, row.truncated = truncated / n;
+void add_update(const learn::StepStats& stats, bool has_reference, eval::RlRow& row) {
   if (has_reference) row.kl = stats.kl;
-  row.entropy = stats.entropy, row.grad_norm = stats.grad_norm;
+  row.entropy = stats.entropy, row.grad_norm = stats.grad_norm, row.loss = stats.loss;
   row.clip_fraction = stats.clip_fraction, row.logp_gap = stats.max_logp_gap;
-  row.groups_kept = 1.0 - static_cast<double>(advantages.zero_variance_groups) / static_cast<double>(advantages.groups);
-  return row;
 }
 
-StepReport rl_step(Run& run, learn::Learner& learner, int64_t step, const Cost& before) {
+StepReport rl_step(Run& run, learn::Learner& learner, LiveDoctor& doctor, int64_t step, const Cost& before) {
   const RlOptions& o = run.recipe.rl;
-  Groups groups = draw_groups(run, step);                                                    // 1.
-  const int64_t sampled = sample_groups(run, step, groups);                                  // 2., 3.
-  judge_groups(run, step, groups);                                                           // 4.
-  const reward::Advantages advantages = reward::fill_advantages(groups, o.advantage);        // 5.
+  Groups groups = draw_groups(run, step);                                              // 1.
+  const int64_t sampled = sample_groups(run, step, groups);                            // 2., 3.
+  judge_groups(run.recipe, run.key, step, groups);                                     // 4.
+  const reward::Advantages advantages = reward::fill_advantages(groups, o.advantage);  // 5.
+  run.records.append("rl", step + 1, rollout_rows("rl", step + 1, groups));
   const std::vector<learn::Row> rows = training_rows(run, groups);                           // 6.
   const learn::StepStats stats = learner.step(rows, {o.algo, o.loss}, o.train.lr_at(step));  // 6., 7.
 
-  eval::RlRow row = rl_row(groups, advantages, stats, has_reference(o));
+  eval::RlRow row = measure_groups(run.recipe, groups, advantages, run.policy_version);
+  add_update(stats, has_reference(o), row);
+  row.step = step + 1;
   row.lr = o.train.lr_at(step);
   row.tokens = before.tokens + sampled + stats.tokens;
+  doctor.watch(row);
   StepReport report;
   report.tokens = sampled + stats.tokens;
   report.flops = stats.flops + static_cast<double>(sampled) * model::forward_flops(run.recipe.model, row.length);
@@ -118,6 +95,52 @@ StepReport rl_step(Run& run, learn::Learner& learner, int64_t step, const Cost& 
 }
 
 }  // namespace
+
+// 4. tasks judges, reward makes numbers of it.
+void judge_groups(const Recipe& recipe, base::RngKey key, int64_t step, Groups& groups) {
+  const RlOptions& o = recipe.rl;
+  for (core::Group& group : groups) {
+    group.verdicts.clear();
+    for (const core::Trajectory& t : group.trajectories)
+      group.verdicts.push_back(grade(group.item, text::task_tokenizer().decode(t.tokens)));
+    reward::fill_rewards(group, o.reward);
+  }
+  if (o.shuffle_rewards != "yes") return;
+  std::vector<float> all;
+  for (const core::Group& group : groups) all.insert(all.end(), group.rewards.begin(), group.rewards.end());
+  base::Rng rng(key.child("rl").child(static_cast<uint64_t>(step)).child("shuffle"));
+  rng.shuffle(all);
+  size_t next = 0;
+  for (core::Group& group : groups)
+    for (float& r : group.rewards) r = all[next++];
+}
+
+eval::RlRow measure_groups(const Recipe& recipe, const Groups& groups, const reward::Advantages& advantages,
+                           int64_t policy_version) {
+  double n = 0, rewards = 0, squares = 0, length = 0, truncated = 0, ended = 0, unparsable = 0, stale = 0;
+  for (const core::Group& group : groups)
+    for (size_t i = 0; i < group.trajectories.size(); ++i) {
+      const core::Trajectory& t = group.trajectories[i];
+      const size_t size = t.tokens.size();
+      const bool has_end = size > 0 && std::ranges::count(recipe.model.eos_ids, t.tokens.back()) > 0;
+      const bool gave_up = has_end && size > 1 && t.tokens[size - 2] == text::kStop;
+      n += 1;
+      rewards += group.rewards[i];
+      squares += group.rewards[i] * group.rewards[i];
+      length += static_cast<double>(size);
+      truncated += t.stop != core::StopReason::kStopToken;
+      ended += has_end;
+      unparsable += has_end && !gave_up && group.verdicts[i].kind == core::VerdictKind::kUnparsable;
+      stale += t.policy_version != policy_version;
+    }
+  eval::RlRow row;
+  row.policy_version = policy_version;
+  row.reward = rewards / n, row.length = length / n, row.truncated = truncated / n;
+  row.reward_std = std::sqrt(std::max(0.0, squares / n - row.reward * row.reward));
+  row.ended = ended / n, row.unparsable = unparsable / n, row.stale = stale / n;
+  row.groups_kept = 1.0 - static_cast<double>(advantages.zero_variance_groups) / static_cast<double>(advantages.groups);
+  return row;
+}
 
 std::vector<core::Item> rl_problems(const Recipe& recipe, base::RngKey key, int64_t step) {
   const base::RngKey step_key = key.child("rl").child(static_cast<uint64_t>(step));
@@ -132,15 +155,17 @@ void run_rl(Run& run) {
   PONDER_CHECK(run.policy.flat.defined(), "stage rl needs a policy; put pretrain and sft before it");
   run.before_rl = run.policy.clone();
   learn::Learner learner(run.policy, o.train.learner, run.workers);
+  LiveDoctor doctor(run.recipe, run.directory.metrics());
   std::string accuracy;
   train_stage(run, {"rl", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
               [&](int64_t step, const Cost& before) {
-                StepReport report = rl_step(run, learner, step, before);
+                StepReport report = rl_step(run, learner, doctor, step, before);
                 const int64_t done = step + 1;
                 if (done % o.eval_every == 0 || done == o.train.steps) {
                   Cost now = before;
                   now += Cost{report.tokens, report.flops, 0};
                   write_greedy_accuracy(run, "rl", done, now, o.eval_problems, accuracy);
+                  if (done == o.train.steps) write_rl_gain(run, done, o.eval_problems);
                 }
                 report.metric += "  " + accuracy;
                 return report;

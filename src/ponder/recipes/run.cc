@@ -5,6 +5,8 @@
 #include "ponder/base/thread.h"
 #include "ponder/eval/report.h"
 #include "ponder/model/load.h"
+#include "ponder/recipes/records.h"
+#include "ponder/store/checkpoint.h"
 #include "ponder/tensor/device.h"
 
 namespace ponder::recipes {
@@ -50,15 +52,23 @@ int worker_count(const Recipe& recipe) {
   return tensor::resolve_device(recipe.device).is_cuda() ? 1 : base::hardware_threads();
 }
 
+// What "auto" stands for here, before anything is written: config.yaml says what the run was really made with.
+Recipe resolved(Recipe recipe) {
+  recipe.workers = worker_count(recipe);
+  recipe.device = tensor::resolve_device(recipe.device).str();
+  return recipe;
+}
+
 }  // namespace
 
 Run::Run(Recipe r, const std::string& dir)
-    : recipe(std::move(r)),
-      workers(worker_count(recipe)),
+    : recipe(resolved(std::move(r))),
+      workers(static_cast<int>(recipe.workers)),
       key(static_cast<uint64_t>(recipe.seed)),
       codec(text::task_tokenizer()),
       directory(dir),
-      rows_(directory.metrics()) {
+      records(dir, kRollouts),
+      rows_(dir) {
   keep_configuration(directory, resolved_yaml(recipe));
   policy.config = recipe.model;
   for (const std::string& stage : recipe.stages)
@@ -70,7 +80,7 @@ Run::Run(Recipe r, const std::string& dir)
   Recipe copy = recipe;
   row.config_hash = base::hex64(base::fields_hash(copy));
   row.version = "0.1.0";
-  row.device = tensor::resolve_device(recipe.device).str();
+  row.device = recipe.device;
   row.threads = workers;
   row.parameters = policy.config.parameter_count();
   write(eval::to_json(row), "run", 0);
@@ -80,6 +90,7 @@ void Run::restore(const std::string& stage, const base::Json& finished) {
   cost += cost_from(finished.at("cost"));
   const std::string& checkpoint = finished.at("checkpoint").as_string();
   if (checkpoint.empty()) return;
+  store::verify_checkpoint(directory.file(checkpoint));
   model::Parameters weights = on_device(model::load_hf(directory.file(checkpoint)).parameters);
   if (stage == "critic_rl") {
     critic = std::move(weights);
@@ -95,7 +106,7 @@ void Run::restore(const std::string& stage, const base::Json& finished) {
 void Run::write(base::Json row, const std::string& stage, int64_t step) {
   row["stage"] = stage;
   row["step"] = step;
-  rows_.append(row);
+  rows_.add(row, eval::scalars_of(row));
 }
 
 void Run::finish(const std::string& stage, const Cost& stage_cost, const std::string& checkpoint) {
@@ -103,7 +114,7 @@ void Run::finish(const std::string& stage, const Cost& stage_cost, const std::st
   row.stage = stage;
   row.seconds = stage_cost.seconds, row.tokens = stage_cost.tokens, row.flops = stage_cost.flops;
   write(eval::to_json(row), stage, std::numeric_limits<int32_t>::max());
-  rows_.sync();
+  sync();
   cost += stage_cost;
   base::Json left = base::Json::object();
   left["checkpoint"] = checkpoint;

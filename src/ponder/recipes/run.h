@@ -9,7 +9,8 @@
 #include "ponder/learn/learner.h"
 #include "ponder/recipes/recipe.h"
 #include "ponder/recipes/rollout.h"
-#include "ponder/store/jsonl_log.h"
+#include "ponder/store/metrics.h"
+#include "ponder/store/record_log.h"
 #include "ponder/store/run_dir.h"
 #include "ponder/tasks/task.h"
 #include "ponder/text/format.h"
@@ -39,6 +40,7 @@ class Run {
 
   // What the stages have made so far.
   store::RunDirectory directory;
+  store::RecordLog records;     // of rollouts, see records.h
   model::Parameters policy;     // config.vocab > 0 from the start; weights after pretrain
   model::Parameters before_rl;  // the policy when rl began (or as it is, before that)
   std::optional<model::Parameters> critic, critic_before_rl;
@@ -47,7 +49,8 @@ class Run {
 
   // A row of metrics.jsonl; stage and step let a resumed run take rows back.
   void write(base::Json row, const std::string& stage, int64_t step);
-  void rewind(const std::string& stage, int64_t step) { rows_.rewind(stage, step); }
+  void rewind(const std::string& stage, int64_t step) { rows_.rewind(stage, step), records.rewind(stage, step); }
+  void sync() { rows_.sync(), records.sync(); }  // before anything is saved that relies on the rows
 
   // Ends a stage: its cost goes into the ledger, `left` (a checkpoint's path) into the run's state.
   void finish(const std::string& stage, const Cost& stage_cost, const std::string& checkpoint);
@@ -62,7 +65,7 @@ class Run {
  private:
   void restore(const std::string& stage, const base::Json& finished);
 
-  store::JsonlLog rows_;
+  store::Metrics rows_;
 };
 
 // The stages, in the order of the road. Each goes on where an earlier process stopped, and ends at a step count.
@@ -73,7 +76,7 @@ void run_rl(Run& run);
 void run_search(Run& run);
 void run_report(Run& run);
 
-// All stages of a recipe. Gives the path of report.json's directory.
+// All stages of a recipe, in DIR; goes on where an earlier process stopped.
 void run_recipe(const Recipe& recipe, const std::string& dir);
 
 }  // namespace ponder::recipes

@@ -1,9 +1,11 @@
-// `ponder run` and `ponder report`.
+// `ponder run`, `ponder report` and `ponder doctor`.
 #include <cstdio>
 
 #include "ponder/base/file.h"
 #include "ponder/eval/report.h"
 #include "ponder/recipes/commands.h"
+#include "ponder/recipes/doctor.h"
+#include "ponder/recipes/plan.h"
 #include "ponder/recipes/run.h"
 
 namespace ponder::recipes {
@@ -15,6 +17,7 @@ int command_run(const RunArgs& args) {
     return 0;
   }
   const std::string dir = args.out.empty() ? base::join_path("runs", recipe.name) : args.out;
+  if (args.dry_run) return print_plan(recipe, dir, args.json);
   run_recipe(recipe, dir);
   if (args.json) {
     std::printf("%s\n", base::read_file(base::join_path(dir, "report.json")).c_str());
@@ -36,6 +39,38 @@ int command_report(const ReportArgs& args) {
               eval::summary_table(eval::read_rows(base::join_path(args.dir, "metrics.jsonl"))).c_str(),
               base::join_path(args.dir, "report.html").c_str());
   return 0;
+}
+
+int command_doctor(const DoctorArgs& args) {
+  constexpr int64_t kRecordedSteps = 32;  // a look at the records of all steps of a long run would take minutes
+  if (!base::is_directory(args.dir)) throw Error(ErrorCode::kInput, "no such run directory", args.dir);
+  const Recipe recipe = load_recipe(base::join_path(args.dir, "config.yaml"), {});
+  const eval::Rows rows = eval::read_rows(base::join_path(args.dir, "metrics.jsonl"));
+  std::vector<Finding> findings = examine_rows(rows, recipe);
+  for (Finding& f : examine_records(args.dir, rows, kRecordedSteps)) findings.push_back(std::move(f));
+  base::Json list = base::Json::array();
+  bool is_fatal = false;
+  for (const Finding& f : findings) {
+    is_fatal = is_fatal || f.is_fatal;
+    base::Json json = base::Json::object();
+    json["code"] = f.code, json["severity"] = f.is_fatal ? "stop" : "warning";
+    json["stage"] = f.stage, json["step"] = f.step, json["value"] = f.value, json["threshold"] = f.threshold;
+    json["message"] = f.message, json["fix"] = f.fix;
+    list.push_back(std::move(json));
+    if (args.json) continue;
+    std::printf("%s %s%s%s: %s\n  fix: %s\n", f.is_fatal ? "stop   " : "warning", f.code.c_str(),
+                f.stage.empty() ? "" : " in ", f.stage.c_str(), f.message.c_str(), f.fix.c_str());
+  }
+  if (args.json) {
+    base::Json json = base::Json::object();
+    json["findings"] = std::move(list);
+    std::printf("%s\n", json.dump().c_str());
+  } else if (findings.empty()) {
+    std::printf("nothing looks wrong in %zu training steps and %zu RL steps\n", rows.train.size(), rows.rl.size());
+  } else {
+    std::printf("a changed recipe needs a directory of its own: --out\n");
+  }
+  return is_fatal ? 1 : 0;
 }
 
 }  // namespace ponder::recipes

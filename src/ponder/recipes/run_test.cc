@@ -8,9 +8,9 @@
 #include <chrono>
 #include <thread>
 
-#include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/base/stop.h"
+#include "ponder/recipes/test_run.h"
 #include "ponder/store/checkpoint.h"
 
 namespace ponder::recipes {
@@ -23,33 +23,6 @@ Recipe tiny_recipe() {
        "sft.train.checkpoint_every=2", "sft.eval_problems=4", "critic.problems=4", "critic.train.steps=4",
        "critic.train.checkpoint_every=2", "critic.dev_problems=3", "rl.prompts=3", "rl.eval_problems=4",
        "rl.train.steps=4", "search.problems=4,4,4", "search.harder_problems=4"});
-}
-
-std::string fresh_dir(const std::string& name) {
-  const std::string dir = base::join_path(testing::TempDir(), name);
-  base::remove_all(dir);
-  return dir;
-}
-
-// The rows of a run without what the clock says, at any depth.
-base::Json without_clock(const base::Json& value) {
-  if (value.is_array()) {
-    base::Json out = base::Json::array();
-    for (const base::Json& v : value.as_array()) out.push_back(without_clock(v));
-    return out;
-  }
-  if (!value.is_object()) return value;
-  base::Json out = base::Json::object();
-  for (const auto& [key, v] : value.as_object())
-    if (key.find("second") == std::string::npos) out[key] = without_clock(v);
-  return out;
-}
-
-std::vector<std::string> rows_of(const std::string& dir) {
-  std::vector<std::string> rows;
-  base::read_jsonl(base::join_path(dir, "metrics.jsonl"),
-                   [&](base::Json&& row, int64_t) { rows.push_back(without_clock(row).dump()); });
-  return rows;
 }
 
 std::string weights_of(const std::string& dir, const std::string& stage) {
@@ -104,6 +77,7 @@ TEST_F(RunTest, StoppedAgainAndAgainItEndsInTheSameBits) {
       finished = true;
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::kStopped) << e.what();
+      EXPECT_NE(e.message().find("the same command goes on from here"), std::string::npos) << e.what();
       ++stops;
     }
     later.join();

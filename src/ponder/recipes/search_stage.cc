@@ -25,14 +25,16 @@ struct Unit {
 
 std::vector<Unit> plan_units(const Run& run) {
   const SearchStageOptions& o = run.recipe.search;
+  const bool after_rl = run.is_finished("rl");
+  const std::string model = after_rl ? "rl" : "sft";  // the policy as it stands
   std::vector<Unit> units;
   for (size_t t = 0; t < o.tasks.size(); ++t) {
-    if (o.before_rl) units.push_back({"sft", o.tasks[t], "samples", 0, o.problems[t]});
-    units.push_back({"rl", o.tasks[t], "samples", 0, o.problems[t]});
+    if (o.before_rl && after_rl) units.push_back({"sft", o.tasks[t], "samples", 0, o.problems[t]});
+    units.push_back({model, o.tasks[t], "samples", 0, o.problems[t]});
     for (const std::string& strategy : o.tree_strategies)
-      for (int64_t budget : o.budgets) units.push_back({"rl", o.tasks[t], strategy, budget, o.problems[t]});
+      for (int64_t budget : o.budgets) units.push_back({model, o.tasks[t], strategy, budget, o.problems[t]});
   }
-  for (const std::string& task : o.harder_tasks) units.push_back({"rl", task, "samples", 0, o.harder_problems, true});
+  for (const std::string& task : o.harder_tasks) units.push_back({model, task, "samples", 0, o.harder_problems, true});
   return units;
 }
 
@@ -47,15 +49,16 @@ struct UnitContext {
   Cost cost;
   base::Json left = base::Json::object();  // per-problem outcomes that later units compare themselves with
 
+  bool is_before_rl() const { return unit.model == "sft" && run.is_finished("rl"); }
   void write(base::Json row) const { run.write(std::move(row), "search", step); }
   base::RngKey bootstrap() const { return run.key.child("bootstrap").child(unit.task); }
 };
 
-void add_usage(UnitContext& c, const core::Usage& usage) {
-  c.cost.tokens += usage.processed + usage.critic_processed;
+// Tokens that ran through the policy or the critic, which are of one size.
+void add_tokens(UnitContext& c, int64_t tokens) {
   const double context = static_cast<double>(c.run.recipe.search.max_tokens) / 2;
-  c.cost.flops +=
-      static_cast<double>(usage.processed + usage.critic_processed) * model::forward_flops(c.run.recipe.model, context);
+  c.cost.tokens += tokens;
+  c.cost.flops += static_cast<double>(tokens) * model::forward_flops(c.run.recipe.model, context);
 }
 
 std::string outcome_text(const std::vector<double>& correct) {
@@ -88,7 +91,10 @@ Affordable affordable(const std::vector<search::Candidate>& pool, int64_t prompt
     const auto written = static_cast<int64_t>(sample.tokens.size());
     int64_t read = critic && sample.answer ? written : 0;
     if (read > 0 && a.critic == 0) read += prompt_tokens;
-    if (a.generated + a.critic + written + read > budget) break;
+    if (a.generated + a.critic + written + read > budget) {
+      a.generated = budget - a.critic;  // the sample that is cut short is paid for all the same
+      break;
+    }
     a.generated += written, a.critic += read;
     a.samples.push_back(sample);
   }
@@ -97,7 +103,7 @@ Affordable affordable(const std::vector<search::Candidate>& pool, int64_t prompt
 
 // What one rule of the sampling family chooses at one budget.
 struct Selected {
-  std::vector<double> correct;  // a problem
+  std::vector<double> correct;           // a problem
   double tokens = 0, critic_tokens = 0;  // mean a problem
 };
 
@@ -108,18 +114,19 @@ Selected select_at_budget(const UnitContext& c, const Pools& pools, const std::s
   for (size_t i = 0; i < pools.size(); ++i) {
     const core::Problem& problem = c.items[i].problem;
     const auto prompt = static_cast<int64_t>(text::render_prompt(text::task_tokenizer(), problem).size());
-    const Affordable a = affordable(pools[i].candidates, prompt, budget, critic);
+    Affordable a = affordable(pools[i].candidates, prompt, budget, critic);
     s.tokens += static_cast<double>(a.generated) / n, s.critic_tokens += static_cast<double>(a.critic) / n;
+    if (how == "random") std::erase_if(a.samples, [](const search::Candidate& x) { return !x.answer; });
     const int64_t chosen = search::select_candidate(a.samples, how, c.key.child(problem.id));
-    const bool right = chosen >= 0 &&
-                       grade(c.items[i], c.run.codec.decode(a.samples[static_cast<size_t>(chosen)].tokens)).correct();
+    const bool right =
+        chosen >= 0 && grade(c.items[i], c.run.codec.decode(a.samples[static_cast<size_t>(chosen)].tokens)).correct();
     s.correct.push_back(right ? 1.0 : 0.0);
   }
   return s;
 }
 
-std::vector<double> write_selected(UnitContext& c, const Pools& pools, const std::string& strategy, const std::string& how,
-                                   int64_t budget) {
+std::vector<double> write_selected(UnitContext& c, const Pools& pools, const std::string& strategy,
+                                   const std::string& how, int64_t budget) {
   Selected s = select_at_budget(c, pools, how, budget);
   write_search_row(c, strategy, budget, s.tokens, s.critic_tokens, s.correct);
   return std::move(s.correct);
@@ -130,17 +137,20 @@ void write_random_control(UnitContext& c, const Pools& pools, int64_t budget) {
   eval::ControlRow row;
   row.name = "random selector";
   row.task = c.unit.task;
-  row.note = base::cat("one of the samples that ", budget, " tokens pay for, picked without looking: what voting and "
+  row.note = base::cat("one of the samples that ", budget,
+                       " tokens pay for and that claim an answer, picked without looking: what voting and "
                        "scoring have to beat");
   row.accuracy = eval::clustered_mean(select_at_budget(c, pools, "random", budget).correct, c.clusters, c.bootstrap());
   c.write(eval::to_json(row));
 }
 
-void write_vote_gain(UnitContext& c, const std::vector<double>& majority, const std::vector<double>& greedy, int64_t budget) {
+void write_vote_gain(UnitContext& c, const std::vector<double>& majority, const std::vector<double>& greedy,
+                     int64_t budget) {
   eval::CompareRow row;
   row.name = "search-majority";
   row.task = c.unit.task;
-  row.note = base::cat("majority vote at ", budget, " tokens minus greedy, the same problems; bootstrap over canonical instances");
+  row.note = base::cat("majority vote at ", budget,
+                       " tokens minus greedy, the same problems; bootstrap over canonical instances");
   row.difference = eval::paired_difference(majority, greedy, c.clusters, c.bootstrap());
   c.write(eval::to_json(row));
 }
@@ -170,7 +180,7 @@ Pools collect(UnitContext& c, std::vector<search::SearchRow> rows) {
   Pools pools;
   for (search::SearchRow& row : rows) {
     if (!row.ok()) throw Error(ErrorCode::kInternal, row.error, base::cat("search of ", c.unit.name()));
-    add_usage(c, row.result.usage);
+    add_tokens(c, row.result.usage.processed + row.result.usage.critic_processed);
     pools.push_back(std::move(row.result));
   }
   return pools;
@@ -180,27 +190,32 @@ Pools run_strategy(UnitContext& c, const StrategyFactory& factory, int64_t budge
                    const std::function<void(int64_t)>& done) {
   core::Budget budget;
   if (budget_tokens > 0) budget.tokens = budget_tokens;
-  return collect(c, search_problems(c.models, c.run.codec, problems_of(c.items), factory, budget, c.key, done));
+  return collect(c, search_problems(c.models, c.run.codec, search_inputs(text::task_tokenizer(), c.items), factory,
+                                    budget, c.key, done));
 }
 
+// A greedy answer that is longer than the budget is cut before its end.
 void write_greedy(UnitContext& c, const GreedyAnswers& answers) {
-  double tokens = 0;
-  for (int64_t t : answers.tokens) tokens += static_cast<double>(t);
-  write_search_row(c, "greedy", 0, tokens / static_cast<double>(answers.tokens.size()), 0, answers.correct);
+  for (int64_t budget : c.run.recipe.search.budgets) {
+    std::vector<double> correct = answers.correct;
+    double tokens = 0;
+    for (size_t i = 0; i < correct.size(); ++i) {
+      tokens += static_cast<double>(std::min(answers.tokens[i], budget));
+      if (answers.tokens[i] > budget) correct[i] = 0;
+    }
+    write_search_row(c, "greedy", budget, tokens / static_cast<double>(correct.size()), 0, correct);
+  }
 }
 
-// Greedy before and after RL on the same problems: the paired gain, and transcripts by a rule that looks at no outcome.
+// Greedy before and after RL on the same problems: transcripts by a rule that looks at no outcome, or the paired gain
+// of a harder task.
 void compare_with_before(UnitContext& c, const GreedyAnswers& after) {
-  const RlOptions& rl = c.run.recipe.rl;
-  const GreedyAnswers before = answer_greedily(c.run.models(c.run.before_rl), c.items, rl.max_tokens);
-  eval::CompareRow row;
-  row.name = "rl-sft";
-  row.task = c.unit.task;
-  row.note = "greedy accuracy after RL minus before, the same test problems; bootstrap over canonical instances";
-  row.difference = eval::paired_difference(after.correct, before.correct, c.clusters, c.bootstrap());
-  c.write(eval::to_json(row));
-  if (c.unit.harder) return;
-
+  const GreedyAnswers before = answer_greedily(c.run.models(c.run.before_rl), c.items, c.run.recipe.search.max_tokens);
+  add_tokens(c, before.processed);
+  if (c.unit.harder) {  // rl compares the tasks that it trains on
+    c.write(eval::to_json(gain_row(c.unit.task, c.items, before, after, c.bootstrap())));
+    return;
+  }
   const auto tasks_shown = static_cast<int64_t>(c.run.recipe.search.tasks.size());
   const int64_t shown = (c.run.recipe.report.transcripts + tasks_shown - 1) / tasks_shown;
   for (int64_t i = 0; i < std::min<int64_t>(shown, static_cast<int64_t>(c.items.size())); ++i)
@@ -220,7 +235,7 @@ void compare_with_before(UnitContext& c, const GreedyAnswers& after) {
 void run_samples_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
   const SearchStageOptions& o = c.run.recipe.search;
   const GreedyAnswers greedy = answer_greedily(c.models, c.items, o.max_tokens);
-  c.cost.tokens += greedy.processed;
+  add_tokens(c, greedy.processed);
   write_greedy(c, greedy);
   if (c.unit.model == "rl") compare_with_before(c, greedy);
   const bool critic = c.models.critic != nullptr;
@@ -238,24 +253,27 @@ void run_samples_unit(UnitContext& c, const std::function<void(int64_t)>& done) 
       write_selected(c, pools, "bon", "rm", budget);
       write_selected(c, pools, "bon-wmaj", "wmaj", budget);
     }
-    if (budget != o.budgets.back() || c.unit.model != "rl") continue;
+    if (budget != o.budgets.back() || c.is_before_rl()) continue;
     write_vote_gain(c, majority, greedy.correct, budget);
     write_random_control(c, pools, budget);
   }
   write_pass_at_k(c, pools);
 }
 
-// The strategy with the recipe's options, its budget apart.
+// The recipe's options, with the sampling of the pool: strategies are compared at the same temperature and length.
+template <class Options>
+void set_options(search::Strategy& strategy, Options options, const SearchStageOptions& o) {
+  options.temperature = o.temperature;
+  options.max_tokens = o.max_tokens;
+  base::read_fields(strategy.options(), base::parse_yaml(base::to_yaml(options), "recipe"), "recipe");
+}
+
 std::unique_ptr<search::Strategy> recipe_strategy(const SearchStageOptions& o, const std::string& name) {
-  SearchStageOptions copy = o;
   auto strategy = search::make_strategy(name);
-  const auto set = [&](base::AnyOptions options) {
-    base::read_fields(strategy->options(), base::parse_yaml(base::to_yaml(options), "recipe"), "recipe");
-  };
-  if (name == "beam") set(copy.beam);
-  if (name == "dvts") set(copy.dvts);
-  if (name == "mcts") set(copy.mcts);
-  if (name == "best-first") set(copy.best_first);
+  if (name == "beam") set_options(*strategy, o.beam, o);
+  if (name == "dvts") set_options(*strategy, o.dvts, o);
+  if (name == "mcts") set_options(*strategy, o.mcts, o);
+  if (name == "best-first") set_options(*strategy, o.best_first, o);
   return strategy;
 }
 
@@ -302,8 +320,9 @@ void run_tree_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
 }
 
 void run_unit(Run& run, const Unit& unit, int64_t step, base::Progress& progress) {
-  const model::Parameters& weights = unit.model == "sft" ? run.before_rl : run.policy;
-  const auto& critic = unit.model == "sft" ? run.critic_before_rl : run.critic;
+  const bool before_rl = unit.model == "sft" && run.is_finished("rl");
+  const model::Parameters& weights = before_rl ? run.before_rl : run.policy;
+  const auto& critic = before_rl ? run.critic_before_rl : run.critic;
   UnitContext c{run,
                 unit,
                 step,
@@ -319,7 +338,19 @@ void run_unit(Run& run, const Unit& unit, int64_t step, base::Progress& progress
   c.cost.seconds = watch.seconds();
   c.left["task"] = unit.task, c.left["model"] = unit.model;
   c.left["tokens"] = c.cost.tokens, c.left["flops"] = c.cost.flops, c.left["seconds"] = c.cost.seconds;
+  run.sync();
   run.directory.finish(base::cat("search/", step), std::move(c.left));
+}
+
+// A unit can take minutes, so a stop does not wait for its end; a resumed run begins it again.
+void run_unit_or_stop(Run& run, const Unit& unit, int64_t step, int64_t count, base::Progress& progress) {
+  try {
+    run_unit(run, unit, step, progress);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kStopped) throw;
+    throw Error(ErrorCode::kStopped, base::cat("stopped in stage search after unit ", step, " of ", count,
+                                               "; the same command goes on from here"));
+  }
 }
 
 }  // namespace
@@ -334,8 +365,9 @@ void run_search(Run& run) {
   {
     base::Progress progress("search", count, "units");
     for (int64_t step = first; step < count; ++step) {
-      run_unit(run, units[static_cast<size_t>(step)], step, progress);
-      progress.update(step + 1, units[static_cast<size_t>(step)].name());
+      const Unit& unit = units[static_cast<size_t>(step)];
+      run_unit_or_stop(run, unit, step, count, progress);
+      progress.update(step + 1, unit.name());
     }
   }
   Cost total;

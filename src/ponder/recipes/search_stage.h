@@ -7,18 +7,21 @@
 
 #include "ponder/recipes/rollout.h"
 #include "ponder/search/run.h"
+#include "ponder/text/word_tokenizer.h"
 
 namespace ponder::recipes {
 
 using StrategyFactory = std::function<std::unique_ptr<search::Strategy>()>;
 
-// Rows in the order of the problems. The strategies see problems and prompts, never an Item. done(finished) is called
+// Rows in the order of the inputs. The strategies see problems and prompts, never an Item. done(finished) is called
 // from worker threads.
 std::vector<search::SearchRow> search_problems(const Models& models, const core::Codec& codec,
-                                               const std::vector<core::Problem>& problems,
+                                               const std::vector<search::SearchInput>& inputs,
                                                const StrategyFactory& make_strategy, core::Budget budget,
                                                base::RngKey key, const std::function<void(int64_t)>& done = {});
 
-std::vector<core::Problem> problems_of(const std::vector<core::Item>& items);
+// Problems without their gold, with prompts in the model's own tokens.
+std::vector<search::SearchInput> search_inputs(const text::WordTokenizer& tokenizer,
+                                               const std::vector<core::Item>& items);
 
 }  // namespace ponder::recipes

@@ -12,6 +12,7 @@
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/problem_file.h"
 #include "ponder/recipes/problems.h"
+#include "ponder/recipes/recipe.h"
 #include "ponder/recipes/search_stage.h"
 #include "ponder/tensor/device.h"
 #include "ponder/text/format.h"
@@ -32,6 +33,7 @@ ProblemFile problems_for(const SolveArgs& args) {
     item.problem.id = "prompt";
     item.problem.question = args.prompt;
     file.items.push_back(std::move(item));
+    file.lines.push_back(1);
     return file;
   }
   if (args.problems.empty())
@@ -42,9 +44,51 @@ ProblemFile problems_for(const SolveArgs& args) {
   return file;
 }
 
+// Takes out the rows whose prompt this model cannot read, and says why.
+void drop_unreadable(const SolveArgs& args, const OpenedModel& model, ProblemFile& file) {
+  ProblemFile kept;
+  kept.errors = std::move(file.errors);
+  const int64_t context = model.policy.config.context;
+  for (size_t i = 0; i < file.items.size(); ++i) {
+    std::string reason;
+    try {
+      const auto length = static_cast<int64_t>(text::render_prompt(model.tokenizer, file.items[i].problem).size());
+      if (length < 1 || length >= context)
+        reason = base::cat("the prompt has ", length, " tokens; this model reads 1 to ", context - 1,
+                           " and writes the rest");
+    } catch (const Error& e) {
+      reason = e.message();
+    }
+    if (reason.empty()) {
+      kept.items.push_back(std::move(file.items[i]));
+      kept.lines.push_back(file.lines[i]);
+    } else if (!args.prompt.empty()) {
+      throw Error(ErrorCode::kUsage, reason, "--prompt");
+    } else {
+      kept.errors.push_back({file.lines[i], base::cat(args.problems, ":", file.lines[i], ": ", reason)});
+    }
+  }
+  file = std::move(kept);
+}
+
+// Before any work: what can be known to fail at its end.
+void check_outputs(const SolveArgs& args) {
+  for (const std::string& path : {args.dump, args.rows})
+    if (!path.empty() && !base::is_directory(base::parent_path(path)))
+      throw Error(ErrorCode::kUsage, "the folder of this file does not exist; make it first", path);
+}
+
+// The strategy's options; completions may fill the model's context unless the user says otherwise.
+std::vector<std::string> search_options(const SolveArgs& args, const OpenedModel& model) {
+  std::vector<std::string> options = {
+      base::cat("max_tokens=", std::max<int64_t>(1, model.policy.config.context - kLongestPrompt))};
+  options.insert(options.end(), args.search_options.begin(), args.search_options.end());
+  return options;
+}
+
 Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<core::Item>& items) {
   tensor::set_operator_threads(1);
-  const StrategyFactory factory = [&args] { return search::make_strategy(args.search, args.search_options); };
+  const StrategyFactory factory = [&] { return search::make_strategy(args.search, search_options(args, model)); };
   factory();  // a wrong name or option is an error before any work
   Models models;
   models.policy = &model.policy;
@@ -58,7 +102,7 @@ Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<
   const base::Stopwatch watch;
   {
     base::Progress progress("solve", static_cast<int64_t>(items.size()), "problems");
-    solved.rows = search_problems(models, codec, problems_of(items), factory, budget,
+    solved.rows = search_problems(models, codec, search_inputs(model.tokenizer, items), factory, budget,
                                   base::RngKey(static_cast<uint64_t>(args.seed)).child("solve"),
                                   [&](int64_t done) { progress.update(done, ""); });
   }
@@ -69,7 +113,7 @@ Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<
   return solved;
 }
 
-base::Json solve_row(const SolveArgs& args, const core::Item& item, const search::SearchRow& row,
+base::Json solve_row(const search::Strategy& strategy, const core::Item& item, const search::SearchRow& row,
                      const std::string& text, double seconds) {
   base::Json json = base::Json::object();
   json["id"] = item.problem.id;
@@ -84,8 +128,7 @@ base::Json solve_row(const SolveArgs& args, const core::Item& item, const search
   json["tokens_processed"] = row.result.usage.processed;
   json["critic_tokens"] = row.result.usage.critic;
   json["seconds"] = seconds;
-  const auto strategy = search::make_strategy(args.search, args.search_options);
-  json["search"] = search::search_json(*strategy, row.result);
+  json["search"] = search::search_json(strategy, row.result);
   return json;
 }
 
@@ -101,11 +144,16 @@ void report_bad_rows(const ProblemFile& file, bool json) {
 
 }  // namespace
 
+std::string search_help() { return search::strategies_help(); }
+
 int command_solve(const SolveArgs& args) {
+  check_outputs(args);
   const OpenedModel model = open_model(args.model);
-  const ProblemFile file = problems_for(args);
+  ProblemFile file = problems_for(args);
+  drop_unreadable(args, model, file);
   report_bad_rows(file, args.json);
   const Solved solved = solve(args, model, file.items);
+  const auto strategy = search::make_strategy(args.search, search_options(args, model));
   int64_t failed = static_cast<int64_t>(file.errors.size());
   for (size_t i = 0; i < solved.rows.size(); ++i) {
     const search::SearchRow& row = solved.rows[i];
@@ -116,7 +164,7 @@ int command_solve(const SolveArgs& args) {
     }
     const double seconds = solved.seconds / static_cast<double>(solved.rows.size());
     if (args.json) {
-      std::printf("%s\n", solve_row(args, item, row, solved.texts[i], seconds).dump().c_str());
+      std::printf("%s\n", solve_row(*strategy, item, row, solved.texts[i], seconds).dump().c_str());
     } else if (row.ok()) {
       std::printf("%s  %s\n  %s\n  answer: %s   (%lld tokens)\n", item.problem.id.c_str(),
                   item.problem.question.c_str(), solved.texts[i].c_str(),
@@ -128,11 +176,14 @@ int command_solve(const SolveArgs& args) {
 }
 
 int command_eval(const SolveArgs& args) {
+  check_outputs(args);
   const OpenedModel model = open_model(args.model);
-  const ProblemFile file = problems_for(args);
+  ProblemFile file = problems_for(args);
+  drop_unreadable(args, model, file);
   report_bad_rows(file, false);
   if (file.items.empty()) throw Error(ErrorCode::kInput, "there is no problem that could be read", args.problems);
   const Solved solved = solve(args, model, file.items);
+  const auto strategy = search::make_strategy(args.search, search_options(args, model));
   std::vector<double> correct;
   std::string rows;
   double generated = 0, critic = 0;
@@ -144,8 +195,8 @@ int command_eval(const SolveArgs& args) {
     correct.push_back(verdict.correct() ? 1.0 : 0.0);
     generated += static_cast<double>(row.result.usage.generated),
         critic += static_cast<double>(row.result.usage.critic);
-    base::Json json =
-        solve_row(args, file.items[i], row, solved.texts[i], solved.seconds / static_cast<double>(solved.rows.size()));
+    base::Json json = solve_row(*strategy, file.items[i], row, solved.texts[i],
+                                solved.seconds / static_cast<double>(solved.rows.size()));
     json["verdict"] = core::verdict_name(verdict.kind);
     if (!verdict.reason.empty()) json["reason"] = verdict.reason;
     rows += json.dump() + "\n";

@@ -10,6 +10,8 @@
 namespace ponder::recipes {
 namespace {
 
+constexpr int64_t kKeptCheckpoints = 2;  // of each stage; the older one is there in case the disk harms the newer
+
 struct Position {
   int64_t step = 0;
   Cost cost;
@@ -25,9 +27,10 @@ std::string step_name(int64_t step) {
 }
 
 // A plain Hugging Face directory; beside the weights what it takes to go on in the same bits.
-void save(Run& run, const StageSpec& spec, const model::Parameters& weights, learn::Learner& learner,
-          const Position& at) {
+void write_checkpoint(Run& run, const StageSpec& spec, const model::Parameters& weights, learn::Learner& learner,
+                      const Position& at) {
   const std::string parent = stage_checkpoints(run, spec.name);
+  run.sync();  // a checkpoint must not outlive the rows before it, not even a power cut
   base::make_directories(parent);
   store::CheckpointWriter writer(base::join_path(parent, step_name(at.step)));
   model::save_hf(base::parent_path(writer.path("config.json")), weights, text::task_tokenizer().to_json());
@@ -39,16 +42,46 @@ void save(Run& run, const StageSpec& spec, const model::Parameters& weights, lea
   state["tokens"] = at.cost.tokens, state["flops"] = at.cost.flops, state["seconds"] = at.cost.seconds;
   writer.write_text("trainer.json", state.dump(2) + "\n");
   writer.commit();
-  store::prune_checkpoints(parent, 2);
+  store::prune_checkpoints(parent, kKeptCheckpoints);
+}
+
+// The error of a full or failing disk names one file; what a person needs to know beyond that is how much room to make
+// and that what was saved before is still good.
+void save(Run& run, const StageSpec& spec, const model::Parameters& weights, learn::Learner& learner,
+          const Position& at) {
+  try {
+    write_checkpoint(run, spec, weights, learner, at);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kResource) throw;
+    const size_t bytes = 3 * weights.flat.nbytes();  // the weights and the optimizer's two moments
+    throw Error(e.code(),
+                base::cat(e.message(), "; a checkpoint of stage ", spec.name, " takes ", bytes,
+                          " bytes; the same command goes on from what was saved before"),
+                e.where());
+  }
+}
+
+// The newest checkpoint that still holds the bytes that were written; a damaged one is named and passed over.
+std::optional<std::string> newest_sound_checkpoint(const std::string& parent) {
+  std::vector<store::CheckpointInfo> checkpoints = store::list_checkpoints(parent);
+  for (; !checkpoints.empty(); checkpoints.pop_back()) {
+    try {
+      store::verify_checkpoint(checkpoints.back().path);
+      return checkpoints.back().path;
+    } catch (const Error& e) {
+      base::log_warning(base::cat(e.what(), "; this checkpoint is passed over"));
+    }
+  }
+  return std::nullopt;
 }
 
 // The newest checkpoint of a stage that was interrupted; step 0 when there is none.
 Position resume(Run& run, const StageSpec& spec, model::Parameters& weights, learn::Learner& learner) {
   const std::string parent = stage_checkpoints(run, spec.name);
   Position at;
-  if (base::is_directory(parent)) store::clean_interrupted(parent);
-  const auto latest = base::is_directory(parent) ? store::latest_checkpoint(parent) : std::nullopt;
-  if (latest) {
+  store::clean_interrupted(parent);
+  store::prune_checkpoints(parent, kKeptCheckpoints);  // a kill may have come between a commit and this
+  if (const auto latest = newest_sound_checkpoint(parent)) {
     const std::string path = base::join_path(*latest, "trainer.json");
     const base::Json state = base::Json::parse(base::read_file(path), path);
     at.step = state.at("step").as_int();

@@ -1,9 +1,11 @@
-// The numbers of a run over its steps: one row {"stage", "step", numbers…} in metrics.jsonl, and the same numbers as
-// TensorBoard events in tensorboard/<stage>/. Rows are the truth, events a view. Called by recipes.
+// The numbers of a run over its steps: rows in metrics.jsonl, and those of them that make a curve as TensorBoard events
+// in tensorboard/<stage>/. Rows are the truth, events a view. Called by recipes.
 #pragma once
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "ponder/base/json.h"
 #include "ponder/store/jsonl_log.h"
@@ -13,15 +15,15 @@ namespace ponder::store {
 
 class Metrics {
  public:
-  explicit Metrics(const std::string& run_dir, bool with_tensorboard = true);
-  // `values`: numbers, and texts such as a task's name, which TensorBoard does not get.
-  void add(const std::string& stage, int64_t step, const base::Json::Object& values);
-  void rewind(const std::string& stage, int64_t step) { rows_.rewind(stage, step); }  // see JsonlLog
+  explicit Metrics(const std::string& run_dir);
+  // row: an object with a "stage" and a "step". scalars: what TensorBoard gets of it, by tag.
+  void add(const base::Json& row, const std::vector<std::pair<std::string, double>>& scalars);
+  void rewind(const std::string& stage, int64_t step);  // see JsonlLog
   void sync() { rows_.sync(); }
 
  private:
   JsonlLog rows_;
-  std::string tensorboard_dir_;                       // "": none
+  std::string tensorboard_dir_;
   std::map<std::string, TensorBoardWriter> writers_;  // by stage
 };
 

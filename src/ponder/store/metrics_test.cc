@@ -122,46 +122,49 @@ TEST_F(MetricsTest, EventsReadBack) {
   EXPECT_EQ(static_cast<int64_t>(events[3].at(1).bits), -1);
 }
 
+base::Json row(const std::string& stage, int64_t step, double value) {
+  base::Json json = base::Json::object();
+  json["stage"] = stage, json["step"] = step, json["value"] = value;
+  return json;
+}
+
 TEST_F(MetricsTest, RowsAndEventsSayTheSame) {
   {
     Metrics metrics(dir());
-    metrics.add("sft", 1, {{"loss", 2.5}, {"n", 3}, {"task", "countdown3"}});
-    metrics.add("rl", 1, {{"reward", 0.5}});
-    metrics.add("rl", 2, {{"reward", NAN}});
-    metrics.add("rl", 3, {{"task", "only text"}});
+    metrics.add(row("sft", 1, 2.5), {{"loss", 2.5}, {"lr", 3}});
+    metrics.add(row("rl", 1, 0.5), {{"reward", 0.5}});
+    metrics.add(row("rl", 2, NAN), {{"reward", NAN}});
+    metrics.add(row("search", 3, 1), {});
     metrics.sync();
-    EXPECT_THROW(metrics.add("rl", 3, {{"step", 4}}), Error);
+    EXPECT_THROW(metrics.add(base::Json::object(), {{"reward", 1}}), Error);
   }
   EXPECT_EQ(base::read_file(path("metrics.jsonl")),
-            "{\"stage\":\"sft\",\"step\":1,\"loss\":2.5,\"n\":3,\"task\":\"countdown3\"}\n"
-            "{\"stage\":\"rl\",\"step\":1,\"reward\":0.5}\n{\"stage\":\"rl\",\"step\":2,\"reward\":null}\n"
-            "{\"stage\":\"rl\",\"step\":3,\"task\":\"only text\"}\n");
+            "{\"stage\":\"sft\",\"step\":1,\"value\":2.5}\n{\"stage\":\"rl\",\"step\":1,\"value\":0.5}\n"
+            "{\"stage\":\"rl\",\"step\":2,\"value\":null}\n{\"stage\":\"search\",\"step\":3,\"value\":1.0}\n");
   const auto sft = read_events(the_only_file(path("tensorboard/sft")));
   ASSERT_EQ(sft.size(), 3u);
-  EXPECT_EQ(decode(sft[2].at(2).bytes).size(), 2u);  // loss and n, not the task
+  EXPECT_EQ(decode(sft[2].at(2).bytes).size(), 2u);
   EXPECT_EQ(read_events(the_only_file(path("tensorboard/rl"))).size(), 4u);
+  EXPECT_FALSE(base::is_directory(path("tensorboard/search")));  // rows without a curve make no events
 }
 
-TEST_F(MetricsTest, AResumedRunTakesItsLaterPointsBack) {
-  {
-    Metrics metrics(dir());
-    for (int step = 1; step <= 5; ++step) metrics.add("rl", step, {{"reward", step * 0.1}});
+// Both ways of going back: another process, and the same one.
+TEST_F(MetricsTest, WhatIsTakenBackIsTakenBackFromTheEventsToo) {
+  for (const bool same_process : {false, true}) {
+    base::remove_all(dir());
+    base::make_directories(dir());
+    auto metrics = std::make_optional<Metrics>(dir());
+    for (int step = 1; step <= 5; ++step) metrics->add(row("rl", step, step), {{"reward", step * 0.1}});
+    if (!same_process) metrics.emplace(dir());
+    metrics->rewind("rl", 3);
+    metrics->add(row("rl", 4, 9), {{"reward", 9}});
+    EXPECT_EQ(base::read_file(path("metrics.jsonl")).find("\"step\":5"), std::string::npos);
+    const auto names = base::list_directory(path("tensorboard/rl"));
+    ASSERT_EQ(names.size(), 2u);
+    const auto resumed = read_events(base::join_path(path("tensorboard/rl"), names[1]));
+    ASSERT_EQ(resumed.size(), 3u);
+    EXPECT_EQ(resumed[1].at(1).bits, 4u);  // START at step 4: what earlier files hold from there on is void
   }
-  Metrics metrics(dir());
-  metrics.rewind("rl", 3);
-  metrics.add("rl", 4, {{"reward", 9}});
-  EXPECT_EQ(base::read_file(path("metrics.jsonl")).find("\"step\":5"), std::string::npos);
-  const auto names = base::list_directory(path("tensorboard/rl"));
-  ASSERT_EQ(names.size(), 2u);
-  const auto resumed = read_events(base::join_path(path("tensorboard/rl"), names[1]));
-  ASSERT_EQ(resumed.size(), 3u);
-  EXPECT_EQ(resumed[1].at(1).bits, 4u);  // START at step 4: what earlier files hold from there on is void
-}
-
-TEST_F(MetricsTest, WithoutTensorBoard) {
-  Metrics metrics(dir(), false);
-  metrics.add("rl", 1, {{"reward", 1}});
-  EXPECT_EQ(base::list_directory(dir()), (std::vector<std::string>{"metrics.jsonl"}));
 }
 
 }  // namespace

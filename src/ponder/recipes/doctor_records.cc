@@ -1,0 +1,82 @@
+// The doctor's look at the rollouts themselves: what rows only claim.
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "ponder/recipes/doctor.h"
+#include "ponder/recipes/records.h"
+#include "ponder/tasks/task.h"
+
+namespace ponder::recipes {
+namespace {
+
+using base::cat;
+
+// Blocks of up to n steps, evenly spread, the first and the last among them.
+std::vector<store::RecordBlock> spread(const std::vector<store::RecordBlock>& blocks, size_t n) {
+  if (blocks.size() <= n) return blocks;
+  std::vector<store::RecordBlock> chosen;
+  for (size_t i = 0; i < n; ++i)
+    chosen.push_back(blocks[n == 1 ? blocks.size() - 1 : i * (blocks.size() - 1) / (n - 1)]);
+  return chosen;
+}
+
+struct Seen {
+  int64_t step = 0;  // the last one that was read
+  int64_t samples = 0, stale = 0;
+  int64_t groups = 0, held_out = 0;
+  std::string held_out_problem;  // the first
+};
+
+// versions: what the row of each step says that it trained.
+void look_at(const std::vector<core::Group>& groups, std::optional<int64_t> trained, Seen& seen) {
+  for (const core::Group& group : groups) {
+    const std::string canonical = tasks::find_task(group.item.problem.task).canonical(group.item.problem);
+    ++seen.groups;
+    if (tasks::split_of_canonical(canonical) != tasks::Split::kTrain) {
+      if (seen.held_out++ == 0) seen.held_out_problem = cat(group.item.problem.task, " ", canonical);
+    }
+    for (const core::Trajectory& t : group.trajectories) {
+      ++seen.samples;
+      seen.stale += t.policy_version != trained.value_or(groups.front().trajectories.front().policy_version);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Finding> examine_records(const std::string& run_dir, const eval::Rows& rows, int64_t steps) {
+  std::map<int64_t, int64_t> trained;  // step -> policy version, as its row says
+  for (const eval::RlRow& row : rows.rl)
+    if (row.policy_version >= 0) trained[row.step] = row.policy_version;
+  std::vector<Finding> findings;
+  Seen seen;
+  for (const store::RecordBlock& block : spread(store::list_records(run_dir, kRollouts), static_cast<size_t>(steps))) {
+    const auto row = trained.find(block.step);
+    try {
+      look_at(read_rollouts(run_dir, block), row == trained.end() ? std::nullopt : std::optional(row->second), seen);
+      seen.step = block.step;
+    } catch (const Error& e) {
+      findings.push_back({"records_unreadable", false, block.stage, block.step, 1, 0, e.what(),
+                          "restore rollouts.jsonl.zst, or run the recipe again in a new --out"});
+      break;
+    }
+  }
+  if (seen.stale > 0)
+    findings.push_back({"stale_weights", true, "rl", seen.step,
+                        static_cast<double>(seen.stale) / static_cast<double>(seen.samples), 0,
+                        cat(seen.stale, " of ", seen.samples,
+                            " recorded samples were written by other weights than "
+                            "those that their step trained"),
+                        "start again in a new --out; if it happens there too, it is a fault of this program"});
+  if (seen.held_out > 0)
+    findings.push_back({"train_test_overlap", false, "rl", seen.step, static_cast<double>(seen.held_out), 0,
+                        cat(seen.held_out, " of ", seen.groups,
+                            " problems that RL trained on are held out for tests, "
+                            "the first: ",
+                            seen.held_out_problem),
+                        "take the task out of rl.mix.tasks, or mend its split"});
+  return findings;
+}
+
+}  // namespace ponder::recipes

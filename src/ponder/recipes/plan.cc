@@ -1,0 +1,344 @@
+#include "ponder/recipes/plan.h"
+
+#include <ATen/ops/ones.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <limits>
+
+#include "ponder/base/clock.h"
+#include "ponder/base/file.h"
+#include "ponder/base/thread.h"
+#include "ponder/engine/kv_cache.h"
+#include "ponder/recipes/run.h"
+#include "ponder/tensor/device.h"
+#include "ponder/tensor/ops.h"
+
+namespace ponder::recipes {
+namespace {
+
+// What the arithmetic assumes of samples, and how much of the measured rate learning and sampling reach: both measured
+// on the laptop recipe.
+constexpr double kPromptTokens = 16;
+constexpr double kShareOfLongest = 0.5;  // a completion, of max_tokens
+constexpr double kTrainingShare = 0.65;
+constexpr double kSamplingShare = 0.5;
+constexpr double kRolloutBytes = 6;  // a recorded token, compressed
+constexpr double kKept = 3;          // checkpoints a stage: two that are kept, one that is being written
+constexpr double kFloat = sizeof(float);
+
+double d(int64_t n) { return static_cast<double>(n); }
+
+// ---- the machine ----
+
+double field_of(const char* path, const std::string& name) {  // "MemAvailable:  123 kB"
+  std::ifstream file(path);
+  std::string key;
+  for (double value; file >> key;) {
+    if (file >> value && key == name) return value * 1024;
+    file.clear();
+    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return 0;
+}
+
+// What is free on the machine, or within the limit of this process's control group where there is one.
+double available_memory() {
+  double available = field_of("/proc/meminfo", "MemAvailable:");
+  for (const auto& [limit_path, used_path] :
+       {std::pair{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
+        std::pair{"/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"}}) {
+    double limit = 0, used = 0;
+    if (std::ifstream(limit_path) >> limit && std::ifstream(used_path) >> used)
+      available = std::min(available, std::max(0.0, limit - used));
+  }
+  return available;
+}
+
+double resident_bytes() {
+  double pages = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
+double free_disk(std::string path) {
+  while (!base::is_directory(path)) {
+    const std::string parent = base::parent_path(path);
+    path = parent == path ? "." : parent;
+  }
+  struct statvfs info;
+  if (::statvfs(path.c_str(), &info) != 0) return 0;
+  return static_cast<double>(info.f_bavail) * static_cast<double>(info.f_frsize);
+}
+
+// Of the calling thread alone: what other programs take from it meanwhile is not this machine's speed.
+double thread_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// All workers multiply at once, each with one thread, as they do in a run.
+double measure_gemm(const model::DecoderConfig& config, int workers, const c10::Device& device) {
+  constexpr double kSeconds = 0.25;
+  constexpr int64_t kRows = 1024;
+  tensor::set_operator_threads(1);
+  std::vector<double> rates(static_cast<size_t>(workers));
+  base::run_workers(workers, [&](int worker) {
+    tensor::set_operator_threads(1);
+    const at::TensorOptions f32 = at::TensorOptions(at::kFloat).device(device);
+    const at::Tensor x = at::ones({kRows, config.width}, f32), w = at::ones({2 * config.ffn, config.width}, f32);
+    tensor::linear(x, w);  // the first one sets things up
+    double products = 0;
+    at::Tensor y;
+    const base::Stopwatch watch;
+    const double begin = thread_seconds();
+    for (; watch.seconds() < kSeconds; products += 1) y = tensor::linear(x, w);
+    y.select(0, 0).select(0, 0).item<float>();  // waits for a GPU
+    const double seconds = device.is_cpu() ? thread_seconds() - begin : watch.seconds();
+    rates[static_cast<size_t>(worker)] = products * 2 * d(kRows) * d(config.width) * d(2 * config.ffn) / seconds;
+  });
+  double sum = 0;
+  for (double rate : rates) sum += rate;
+  return sum;
+}
+
+// ---- tokens and operations of the stages ----
+
+class StageSums {
+ public:
+  StageSums(const model::DecoderConfig& config, double rate) : config_(config), rate_(rate) {}
+
+  // `tokens` are sampled, or read, in completions of `length` tokens.
+  void sample(double tokens, double length) {
+    add(tokens, model::forward_flops(config_, kPromptTokens + length / 2), kSamplingShare);
+  }
+  void train(double tokens, double row) { add(tokens, 3 * model::forward_flops(config_, row / 2), kTrainingShare); }
+  StagePlan take(const std::string& name) {
+    plan_.name = name;
+    return std::exchange(plan_, {});
+  }
+
+ private:
+  void add(double tokens, double flops_a_token, double share) {
+    plan_.tokens += tokens;
+    plan_.flops += tokens * flops_a_token;
+    plan_.seconds += tokens * flops_a_token / (rate_ * share);
+  }
+  const model::DecoderConfig& config_;
+  double rate_;
+  StagePlan plan_;
+};
+
+double length_of(int64_t max_tokens) { return kShareOfLongest * d(max_tokens); }
+
+void plan_imitation(const TrainOptions& train, StageSums& sums) {
+  constexpr double kRow = 60;  // tokens of a document or demonstration
+  sums.train(d(train.steps) * d(train.batch_tokens), kRow);
+}
+
+void plan_evaluation(const Recipe& recipe, double times, int64_t problems, StageSums& sums) {
+  const double length = length_of(recipe.rl.max_tokens);
+  sums.sample(times * d(problems) * d(static_cast<int64_t>(recipe.rl.mix.tasks.size())) * length, length);
+}
+
+void plan_critic(const CriticOptions& o, StageSums& sums) {
+  const double length = length_of(o.max_tokens), completions = d(o.problems) * d(o.completions);
+  sums.sample(completions * length, length);
+  sums.sample(completions * d(o.prefixes) * d(o.rollouts) * length / 2, length);
+  sums.train(d(o.train.steps) * d(o.train.batch_tokens), length);
+}
+
+void plan_rl(const Recipe& recipe, StageSums& sums) {
+  const RlOptions& o = recipe.rl;
+  const double length = length_of(o.max_tokens), steps = d(o.train.steps), samples = steps * d(o.prompts) * d(o.group);
+  sums.sample(samples * length + steps * d(o.prompts) * kPromptTokens, length);
+  sums.train(samples * (kPromptTokens + length), kPromptTokens + length);
+  if (learn::resolve_options(learn::find_loss(o.algo), o.loss).beta > 0)  // the reference reads every sample
+    sums.sample(samples * (kPromptTokens + length), length);
+  plan_evaluation(recipe, std::ceil(steps / d(o.eval_every)), o.eval_problems, sums);
+}
+
+void plan_search(const Recipe& recipe, StageSums& sums) {
+  const SearchStageOptions& o = recipe.search;
+  const double length = length_of(o.max_tokens), pool = d(o.pool);
+  double budgets = 0;
+  for (int64_t budget : o.budgets) budgets += d(budget);
+  for (size_t t = 0; t < o.tasks.size(); ++t) {
+    const double n = d(o.problems[t]);
+    const double pools = o.before_rl ? 2 : 1;
+    sums.sample(n * length * (pools + 1 + 2 * pools * pool),
+                length);  // greedy; the pool, written and read by the critic
+    sums.sample(n * budgets * d(static_cast<int64_t>(o.tree_strategies.size())), length);
+  }
+  sums.sample(d(o.harder_problems) * d(static_cast<int64_t>(o.harder_tasks.size())) * length * (1 + 2 * pool), length);
+}
+
+StagePlan plan_stage(const Recipe& recipe, const std::string& stage, StageSums& sums) {
+  if (stage == "pretrain") plan_imitation(recipe.pretrain.train, sums);
+  if (stage == "sft") {
+    plan_imitation(recipe.sft.train, sums);
+    plan_evaluation(recipe, 1, recipe.sft.eval_problems, sums);
+  }
+  if (stage == "critic" || stage == "critic_rl") plan_critic(recipe.critic, sums);
+  if (stage == "rl") plan_rl(recipe, sums);
+  if (stage == "search") plan_search(recipe, sums);
+  return sums.take(stage);
+}
+
+// ---- memory and disk ----
+
+// Floats that backward needs of each token: in every layer the residual stream and its norm twice, the heads, what they
+// give, gate and up, and their product; behind the layers the logits and their gradient.
+double activation_floats(const model::DecoderConfig& c) {
+  const double layer = 4 * d(c.width) + d(c.head_shape().columns()) + d(c.heads * c.head_dim) + 3 * d(c.ffn);
+  return d(c.layers) * layer + 2 * d(c.vocab) + 2 * d(c.width);
+}
+
+double cache_bytes(const Recipe& recipe) {
+  const model::DecoderConfig& c = recipe.model;
+  const double page = d(c.layers) * d(tensor::page_floats(c.head_shape())) * kFloat;
+  if (recipe.engine.kv_pages > 0) return d(recipe.engine.kv_pages) * page;
+  const double contexts = d(recipe.engine.max_rows) * d(engine::KvCache::pages_for(c.context) + 1) * page;
+  return std::min(contexts, d(recipe.engine.kv_mib) * 0x1p20);
+}
+
+bool is_learning(const std::string& stage) { return stage != "search" && stage != "report"; }
+
+void plan_memory(const Recipe& recipe, Plan& plan) {
+  const double model_bytes = d(plan.parameters) * kFloat;
+  double models = 1, pack_tokens = 0;
+  for (const std::string& stage : recipe.stages) {
+    if (stage == "rl" || stage.starts_with("critic")) models += 1;  // a reference, or a critic beside the policy
+    if (stage == "pretrain") pack_tokens = std::max(pack_tokens, d(recipe.pretrain.train.learner.pack_tokens));
+    if (stage == "sft") pack_tokens = std::max(pack_tokens, d(recipe.sft.train.learner.pack_tokens));
+    if (stage == "rl") pack_tokens = std::max(pack_tokens, d(recipe.rl.train.learner.pack_tokens));
+    if (stage.starts_with("critic")) pack_tokens = std::max(pack_tokens, d(recipe.critic.train.learner.pack_tokens));
+  }
+  const bool learns = std::ranges::any_of(recipe.stages, is_learning);
+  plan.program = resident_bytes();
+  plan.weights = models * model_bytes;
+  plan.optimizer = learns ? 2 * model_bytes : 0;
+  plan.gradients = learns ? d(plan.workers) * model_bytes : 0;
+  plan.activations = d(plan.workers) * pack_tokens * activation_floats(recipe.model) * kFloat;
+  plan.kv_cache = d(plan.workers) * cache_bytes(recipe);
+  plan.memory =
+      plan.program + plan.weights + plan.optimizer + plan.gradients + std::max(plan.activations, plan.kv_cache);
+  plan.memory_available = available_memory() + plan.program;
+}
+
+void plan_disk(const Recipe& recipe, const std::string& run_dir, Plan& plan) {
+  plan.checkpoint = 3 * d(plan.parameters) * kFloat;  // the weights and the optimizer's two moments
+  const auto learning = std::ranges::count_if(recipe.stages, is_learning);
+  plan.checkpoints =
+      plan.checkpoint * (kKept - 1) * static_cast<double>(learning) + (learning > 0 ? plan.checkpoint : 0);
+  if (std::ranges::count(recipe.stages, "rl") > 0)
+    plan.rollouts = d(recipe.rl.train.steps) * d(recipe.rl.prompts) * d(recipe.rl.group) *
+                    length_of(recipe.rl.max_tokens) * kRolloutBytes;
+  plan.disk = plan.checkpoints + plan.rollouts;
+  plan.disk_free = free_disk(run_dir);
+}
+
+std::string mib(double bytes) { return base::cat(base::fixed(bytes / 0x1p20, bytes < 0x1p20 ? 2 : 0), " MiB"); }
+
+}  // namespace
+
+Plan make_plan(const Recipe& recipe, const std::string& run_dir) {
+  Plan plan;
+  const c10::Device device = tensor::resolve_device(recipe.device);
+  plan.parameters = recipe.model.parameter_count();
+  plan.device = device.str();
+  plan.workers = recipe.workers > 0 ? recipe.workers : device.is_cuda() ? 1 : base::hardware_threads();
+  plan_memory(recipe, plan);
+  plan_disk(recipe, run_dir, plan);
+  plan.gemm_rate = measure_gemm(recipe.model, static_cast<int>(plan.workers), device);
+  StageSums sums(recipe.model, plan.gemm_rate);
+  for (const std::string& stage : recipe.stages) plan.stages.push_back(plan_stage(recipe, stage, sums));
+  return plan;
+}
+
+base::Json to_json(const Plan& plan) {
+  const auto bytes = [](double n) { return static_cast<int64_t>(n); };
+  base::Json json = base::Json::object();
+  json["parameters"] = plan.parameters, json["workers"] = plan.workers, json["device"] = plan.device;
+  json["memory"] = base::Json::Object{{"program", bytes(plan.program)},
+                                      {"weights", bytes(plan.weights)},
+                                      {"optimizer", bytes(plan.optimizer)},
+                                      {"gradients", bytes(plan.gradients)},
+                                      {"activations", bytes(plan.activations)},
+                                      {"kv_cache", bytes(plan.kv_cache)},
+                                      {"total", bytes(plan.memory)},
+                                      {"available", bytes(plan.memory_available)}};
+  json["disk"] = base::Json::Object{{"checkpoint", bytes(plan.checkpoint)},
+                                    {"checkpoints", bytes(plan.checkpoints)},
+                                    {"rollouts", bytes(plan.rollouts)},
+                                    {"total", bytes(plan.disk)},
+                                    {"free", bytes(plan.disk_free)}};
+  json["gemm_flops_per_second"] = plan.gemm_rate;
+  json["stages"] = base::Json::array();
+  double seconds = 0;
+  for (const StagePlan& stage : plan.stages) {
+    json["stages"].push_back(base::Json::Object{{"name", stage.name},
+                                                {"tokens", bytes(stage.tokens)},
+                                                {"flops", stage.flops},
+                                                {"seconds_estimate", stage.seconds}});
+    seconds += stage.seconds;
+  }
+  json["seconds_estimate"] = seconds;
+  return json;
+}
+
+void check_resources(const Plan& plan, const std::string& run_dir) {
+  // What a GPU's memory holds is not known here.
+  if (plan.device == "cpu" && plan.memory > plan.memory_available)
+    throw Error(
+        ErrorCode::kResource,
+        base::cat("this run needs about ", mib(plan.memory), " of memory and ", mib(plan.memory_available),
+                  " are available; fewer workers, a smaller learner.pack_tokens, engine.kv_mib or model need less"),
+        "memory");
+  if (plan.disk > plan.disk_free)
+    throw Error(ErrorCode::kResource,
+                base::cat("this run needs about ", mib(plan.disk), " of disk and ", mib(plan.disk_free),
+                          " are free; make room, or choose another directory with --out"),
+                run_dir);
+}
+
+int print_plan(const Recipe& recipe, const std::string& run_dir, bool json) {
+  const Plan plan = make_plan(recipe, run_dir);
+  if (json) {
+    std::printf("%s\n", to_json(plan).dump().c_str());
+    check_resources(plan, run_dir);
+    return 0;
+  }
+  std::printf("%s: %s parameters, %lld workers on %s; nothing is written\n\nmemory  %s of %s available\n",
+              run_dir.c_str(), base::human_count(d(plan.parameters)).c_str(), static_cast<long long>(plan.workers),
+              plan.device.c_str(), mib(plan.memory).c_str(), mib(plan.memory_available).c_str());
+  for (const auto& [name, bytes] : {std::pair{"program", plan.program}, std::pair{"weights", plan.weights},
+                                    std::pair{"optimizer", plan.optimizer}, std::pair{"gradients", plan.gradients},
+                                    std::pair{"activations", plan.activations}, std::pair{"KV cache", plan.kv_cache}})
+    std::printf("  %-12s %s\n", name, mib(bytes).c_str());
+  std::printf("disk    %s of %s free\n  checkpoints  %s (%s each)\n  rollouts     %s\n\n", mib(plan.disk).c_str(),
+              mib(plan.disk_free).c_str(), mib(plan.checkpoints).c_str(), mib(plan.checkpoint).c_str(),
+              mib(plan.rollouts).c_str());
+  double seconds = 0;
+  std::printf("%-12s %10s %10s %14s\n", "stage", "tokens", "FLOP", "time, about");
+  for (const StagePlan& stage : plan.stages) {
+    seconds += stage.seconds;
+    if (stage.tokens > 0)
+      std::printf("%-12s %10s %10s %14s\n", stage.name.c_str(), base::human_count(stage.tokens).c_str(),
+                  base::human_count(stage.flops).c_str(), base::human_seconds(stage.seconds).c_str());
+  }
+  std::printf(
+      "\nin all about %s: an estimate from this machine's %s FLOP/s in matrix products just now, and from\n"
+      "completions of half their greatest length\n",
+      base::human_seconds(seconds).c_str(), base::human_count(plan.gemm_rate).c_str());
+  check_resources(plan, run_dir);
+  return 0;
+}
+
+}  // namespace ponder::recipes

@@ -1,0 +1,167 @@
+// A run on a disk that fills up or breaks: every open, write, sync and rename of it fails once. What was committed
+// stays good, the message says what a person needs, and with the disk mended the run ends in the same bits.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+
+#include "ponder/base/file_faults.h"
+#include "ponder/base/log.h"
+#include "ponder/recipes/run.h"
+#include "ponder/recipes/test_run.h"
+#include "ponder/store/checkpoint.h"
+
+namespace ponder::recipes {
+namespace {
+
+constexpr int kNever = -1;
+
+// The k-th operation (from 0) fails. ENOSPC: so do all after it, and a write first takes half of its bytes, as a disk
+// does that fills up. EIO: only this one.
+class Disk : public base::FileFaults {
+ public:
+  Disk(int k, int error) : k_(k), error_(error) { base::set_file_faults(this); }
+  ~Disk() override { base::set_file_faults(nullptr); }
+
+  int before(base::FileOp op, const std::string& path, size_t& bytes) override {
+    const int number = seen_++;
+    const bool fails = number == k_ || (error_ == ENOSPC && k_ != kNever && number > k_);
+    if (fails && number == k_ && error_ == ENOSPC && op == base::FileOp::kWrite && bytes > 1) {
+      bytes /= 2;
+      return 0;
+    }
+    if (fails) return error_;
+    if (op == base::FileOp::kRename && base::file_name(path).starts_with("step-") &&
+        path.find(".tmp-") == std::string::npos)
+      newest_ = path;
+    return 0;
+  }
+  int seen() const { return seen_; }
+  const std::string& newest_checkpoint() const { return newest_; }  // "": none was committed
+
+ private:
+  int k_, error_, seen_ = 0;
+  std::string newest_;
+};
+
+Recipe one_stage() {
+  Recipe recipe = load_recipe("recipes/micro.yaml",
+                              {"model.heads=1", "model.layers=1", "model.ffn=16", "workers=1", "pretrain.train.steps=3",
+                               "pretrain.train.batch_tokens=64", "pretrain.train.checkpoint_every=1",
+                               "search.problems=1,1,1", "search.harder_problems=1"});
+  recipe.stages = {"pretrain", "report"};
+  return recipe;
+}
+
+// A disk in memory where there is one: some thousand syncs take a minute on a real one and prove no more here.
+std::string test_dir(const std::string& name) {
+  const std::string dir =
+      base::cat(base::is_directory("/dev/shm") ? "/dev/shm" : testing::TempDir(), "/ponder_", ::getpid(), "_", name);
+  base::remove_all(dir);
+  return dir;
+}
+
+std::string checkpoints_of(const std::string& dir) { return base::join_path(dir, "checkpoints/pretrain"); }
+
+// Every file of a run by its path. Files that hold seconds are left to rows_of().
+std::map<std::string, std::string> files_of(const std::string& dir) {
+  std::map<std::string, std::string> files;
+  for (const std::string& name : base::list_directory(dir)) files[name];
+  for (const store::CheckpointInfo& checkpoint : store::list_checkpoints(checkpoints_of(dir)))
+    for (const std::string& name : base::list_directory(checkpoint.path)) {
+      const bool has_seconds = name == "trainer.json" || name == "manifest.json";
+      files[base::join_path(base::file_name(checkpoint.path), name)] =
+          has_seconds ? "" : base::read_file(base::join_path(checkpoint.path, name));
+    }
+  return files;
+}
+
+class RunFaultsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    base::set_quiet(true);
+    run_recipe(one_stage(), whole_);
+  }
+  void TearDown() override {
+    base::set_quiet(false);
+    for (const char* name : {"whole", "failing"}) test_dir(name);
+  }
+
+  void expect_same_as_whole(const std::string& dir) const {
+    EXPECT_EQ(rows_of(dir), rows_of(whole_));
+    EXPECT_EQ(files_of(dir), files_of(whole_));
+  }
+
+  const std::string whole_ = test_dir("whole");
+};
+
+// Returns false when the run did not get as far as operation k.
+bool fail_once(const std::string& dir, int k, int error) {
+  Disk disk(k, error);
+  try {
+    run_recipe(one_stage(), dir);
+  } catch (const Error& e) {
+    const std::string what = e.what();
+    EXPECT_EQ(e.code(), ErrorCode::kResource) << what;
+    EXPECT_TRUE(e.where().starts_with(dir)) << what;
+    EXPECT_NE(what.find(error == EIO ? "Input/output error" : "No space left"), std::string::npos) << what;
+    if (e.where().find("/checkpoints/") != std::string::npos) {
+      EXPECT_NE(what.find("a checkpoint of stage pretrain takes "), std::string::npos) << what;
+    }
+    const std::string newest = store::latest_checkpoint(checkpoints_of(dir)).value_or("");
+    EXPECT_EQ(newest, disk.newest_checkpoint()) << what;
+    for (const auto& checkpoint : store::list_checkpoints(checkpoints_of(dir)))
+      EXPECT_NO_THROW(store::verify_checkpoint(checkpoint.path)) << what;
+    return true;
+  }
+  EXPECT_LE(disk.seen(), k) << "a failed operation was ignored";
+  return false;
+}
+
+TEST_F(RunFaultsTest, AfterAnyFailureTheCheckpointsAreGoodAndTheRunGoesOnToTheSameBits) {
+  for (const int error : {ENOSPC, EIO}) {
+    int k = 0;
+    for (bool failed = true; failed && !HasFailure(); ++k) {
+      SCOPED_TRACE(base::cat("operation ", k, error == EIO ? " EIO" : " ENOSPC"));
+      const std::string dir = test_dir("failing");
+      failed = fail_once(dir, k, error);
+      if (failed) run_recipe(one_stage(), dir);
+      expect_same_as_whole(dir);
+    }
+    EXPECT_GT(k, 100);  // three checkpoints, their rows, state and report
+  }
+}
+
+void flip_a_bit(const std::string& path) {
+  std::string bytes = base::read_file(path);
+  bytes[bytes.size() / 2] ^= 1;
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+// A disk that says it wrote what it did not.
+TEST_F(RunFaultsTest, ADamagedCheckpointIsPassedOver) {
+  const std::string dir = test_dir("failing");
+  int k = 0;
+  while (store::list_checkpoints(checkpoints_of(dir)).size() < 2) fail_once(dir, k++, EIO);
+  flip_a_bit(base::join_path(*store::latest_checkpoint(checkpoints_of(dir)), "model.safetensors"));
+  testing::internal::CaptureStderr();
+  run_recipe(one_stage(), dir);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("model.safetensors: has changed"), std::string::npos);
+  expect_same_as_whole(dir);
+}
+
+TEST_F(RunFaultsTest, DamagedWeightsOfAFinishedStageAreNamed) {
+  const std::string path = base::join_path(*store::latest_checkpoint(checkpoints_of(whole_)), "model.safetensors");
+  flip_a_bit(path);
+  try {
+    run_recipe(one_stage(), whole_);
+    FAIL() << "damaged weights were loaded";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kInput);
+    EXPECT_EQ(e.where(), path);
+  }
+}
+
+}  // namespace
+}  // namespace ponder::recipes

@@ -5,7 +5,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STAGE_END = 2**31 - 1  # the step of the row that closes a stage
-UNCOMPARED = {".lock", "report.html"}  # a process number; the page of report.json, with its seconds
+# A process number; the page of report.json, with its seconds; event files, one a process, with wall times.
+UNCOMPARED = {".lock", "report.html", "tensorboard"}
 POLL_SECONDS = 0.0005
 
 
@@ -103,7 +104,9 @@ def content(path):
 
 
 def files(out):
-    return {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file() and path.name not in UNCOMPARED}
+    """Paths of all files below, as texts; those apart that differ between any two runs."""
+    paths = (path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    return {str(path) for path in paths if UNCOMPARED.isdisjoint(path.parts)}
 
 
 def differences(a, b, only=lambda name: True):

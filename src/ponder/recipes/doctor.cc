@@ -103,17 +103,17 @@ std::optional<Finding> end_never_written(const RlCase& c) {
                 cat("sft.train.steps=", 2 * c.recipe.sft.train.steps, " (now ", c.recipe.sft.train.steps,
                     "), so that the model learns to end, or ", longer_completions(c)));
   f.is_fatal = c.samples() >= kSamplesForCertainty && c.mean(&RlRow::truncated) == 1 &&
-               c.mean(&RlRow::reward_std) == 0 && c.mean(&RlRow::reward) <= c.lowest();
+               c.mean(&RlRow::reward_std) == 0 && c.mean(&RlRow::reward) <= c.lowest() + 1e-6;  // rewards are floats
   return f;
 }
 
 std::optional<Finding> unparsable_answers(const RlCase& c) {
   const double share = c.mean(&RlRow::unparsable);
   if (!(share > kMostUnparsable)) return {};
+  std::string fix = c.rl().reward.format > 0 ? "" : "rl.reward.format=0.1 (now 0) pays for the form, or ";
+  fix += cat("sft.train.steps=", 2 * c.recipe.sft.train.steps, " (now ", c.recipe.sft.train.steps, ")");
   return c.finding("unparsable_answers", share, kMostUnparsable,
-                   cat(percent(share), " of the completions end without an answer that can be read"),
-                   cat("rl.reward.format=0.1 (now ", c.rl().reward.format, ") pays for the form, or sft.train.steps=",
-                       2 * c.recipe.sft.train.steps, " (now ", c.recipe.sft.train.steps, ")"));
+                   cat(percent(share), " of the completions end without an answer that can be read"), fix);
 }
 
 // What helps when all samples of a problem fare alike depends on how they fare.

@@ -192,9 +192,9 @@ TEST_F(DoctorDirTest, LiveItStopsAtOnceWhereGoingOnIsSenseless) {
 // The whole way: a recipe whose samples have no room to end stops in its third step and says which key to change.
 TEST_F(DoctorDirTest, ARunThatCannotEndItsSamplesStops) {
   base::set_quiet(true);
-  const Recipe recipe =
-      load_recipe("recipes/micro.yaml", {"stages=pretrain,rl", "pretrain.train.steps=3", "rl.max_tokens=1",
-                                         "rl.group=4", "rl.prompts=10", "rl.eval_problems=2", "rl.train.steps=20"});
+  const Recipe recipe = load_recipe("recipes/micro.yaml",
+                                    {"stages=sft,rl", "sft.train.steps=15", "sft.eval_problems=2", "rl.max_tokens=1",
+                                     "rl.temperature=0.2", "rl.prompts=10", "rl.eval_problems=2"});
   try {
     run_recipe(recipe, dir_);
     FAIL() << "went on";

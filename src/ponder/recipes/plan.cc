@@ -1,23 +1,20 @@
 #include "ponder/recipes/plan.h"
 
-#include <ATen/ops/ones.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <ctime>
 #include <fstream>
 #include <limits>
+#include <numeric>
 
-#include "ponder/base/clock.h"
 #include "ponder/base/file.h"
 #include "ponder/base/thread.h"
 #include "ponder/engine/kv_cache.h"
 #include "ponder/recipes/run.h"
-#include "ponder/tensor/device.h"
-#include "ponder/tensor/ops.h"
+#include "ponder/tensor/gemm_rate.h"
 
 namespace ponder::recipes {
 namespace {
@@ -76,36 +73,14 @@ double free_disk(std::string path) {
   return static_cast<double>(info.f_bavail) * static_cast<double>(info.f_frsize);
 }
 
-// Of the calling thread alone: what other programs take from it meanwhile is not this machine's speed.
-double thread_seconds() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
 // All workers multiply at once, each with one thread, as they do in a run.
-double measure_gemm(const model::DecoderConfig& config, int workers, const c10::Device& device) {
+double measure_rate(const model::DecoderConfig& config, int workers, const c10::Device& device) {
   constexpr double kSeconds = 0.25;
-  constexpr int64_t kRows = 1024;
-  tensor::set_operator_threads(1);
   std::vector<double> rates(static_cast<size_t>(workers));
   base::run_workers(workers, [&](int worker) {
-    tensor::set_operator_threads(1);
-    const at::TensorOptions f32 = at::TensorOptions(at::kFloat).device(device);
-    const at::Tensor x = at::ones({kRows, config.width}, f32), w = at::ones({2 * config.ffn, config.width}, f32);
-    tensor::linear(x, w);  // the first one sets things up
-    double products = 0;
-    at::Tensor y;
-    const base::Stopwatch watch;
-    const double begin = thread_seconds();
-    for (; watch.seconds() < kSeconds; products += 1) y = tensor::linear(x, w);
-    y.select(0, 0).select(0, 0).item<float>();  // waits for a GPU
-    const double seconds = device.is_cpu() ? thread_seconds() - begin : watch.seconds();
-    rates[static_cast<size_t>(worker)] = products * 2 * d(kRows) * d(config.width) * d(2 * config.ffn) / seconds;
+    rates[static_cast<size_t>(worker)] = tensor::measure_gemm_rate(device, config.width, 2 * config.ffn, kSeconds);
   });
-  double sum = 0;
-  for (double rate : rates) sum += rate;
-  return sum;
+  return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
 // ---- tokens and operations of the stages ----
@@ -256,7 +231,7 @@ Plan make_plan(const Recipe& recipe, const std::string& run_dir) {
   plan.workers = recipe.workers > 0 ? recipe.workers : device.is_cuda() ? 1 : base::hardware_threads();
   plan_memory(recipe, plan);
   plan_disk(recipe, run_dir, plan);
-  plan.gemm_rate = measure_gemm(recipe.model, static_cast<int>(plan.workers), device);
+  plan.gemm_rate = measure_rate(recipe.model, static_cast<int>(plan.workers), device);
   StageSums sums(recipe.model, plan.gemm_rate);
   for (const std::string& stage : recipe.stages) plan.stages.push_back(plan_stage(recipe, stage, sums));
   return plan;

@@ -5,12 +5,15 @@
 
 #include <bit>
 #include <cmath>
+#include <set>
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/base/stop.h"
+#include "ponder/recipes/problems.h"
 #include "ponder/recipes/replay.h"
+#include "ponder/recipes/rl.h"
 #include "ponder/recipes/run.h"
 
 namespace ponder::recipes {
@@ -97,56 +100,91 @@ TEST_F(RecordsTest, GroupsReadBackToTheBit) {
   }
 }
 
-Recipe rl_recipe(const std::vector<std::string>& more = {}) {
-  std::vector<std::string> overrides{"stages=sft,rl",    "sft.train.steps=12",         "sft.eval_problems=2",
-                                     "rl.prompts=4",     "rl.eval_problems=2",         "rl.reward.format=0.25",
-                                     "rl.train.steps=4", "rl.train.checkpoint_every=2"};
-  overrides.insert(overrides.end(), more.begin(), more.end());
-  return load_recipe("recipes/micro.yaml", overrides);
+// Completions of all kinds: right, readable but wrong, unreadable, given up, cut off.
+core::Tokens completion(const core::Item& item, int kind) {
+  const tasks::Task& task = tasks::find_task(item.problem.task);
+  const std::string wrong = task.family() == "vm" ? "ans + 1 end" : "ans 1 + 1 end";
+  const std::string texts[] = {"ans " + *task.solve(item.problem) + " end", wrong, "ans ans end", "stop end", "goal 3"};
+  return text::task_tokenizer().encode(texts[kind]);
 }
 
-TEST_F(RecordsTest, EveryStepReplaysToTheSameNumbers) {
-  for (const std::vector<std::string>& more :
-       {std::vector<std::string>{}, {"rl.shuffle_rewards=yes"}, {"rl.advantage.estimator=reinforce++"}}) {
-    base::remove_all(dir_);
-    run_recipe(rl_recipe(more), dir_);
-    double spread = 0;
-    for (int64_t step = 1; step <= 4; ++step) {
-      const Replay replay = replay_step(dir_, step);
-      EXPECT_TRUE(replay.mismatches.empty())
-          << step << " " << replay.mismatches.front().field << " " << replay.mismatches.front().recorded << " "
-          << replay.mismatches.front().replayed;
-      EXPECT_EQ(replay.groups.size(), 4u);
-      spread += replay.row.reward_std;
+// A run's directory with one RL step of 6 problems and 5 samples each, made without a model.
+void write_step(const std::string& dir, const Recipe& recipe, int64_t step) {
+  const base::RngKey key(static_cast<uint64_t>(recipe.seed));
+  std::vector<core::Group> groups;
+  for (int p = 0; p < 6; ++p) {
+    core::Group group;
+    group.item = draw_problem(recipe.rl.mix, key.child(static_cast<uint64_t>(p)));
+    for (int i = 0; i < 5; ++i) {
+      core::Trajectory t;
+      t.prompt = text::render_prompt(text::task_tokenizer(), group.item.problem);
+      t.tokens = completion(group.item, p == 0 ? 0 : i);  // the first problem is solved by all: no advantage
+      t.logp_behavior.assign(t.tokens.size(), -0.125f);
+      t.policy_version = 40;
+      t.stop = t.tokens.back() == text::kEnd ? core::StopReason::kStopToken : core::StopReason::kMaxTokens;
+      group.trajectories.push_back(std::move(t));
     }
-    EXPECT_GT(spread, 0) << "rewards that are all equal prove little";
+    groups.push_back(std::move(group));
   }
-  EXPECT_THROW(replay_step(dir_, 5), Error);
+  judge_groups(recipe, key, step - 1, groups);
+  eval::RlRow row = measure_groups(recipe, groups, reward::fill_advantages(groups, recipe.rl.advantage), 40);
+  row.step = step;
+  EXPECT_GT(row.reward_std, 0.3);
+  EXPECT_DOUBLE_EQ(row.unparsable, 5.0 / 30);
+  EXPECT_DOUBLE_EQ(row.truncated, 5.0 / 30);
+  EXPECT_DOUBLE_EQ(row.ended, 25.0 / 30);
+  Recipe copy = recipe;
+  base::write_file_atomic(base::join_path(dir, "config.yaml"), base::to_yaml(copy));
+  base::write_file_atomic(base::join_path(dir, "metrics.jsonl"), eval::to_json(row).dump() + "\n");
+  store::RecordLog(dir, kRollouts).append("rl", step, rollout_rows("rl", step, groups));
+}
+
+TEST_F(RecordsTest, AStepReplaysToTheSameNumbers) {
+  for (const std::vector<std::string>& overrides : {std::vector<std::string>{},
+                                                    {"rl.shuffle_rewards=yes"},
+                                                    {"rl.advantage.estimator=reinforce++"},
+                                                    {"rl.reward.format=0.25", "rl.reward.wrong=-0.3"}}) {
+    base::remove_all(dir_);
+    base::make_directories(dir_);
+    write_step(dir_, load_recipe("recipes/micro.yaml", overrides), 3);
+    const Replay replay = replay_step(dir_, 3);
+    EXPECT_TRUE(replay.mismatches.empty()) << replay.mismatches.front().field;
+    EXPECT_EQ(replay.groups.size(), 6u);
+    EXPECT_EQ(replay.row.policy_version, 40);
+  }
+  try {
+    replay_step(dir_, 5);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kInput);
+    EXPECT_NE(std::string(e.what()).find("steps 3 to 3"), std::string::npos) << e.what();
+  }
 }
 
 // One number of one sample changed, and the block written anew: its checksum is right, its content is not.
 TEST_F(RecordsTest, AChangedRecordIsFound) {
-  run_recipe(rl_recipe(), dir_);
-  const auto block = store::list_records(dir_, kRollouts).back();
-  const std::vector<base::Json> rows = store::read_records(dir_, kRollouts, block);
+  write_step(dir_, load_recipe("recipes/micro.yaml", {}), 3);
+  const std::vector<base::Json> rows = store::read_records(dir_, kRollouts, store::list_records(dir_, kRollouts)[0]);
   const auto replay_with = [&](const std::string& key, const base::Json& value) {
     std::vector<base::Json> changed = rows;
-    changed[5][key] = value;
+    changed[6][key] = value;
     store::RecordLog log(dir_, kRollouts);
-    log.rewind("rl", block.step - 1);
-    log.append("rl", block.step, changed);
+    log.rewind("rl", 2);
+    log.append("rl", 3, changed);
     std::string fields;
-    for (const Mismatch& m : replay_step(dir_, block.step).mismatches) {
-      if (m.group >= 0) EXPECT_EQ(std::pair(m.group, m.sample), std::pair(int64_t{1}, int64_t{1}));
+    for (const Mismatch& m : replay_step(dir_, 3).mismatches) {
+      if (m.group >= 0) {
+        EXPECT_EQ(std::pair(m.group, m.sample), std::pair(int64_t{1}, int64_t{1})) << m.field;
+      }
       fields += m.field + " ";
     }
     return fields;
   };
-  EXPECT_EQ(replay_with("step", block.step), "");
+  EXPECT_EQ(replay_with("step", 3), "");
   EXPECT_EQ(replay_with("reward", 0.75), "reward ");
   EXPECT_EQ(replay_with("advantage", 3), "advantage ");
   EXPECT_EQ(replay_with("verdict", "timeout"), "verdict ");
-  EXPECT_EQ(replay_with("answer", "1 + 1"), "answer ");
+  EXPECT_EQ(replay_with("answer", "2 + 2"), "answer ");
   EXPECT_EQ(replay_with("prompt", base::Json::Array{1, 2}), "prompt ");
   EXPECT_NE(replay_with("stop", "length").find("truncated"), std::string::npos);  // the step's row says otherwise
   for (const auto& [key, value] : {std::pair<std::string, base::Json>{"key", "xyz"},
@@ -155,6 +193,24 @@ TEST_F(RecordsTest, AChangedRecordIsFound) {
                                    {"sample", 9},
                                    {"reward", nullptr}})
     EXPECT_THROW(replay_with(key, value), Error) << key;
+}
+
+// Tokens that were changed so that the answer becomes another: the verdict cannot stand.
+TEST_F(RecordsTest, AChangedAnswerIsFound) {
+  write_step(dir_, load_recipe("recipes/micro.yaml", {}), 3);
+  std::vector<base::Json> rows = store::read_records(dir_, kRollouts, store::list_records(dir_, kRollouts)[0]);
+  rows[5]["tokens"] = rows[6].at("tokens"), rows[5]["logp"] = rows[6].at("logp");  // the wrong answer for the right one
+  store::RecordLog log(dir_, kRollouts);
+  log.rewind("rl", 2);
+  log.append("rl", 3, rows);
+  std::set<std::string> fields;
+  for (const Mismatch& m : replay_step(dir_, 3).mismatches) fields.insert(m.field);
+  for (const char* field : {"verdict", "answer", "reward", "advantage"}) EXPECT_TRUE(fields.contains(field)) << field;
+}
+
+Recipe rl_recipe() {
+  return load_recipe("recipes/micro.yaml", {"stages=sft,rl", "sft.train.steps=2", "sft.eval_problems=2", "rl.prompts=4",
+                                            "rl.eval_problems=2", "rl.train.steps=4", "rl.train.checkpoint_every=2"});
 }
 
 // A process killed behind its last checkpoint leaves records that the next one takes back and writes again.
@@ -179,9 +235,10 @@ TEST_F(RecordsTest, AResumedRunLeavesTheSameFiles) {
     store::RecordLog(dir_, kRollouts).append("rl", blocks.back().step + 1, {});
     base::write_file_atomic(path("rollouts.jsonl.zst"), base::read_file(path("rollouts.jsonl.zst")) + "half a block");
   }
-  EXPECT_GT(stops, 10);
+  EXPECT_GT(stops, 5);
   EXPECT_TRUE(base::read_file(path("rollouts.jsonl.zst")) == data);
   EXPECT_EQ(base::read_file(path("rollouts.index.jsonl")), index);
+  for (int64_t step = 1; step <= 4; ++step) EXPECT_TRUE(replay_step(dir_, step).mismatches.empty()) << step;
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 // numbers are those of docs/data-path.md.
 #include "ponder/recipes/rl.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "ponder/recipes/accuracy.h"
 #include "ponder/recipes/audit.h"
@@ -64,10 +66,13 @@ std::vector<learn::Row> training_rows(const Run& run, const Groups& groups) {
   return rows;
 }
 
-void add_update(const learn::StepStats& stats, bool has_reference, eval::RlRow& row) {
-  if (has_reference) row.kl = stats.kl;
-  row.entropy = stats.entropy, row.grad_norm = stats.grad_norm, row.loss = stats.loss;
-  row.clip_fraction = stats.clip_fraction, row.logp_gap = stats.max_logp_gap;
+// What was not measured stays so: a step without anything to learn from has run no token through the trainer.
+void add_update(const learn::StepStats& stats, const RlOptions& o, eval::RlRow& row) {
+  row.loss = stats.loss, row.grad_norm = stats.grad_norm, row.clip_fraction = stats.clip_fraction;
+  if (stats.targets == 0) return;
+  row.entropy = stats.entropy;
+  if (has_reference(o)) row.kl = stats.kl;
+  if (o.temperature == 1.0) row.logp_gap = stats.max_logp_gap;
 }
 
 StepReport rl_step(Run& run, learn::Learner& learner, LiveDoctor& doctor, int64_t step, const Cost& before) {
@@ -81,7 +86,7 @@ StepReport rl_step(Run& run, learn::Learner& learner, LiveDoctor& doctor, int64_
   const learn::StepStats stats = learner.step(rows, {o.algo, o.loss}, o.train.lr_at(step));  // 6., 7.
 
   eval::RlRow row = measure_groups(run.recipe, groups, advantages, run.policy_version);
-  add_update(stats, has_reference(o), row);
+  add_update(stats, o, row);
   row.step = step + 1;
   row.lr = o.train.lr_at(step);
   row.tokens = before.tokens + sampled + stats.tokens;
@@ -117,26 +122,30 @@ void judge_groups(const Recipe& recipe, base::RngKey key, int64_t step, Groups& 
 
 eval::RlRow measure_groups(const Recipe& recipe, const Groups& groups, const reward::Advantages& advantages,
                            int64_t policy_version) {
-  double n = 0, rewards = 0, squares = 0, length = 0, truncated = 0, ended = 0, unparsable = 0, stale = 0;
+  std::vector<double> rewards;
+  double length = 0, truncated = 0, ended = 0, unparsable = 0, stale = 0;
   for (const core::Group& group : groups)
     for (size_t i = 0; i < group.trajectories.size(); ++i) {
       const core::Trajectory& t = group.trajectories[i];
       const size_t size = t.tokens.size();
       const bool has_end = size > 0 && std::ranges::count(recipe.model.eos_ids, t.tokens.back()) > 0;
       const bool gave_up = has_end && size > 1 && t.tokens[size - 2] == text::kStop;
-      n += 1;
-      rewards += group.rewards[i];
-      squares += group.rewards[i] * group.rewards[i];
+      rewards.push_back(group.rewards[i]);
       length += static_cast<double>(size);
       truncated += t.stop != core::StopReason::kStopToken;
       ended += has_end;
       unparsable += has_end && !gave_up && group.verdicts[i].kind == core::VerdictKind::kUnparsable;
       stale += t.policy_version != policy_version;
     }
+  const auto n = static_cast<double>(rewards.size());
   eval::RlRow row;
   row.policy_version = policy_version;
-  row.reward = rewards / n, row.length = length / n, row.truncated = truncated / n;
-  row.reward_std = std::sqrt(std::max(0.0, squares / n - row.reward * row.reward));
+  row.reward = std::accumulate(rewards.begin(), rewards.end(), 0.0) / n;
+  const auto [lowest, highest] = std::ranges::minmax(rewards);
+  double squares = 0;
+  for (double r : rewards) squares += (r - row.reward) * (r - row.reward);
+  row.reward_std = lowest == highest ? 0.0 : std::sqrt(squares / n);  // equal rewards are exactly that, rounding apart
+  row.length = length / n, row.truncated = truncated / n;
   row.ended = ended / n, row.unparsable = unparsable / n, row.stale = stale / n;
   row.groups_kept = 1.0 - static_cast<double>(advantages.zero_variance_groups) / static_cast<double>(advantages.groups);
   return row;

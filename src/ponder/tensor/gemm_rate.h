@@ -1,0 +1,14 @@
+// How fast this machine multiplies, for estimates of a run's time.
+#pragma once
+#include <cstdint>
+
+#include "ponder/tensor/device.h"
+
+namespace ponder::tensor {
+
+// Floating-point operations a second of x [1024, in] · wᵀ, w [out, in], f32, one operator thread, measured for about
+// `seconds`. On a CPU the calling thread's own time counts: what other programs take from it meanwhile is not the
+// machine's speed.
+double measure_gemm_rate(const c10::Device& device, int64_t in, int64_t out, double seconds);
+
+}  // namespace ponder::tensor

@@ -8,13 +8,14 @@ TORCH ?= ON
 RECIPE ?= recipes/laptop.yaml
 export BUILD TORCH CMAKE_ARGS
 
-.PHONY: help build demo test bench clean
+.PHONY: help build demo test bench soak clean
 
 help:
 	@echo "make build    install what is missing and build $(BUILD)/ponder"
 	@echo "make demo     build, then train, search and report on this machine: $(RECIPE)"
 	@echo "make test     build and run every test"
 	@echo "make bench    build and measure"
+	@echo "make soak     kill a run 200 times and compare its end with an undisturbed one; a run under ASan (half an hour)"
 	@echo "make clean    remove $(BUILD)/ (what was fetched into .deps/ stays)"
 
 build:
@@ -29,6 +30,9 @@ test:
 
 bench: build
 	@$(BUILD)/ponder bench $(ARGS)
+
+soak: build
+	@tests/soak/soak.sh $(BUILD)/ponder
 
 clean:
 	rm -rf $(BUILD)

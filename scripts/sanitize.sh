@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 kinds=${1:-address,undefined}
 shift || true
 
-export BUILD=build-${kinds//,/-} TORCH=OFF CMAKE_ARGS="-DPONDER_SANITIZE=$kinds -DCMAKE_CXX_FLAGS_RELEASE=-O1"
+export BUILD=build-${kinds//,/-} TORCH=OFF CMAKE_ARGS="-DPONDER_SANITIZE=$kinds -DCMAKE_BUILD_TYPE=Sanitize -DCMAKE_CXX_FLAGS_SANITIZE=-O1"
 export ASAN_OPTIONS=${ASAN_OPTIONS:-strict_string_checks=1:detect_stack_use_after_return=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}

@@ -34,7 +34,9 @@ void expect_same_run(const std::string& a, const std::string& b) {
   const std::vector<std::string> rows_a = rows_of(a), rows_b = rows_of(b);
   EXPECT_EQ(rows_a.size(), rows_b.size());
   const auto [first, second] = std::ranges::mismatch(rows_a, rows_b);
-  if (first != rows_a.end() && second != rows_b.end()) EXPECT_EQ(*first, *second) << "row " << first - rows_a.begin();
+  if (first != rows_a.end() && second != rows_b.end()) {
+    EXPECT_EQ(*first, *second) << "row " << first - rows_a.begin();
+  }
   for (const char* stage : {"pretrain", "sft", "critic", "rl", "critic_rl"}) {
     EXPECT_FALSE(weights_of(a, stage).empty()) << stage;
     EXPECT_TRUE(weights_of(a, stage) == weights_of(b, stage)) << "other weights after " << stage;

@@ -2,6 +2,9 @@
 // budget buys is graded afterwards, with verifiers that the searches never see.
 #include "ponder/recipes/search_stage.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "ponder/base/clock.h"
 #include "ponder/base/log.h"
 #include "ponder/recipes/accuracy.h"
@@ -216,8 +219,11 @@ void compare_with_before(UnitContext& c, const GreedyAnswers& after) {
     c.write(eval::to_json(gain_row(c.unit.task, c.items, before, after, c.bootstrap())));
     return;
   }
-  const auto tasks_shown = static_cast<int64_t>(c.run.recipe.search.tasks.size());
-  const int64_t shown = (c.run.recipe.report.transcripts + tasks_shown - 1) / tasks_shown;
+  // The transcripts are shared out evenly; the first tasks get what is left over.
+  const std::vector<std::string>& tasks = c.run.recipe.search.tasks;
+  const auto share = std::div(c.run.recipe.report.transcripts, static_cast<int64_t>(tasks.size()));
+  const auto place = std::ranges::find(tasks, c.unit.task) - tasks.begin();
+  const int64_t shown = share.quot + (place < share.rem ? 1 : 0);
   for (int64_t i = 0; i < std::min<int64_t>(shown, static_cast<int64_t>(c.items.size())); ++i)
     for (const GreedyAnswers* answers : {&before, &after}) {
       const core::Item& item = c.items[static_cast<size_t>(i)];

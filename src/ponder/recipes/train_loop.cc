@@ -39,6 +39,7 @@ void write_checkpoint(Run& run, const StageSpec& spec, const model::Parameters& 
   state["stage"] = spec.name;
   state["step"] = at.step;
   state["policy_version"] = run.policy_version;
+  state["seed"] = run.recipe.seed;  // with stage and step, all there is to randomness and to the place in the data
   state["tokens"] = at.cost.tokens, state["flops"] = at.cost.flops, state["seconds"] = at.cost.seconds;
   writer.write_text("trainer.json", state.dump(2) + "\n");
   writer.commit();

@@ -91,8 +91,6 @@ torch_unfit() {
   version=$(sed -n 's/^set(PACKAGE_VERSION "\([0-9.]*\).*/\1/p' "$1/TorchConfigVersion.cmake" 2>/dev/null)
   if ! version_at_least "$version" "$oldest_torch"; then
     echo "it is version ${version:-unknown}; $oldest_torch or newer is needed"
-  elif [ -e "$1/../../../lib/libtorch_cuda.so" ] && ! command -v nvcc >/dev/null && [ ! -x "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" ]; then
-    echo "it is a CUDA build, which needs the CUDA toolkit (nvcc) to link against"
   fi
 }
 

@@ -23,8 +23,7 @@ int64_t cache_pages(const model::DecoderConfig& config, const EngineOptions& opt
                   "engine");
     return options.kv_pages;
   }
-  const int64_t page_bytes =
-      config.layers * tensor::page_floats(config.head_shape()) * static_cast<int64_t>(sizeof(float));
+  const int64_t page_bytes = config.layers * tensor::page_bytes(config.head_shape());
   const int64_t fitting = (options.kv_mib << 20) / page_bytes;
   if (fitting < one)
     throw Error(ErrorCode::kUsage,
@@ -136,37 +135,35 @@ at::Tensor Batcher::run() {
   at::Tensor ids = at::empty({count}, at::kLong), positions = at::empty({count}, at::kLong);
   int64_t* id = ids.mutable_data_ptr<int64_t>();
   int64_t* position = positions.mutable_data_ptr<int64_t>();
-  std::vector<tensor::AttendRow> attend_rows(static_cast<size_t>(count));
+  places_.clear();
+  visible_.assign(static_cast<size_t>(count), {});
   std::fill_n(id, count, 0);
   std::fill_n(position, count, 0);
   for (size_t t = 0; t < slots_.size(); ++t) {
     const Slot& slot = slots_[t];
     id[t] = slot.token;
     position[t] = slot.position;
-    attend_rows[t] = {slot.pages->data(), slot.position + 1};
+    places_.push_back({(*slot.pages)[static_cast<size_t>(slot.position / kPageTokens)],
+                       static_cast<int32_t>(slot.position % kPageTokens)});
+    visible_[t] = {slot.pages->data(), slot.position + 1};
   }
   const auto device = weights_.embedding.device();
   return model::decoder_hidden(config_, weights_, ids.to(device), positions.to(device),
-                               [&](int64_t l, const at::Tensor& qkv) { return attend(l, qkv, attend_rows); });
+                               [&](int64_t l, const at::Tensor& qkv) { return attend(l, qkv); });
 }
 
 // Stores first, then copies, then reads: a page may be shared with a row of this very pass. On a GPU the products run
 // there and this runs on the host.
-at::Tensor Batcher::attend(int64_t layer, const at::Tensor& qkv, const std::vector<tensor::AttendRow>& attend_rows) {
+at::Tensor Batcher::attend(int64_t layer, const at::Tensor& qkv) {
   const tensor::HeadShape shape = config_.head_shape();
   const tensor::Pages pages = cache_.layer(layer);
   const at::Tensor host = qkv.cpu();
-  const float* row = host.const_data_ptr<float>();
-  for (const Slot& slot : slots_) {
-    const int32_t page = (*slot.pages)[static_cast<size_t>(slot.position / kPageTokens)];
-    tensor::store_page_row(row, shape, pages.at(page), slot.position % kPageTokens);
-    row += shape.columns();
-  }
+  const float* rows = host.const_data_ptr<float>();
+  tensor::store_page_rows(rows, shape, pages, places_.data(), static_cast<int64_t>(places_.size()));
   for (const auto& copy : cache_.copies())
     tensor::copy_page_slots(pages.at(copy.from), shape, copy.slots, pages.at(copy.to));
   at::Tensor out = at::empty({host.size(0), shape.heads * shape.head_dim}, host.options());
-  tensor::attend_rows(host.const_data_ptr<float>(), attend_rows.data(), host.size(0), shape, pages,
-                      out.mutable_data_ptr<float>(), nullptr);
+  tensor::attend_rows(rows, visible_.data(), host.size(0), shape, pages, out.mutable_data_ptr<float>(), nullptr);
   return out.to(qkv.device());
 }
 

@@ -58,7 +58,7 @@ class Batcher {
   void schedule(Row& row, int64_t take);
   void admit();
   at::Tensor run();
-  at::Tensor attend(int64_t layer, const at::Tensor& qkv, const std::vector<tensor::AttendRow>& attend_rows);
+  at::Tensor attend(int64_t layer, const at::Tensor& qkv);
 
   model::DecoderConfig config_;
   EngineOptions options_;
@@ -68,6 +68,8 @@ class Batcher {
   std::vector<std::unique_ptr<Row>> rows_;  // in the order of admission; the last one gives way when pages run out
   int64_t room_ = 0;                        // tokens that still fit into the pass
   std::vector<Slot> slots_;                 // [T] tokens of the pass
+  std::vector<tensor::PageSlot> places_;    // [T] where their keys and values go
+  std::vector<tensor::AttendRow> visible_;  // [max(T, kMinRows)] what they see
 };
 
 }  // namespace ponder::engine

@@ -26,7 +26,7 @@ bool KvCache::Order::operator()(int32_t a, int32_t b) const {
 }
 bool KvCache::Order::operator()(int32_t a, core::TokenSpan b) const { return less(cache->key(a), b); }
 
-KvCache::Memory::Memory(size_t bytes) : bytes_(bytes) {
+KvCache::Memory::Memory(size_t bytes) : size_(bytes) {
   data_ = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data_ == MAP_FAILED)
     throw Error(ErrorCode::kResource, base::cat("no memory for a cache of ", bytes >> 20, " MiB; lower kv_mib"));
@@ -34,13 +34,13 @@ KvCache::Memory::Memory(size_t bytes) : bytes_(bytes) {
   madvise(data_, bytes, MADV_HUGEPAGE);
 }
 
-KvCache::Memory::~Memory() { munmap(data_, bytes_); }
+KvCache::Memory::~Memory() { munmap(data_, size_); }
 
 KvCache::KvCache(int64_t layers, const tensor::HeadShape& shape, int64_t pages, bool share)
-    : layer_floats_(tensor::page_floats(shape)),
-      page_floats_(layers * layer_floats_),
+    : layer_bytes_(tensor::page_bytes(shape)),
+      page_bytes_(layers * layer_bytes_),
       share_(share),
-      memory_(static_cast<size_t>(pages * page_floats_) * sizeof(float)) {
+      memory_(static_cast<size_t>(pages * page_bytes_)) {
   entries_.reserve(static_cast<size_t>(pages) + 1);
   for (int64_t p = 0; p <= pages; ++p) entries_.push_back({.children = std::set<int32_t, Order>(Order{this})});
   for (int64_t p = pages; p-- > 0;) free_.push_back(static_cast<int32_t>(p));

@@ -53,7 +53,7 @@ class KvCache {
   int64_t available() const { return static_cast<int64_t>(free_.size()) + idle_; }  // free, or held by no open sequence
   int64_t page_count() const { return static_cast<int64_t>(entries_.size()) - 1; }
   static int64_t pages_for(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
-  tensor::Pages layer(int64_t l) const { return {memory_.floats() + l * layer_floats_, page_floats_}; }
+  tensor::Pages layer(int64_t l) const { return {memory_.bytes() + l * layer_bytes_, page_bytes_}; }
 
   // Reads the tree and throws Error(kInternal) when it contradicts itself; for tests.
   void check() const;
@@ -86,11 +86,11 @@ class KvCache {
     ~Memory();
     Memory(const Memory&) = delete;
     Memory& operator=(const Memory&) = delete;
-    float* floats() const { return static_cast<float*>(data_); }
+    std::byte* bytes() const { return static_cast<std::byte*>(data_); }
 
    private:
     void* data_;
-    size_t bytes_;
+    size_t size_;
   };
 
   core::TokenSpan key(int32_t page) const;
@@ -104,7 +104,7 @@ class KvCache {
   void forget(int32_t page);
   void set_findable(int32_t page, int64_t tokens);
 
-  int64_t layer_floats_, page_floats_;  // of one page in one layer, and in all
+  int64_t layer_bytes_, page_bytes_;  // of one page in one layer, and in all
   bool share_;
   Memory memory_;
   std::vector<Entry> entries_;  // by page; behind them the root of the tree, which has no page

@@ -10,12 +10,14 @@
 namespace ponder::engine {
 namespace {
 
-const tensor::HeadShape kShape{1, 1, 16};
+constexpr tensor::HeadShape kShape{1, 1, 16};
+constexpr tensor::HeadShape kBf16Shape{1, 1, 16, tensor::KvType::kBf16};
 
 // Plays the model over the cache: stores in each slot a number that stands for the whole prefix, as real keys would.
 class Player {
  public:
-  Player(int64_t pages, bool share) : cache_(2, kShape, pages, share) {}
+  Player(int64_t pages, bool share, const tensor::HeadShape& shape = kShape)
+      : shape_(shape), cache_(2, shape, pages, share) {}
 
   struct Reader {
     core::Tokens tokens;
@@ -31,7 +33,8 @@ class Player {
     for (int64_t i = 0; i < count; ++i) {
       const int64_t at = reader.sequence.length;
       cache_.append(reader.sequence, reader.tokens[static_cast<size_t>(at)]);
-      stores_.push_back({reader.sequence.pages.back(), at % kPageTokens, prefix_code(reader.tokens, at + 1)});
+      const tensor::PageSlot place{reader.sequence.pages.back(), static_cast<int32_t>(at % kPageTokens)};
+      stores_.push_back({place, prefix_code(reader.tokens, at + 1)});
     }
     reader.computed += count;
     cache_.publish(reader.sequence);
@@ -41,18 +44,19 @@ class Player {
     for (int64_t l = 0; l < 2; ++l) {
       const tensor::Pages pages = cache_.layer(l);
       for (const auto& s : stores_) {
-        std::vector<float> qkv(static_cast<size_t>(kShape.columns()), s.code + static_cast<float>(l));
-        tensor::store_page_row(qkv.data(), kShape, pages.at(s.page), s.slot);
+        std::vector<float> qkv(static_cast<size_t>(shape_.columns()), s.code + static_cast<float>(l));
+        tensor::store_page_rows(qkv.data(), shape_, pages, &s.place, 1);
       }
       for (const auto& copy : cache_.copies())
-        tensor::copy_page_slots(pages.at(copy.from), kShape, copy.slots, pages.at(copy.to));
+        tensor::copy_page_slots(pages.at(copy.from), shape_, copy.slots, pages.at(copy.to));
       for (const Reader* reader : readers)
         for (int64_t i = 0; i < reader->sequence.length; ++i) {
-          const float* page = pages.at(reader->sequence.pages[static_cast<size_t>(i / kPageTokens)]);
-          const int64_t slot = i % kPageTokens;
+          std::vector<float> qkv(static_cast<size_t>(shape_.columns()));
+          const std::byte* page = pages.at(reader->sequence.pages[static_cast<size_t>(i / kPageTokens)]);
+          tensor::load_page_row(page, shape_, i % kPageTokens, qkv.data());
           const float expected = prefix_code(reader->tokens, i + 1) + static_cast<float>(l);
-          ASSERT_EQ(page[3 * kPageTokens + slot], expected) << "key of position " << i;
-          ASSERT_EQ(page[(kPageTokens + slot) * kShape.head_dim + 5], expected) << "value of position " << i;
+          ASSERT_EQ(qkv[16 + 3], expected) << "key of position " << i;
+          ASSERT_EQ(qkv[32 + 5], expected) << "value of position " << i;
         }
     }
     stores_.clear();
@@ -63,16 +67,17 @@ class Player {
   int64_t shared() const { return shared_; }
 
  private:
+  // Up to 255, and 256 in the second layer: bf16 holds it.
   static float prefix_code(const core::Tokens& tokens, int64_t n) {
     uint64_t hash = 17;
     for (int64_t i = 0; i < n; ++i) hash = hash * 1000003 + static_cast<uint64_t>(tokens[static_cast<size_t>(i)]) + 1;
-    return static_cast<float>(hash % 1000000);
+    return static_cast<float>(hash % 255);
   }
   struct Store {
-    int32_t page;
-    int64_t slot;
+    tensor::PageSlot place;
     float code;
   };
+  tensor::HeadShape shape_;
   KvCache cache_;
   std::vector<Store> stores_;
   int64_t shared_ = 0;
@@ -84,9 +89,9 @@ core::Tokens random_tokens(base::Rng& rng, const core::Tokens& start, int64_t n)
   return tokens;
 }
 
-void play_at_random(uint64_t seed, int64_t pages, bool share) {
+void play_at_random(uint64_t seed, int64_t pages, bool share, const tensor::HeadShape& shape = kShape) {
   base::Rng rng{base::RngKey(seed)};
-  Player player(pages, share);
+  Player player(pages, share, shape);
   std::vector<std::unique_ptr<Player::Reader>> open;
   std::vector<core::Tokens> seen = {{0}};
   for (int step = 0; step < 200; ++step) {
@@ -131,6 +136,12 @@ TEST(KvCache, EverySequenceReadsItsOwnPrefix) {
   for (uint64_t seed = 0; seed < 6; ++seed)
     for (const int64_t pages : {20, 60, 400}) play_at_random(seed, pages, true);
 }
+
+TEST(KvCache, EverySequenceReadsItsOwnPrefixInBf16) {
+  for (uint64_t seed = 0; seed < 3; ++seed) play_at_random(seed, 60, true, kBf16Shape);
+}
+
+TEST(KvCache, Bf16TakesHalfTheMemory) { EXPECT_EQ(2 * tensor::page_bytes(kBf16Shape), tensor::page_bytes(kShape)); }
 
 TEST(KvCache, WithoutSharingNothingIsShared) { play_at_random(1, 100, false); }
 

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "ponder/base/error.h"
 #include "ponder/tensor/kernels.h"
 
 namespace ponder::engine {
 namespace {
+
+constexpr int64_t kBlock = 512;  // tokens of the vocabulary that are looked at together
 
 // Eight chains, so that a sum over a large vocabulary does not wait for each addition.
 double sum(const float* p, int64_t n) {
@@ -22,94 +25,150 @@ double sum(const float* p, int64_t n) {
 }  // namespace
 
 Drawn Sampler::draw(const float* logits, int64_t vocab, const core::SampleParams& params, float uniform) {
-  scaled_.assign(logits, logits + vocab);
   const bool greedy = params.temperature == 0;
+  const float* scaled = logits;
   if (!greedy && params.temperature != 1) {
     const float inverse = static_cast<float>(1 / params.temperature);
-    for (float& x : scaled_) x *= inverse;
+    scaled_.resize(static_cast<size_t>(vocab));
+    for (int64_t i = 0; i < vocab; ++i) scaled_[static_cast<size_t>(i)] = logits[i] * inverse;
+    scaled = scaled_.data();
   }
   float logsumexp = 0;
-  tensor::row_logsumexp(scaled_.data(), vocab, &logsumexp);
+  tensor::row_logsumexp(scaled, vocab, &logsumexp);
   if (!std::isfinite(logsumexp))
     throw Error(ErrorCode::kInternal, "the model's logits are not finite numbers", "engine");
   if (greedy) {
-    const auto best = std::max_element(scaled_.begin(), scaled_.end());
-    return {static_cast<core::Token>(best - scaled_.begin()), *best - logsumexp};
+    const float* best = std::max_element(scaled, scaled + vocab);
+    return {static_cast<core::Token>(best - scaled), *best - logsumexp};
   }
-  probability_ = scaled_;
-  tensor::row_exp(probability_.data(), vocab, logsumexp, 1.0f);
   const bool all = (params.top_k == 0 || params.top_k >= vocab) && params.top_p >= 1 && params.min_p == 0;
-  if (all) return draw_from_all(vocab, logsumexp, uniform);
-  keep(vocab, params);
-  return draw_from_kept(uniform);
+  if (all) return draw_from_all(scaled, vocab, logsumexp, uniform);
+  probability_.assign(scaled, scaled + vocab);
+  tensor::row_exp(probability_.data(), vocab, logsumexp, 1.0f);
+  return draw_down_to(least_kept(params), uniform);
 }
 
-// Whole blocks are skipped by their sums, then the token is found within one. Rounding may leave nothing behind the
-// target: then the last token that has any probability is meant.
-Drawn Sampler::draw_from_all(int64_t vocab, float logsumexp, float uniform) {
-  constexpr int64_t kBlock = 64;
-  const float* p = probability_.data();
-  const double target = static_cast<double>(uniform) * sum(p, vocab);
+// The probabilities of a block are forgotten when they are summed: a large vocabulary's would fill the cache. Rounding
+// may leave nothing behind the target: then the last token that has any probability is meant.
+Drawn Sampler::draw_from_all(const float* scaled, int64_t vocab, float logsumexp, float uniform) {
+  float p[kBlock];
+  const auto load = [&](int64_t block) {
+    const int64_t n = std::min(kBlock, vocab - block * kBlock);
+    std::copy_n(scaled + block * kBlock, n, p);
+    tensor::row_exp(p, n, logsumexp, 1.0f);
+    return n;
+  };
+  const int64_t blocks = (vocab + kBlock - 1) / kBlock;
+  block_total_.resize(static_cast<size_t>(blocks));
+  double total = 0;
+  int64_t last = 0;  // block that holds any probability
+  for (int64_t b = 0; b < blocks; ++b) {
+    const double block = sum(p, load(b));
+    block_total_[static_cast<size_t>(b)] = block;
+    total += block;
+    if (block > 0) last = b;
+  }
+  const double target = static_cast<double>(uniform) * total;
   double passed = 0;
-  int64_t first = 0;
-  for (; first + kBlock < vocab; first += kBlock) {
-    const double block = sum(p + first, kBlock);
-    if (passed + block > target) break;
-    passed += block;
-  }
-  int64_t token = -1;
-  for (int64_t i = first; i < vocab && (token < 0 || passed <= target); ++i) {
+  int64_t block = 0, token = 0;
+  while (block < last && passed + block_total_[static_cast<size_t>(block)] <= target)
+    passed += block_total_[static_cast<size_t>(block++)];
+  const int64_t n = load(block);
+  for (int64_t i = 0; i < n; ++i) {
     if (p[i] == 0) continue;
-    token = i;
+    token = block * kBlock + i;
     passed += p[i];
+    if (passed > target) break;
   }
-  for (int64_t i = first - 1; token < 0; --i)
-    if (p[i] > 0) token = i;
-  return {static_cast<core::Token>(token), scaled_[static_cast<size_t>(token)] - logsumexp};
+  return {static_cast<core::Token>(token), scaled[token] - logsumexp};
 }
 
-void Sampler::keep(int64_t vocab, const core::SampleParams& params) {
-  const auto& p = probability_;
-  const auto likelier = [&](core::Token a, core::Token b) { return p[a] > p[b] || (p[a] == p[b] && a < b); };
-  kept_.resize(static_cast<size_t>(vocab));
-  for (int64_t i = 0; i < vocab; ++i) kept_[static_cast<size_t>(i)] = static_cast<core::Token>(i);
+// No cut leaves a token less likely than this: it spares most of a large vocabulary the sorting.
+double Sampler::least_possible(const core::SampleParams& params) {
+  const int64_t vocab = static_cast<int64_t>(probability_.size());
   if (params.top_k > 0 && params.top_k < vocab) {
-    std::nth_element(kept_.begin(), kept_.begin() + params.top_k - 1, kept_.end(), likelier);
-    kept_.resize(static_cast<size_t>(params.top_k));
+    // k blocks hold a token as likely as the k-th highest of the blocks' maxima, so the k likeliest ones do not lie
+    // below.
+    highest_.clear();
+    for (int64_t i = 0; i < vocab; i += kBlock)
+      highest_.push_back(*std::max_element(&probability_[i], &probability_[i] + std::min(kBlock, vocab - i)));
+    if (params.top_k > static_cast<int64_t>(highest_.size())) return 0;
+    std::nth_element(highest_.begin(), highest_.begin() + params.top_k - 1, highest_.end(), std::greater<>());
+    return highest_[static_cast<size_t>(params.top_k - 1)];
+  }
+  // Tokens below have, all together, half the share that the nucleus leaves out; probabilities sum to 1 but for
+  // rounding.
+  double least = 0.5 * (1 - params.top_p) / static_cast<double>(vocab);
+  if (params.min_p > 0)
+    least = std::max(least, params.min_p * *std::max_element(probability_.begin(), probability_.end()));
+  return least;
+}
+
+// Of the candidates those that reach `wanted`, by halving: the nucleus is mostly small, but sometimes the vocabulary.
+void Sampler::keep_nucleus(double wanted) {
+  auto first = candidates_.begin(), last = candidates_.end();
+  double reached = 0;
+  while (last - first > 64) {
+    const auto middle = first + (last - first) / 2;
+    std::nth_element(first, middle, last);
+    double half = 0;
+    for (auto c = first; c != middle; ++c) half += c->p;
+    if (reached + half >= wanted) {
+      last = middle;
+    } else {
+      reached += half;
+      first = middle;
+    }
+  }
+  std::sort(first, last);
+  while (first != last && reached < wanted) reached += (first++)->p;
+  candidates_.erase(std::max(first, candidates_.begin() + 1), candidates_.end());
+}
+
+Sampler::Candidate Sampler::least_kept(const core::SampleParams& params) {
+  const int64_t vocab = static_cast<int64_t>(probability_.size());
+  const double least = least_possible(params);
+  candidates_.clear();
+  for (int64_t i = 0; i < vocab; ++i) {
+    const float p = probability_[static_cast<size_t>(i)];
+    if (p > 0 && p >= least) candidates_.push_back({p, static_cast<core::Token>(i)});
+  }
+  const bool top_k = params.top_k > 0 && params.top_k < vocab;
+  if (top_k && params.top_k < static_cast<int64_t>(candidates_.size())) {
+    std::nth_element(candidates_.begin(), candidates_.begin() + params.top_k - 1, candidates_.end());
+    candidates_.resize(static_cast<size_t>(params.top_k));
   }
   if (params.top_p < 1) {
     double total = 0;
-    for (const core::Token id : kept_) total += p[id];
-    // Sorted bit by bit: the nucleus is mostly small and the vocabulary large.
-    double reached = 0;
-    size_t sorted = 0, count = 0;
-    while (count < kept_.size() && reached < params.top_p * total) {
-      if (count == sorted) {
-        const size_t next = std::min(kept_.size(), std::max<size_t>(64, 4 * sorted));
-        std::partial_sort(kept_.begin() + static_cast<int64_t>(sorted), kept_.begin() + static_cast<int64_t>(next),
-                          kept_.end(), likelier);
-        sorted = next;
-      }
-      reached += p[kept_[count++]];
-    }
-    kept_.resize(std::max<size_t>(count, 1));
+    if (top_k)
+      for (const Candidate& c : candidates_) total += c.p;
+    else
+      total = sum(probability_.data(), vocab);
+    keep_nucleus(params.top_p * total);
   }
   if (params.min_p > 0) {
-    const float highest = p[*std::min_element(kept_.begin(), kept_.end(), likelier)];
-    std::erase_if(kept_, [&](core::Token id) { return p[id] < params.min_p * highest; });
+    const double lowest = params.min_p * std::min_element(candidates_.begin(), candidates_.end())->p;
+    std::erase_if(candidates_, [&](const Candidate& c) { return c.p < lowest; });
   }
-  std::erase_if(kept_, [&](core::Token id) { return p[id] == 0; });
-  std::sort(kept_.begin(), kept_.end());
+  return *std::max_element(candidates_.begin(), candidates_.end());
 }
 
-Drawn Sampler::draw_from_kept(float uniform) {
+// From all tokens that are no less likely, in the order of ids.
+Drawn Sampler::draw_down_to(Candidate least, float uniform) const {
+  const int64_t vocab = static_cast<int64_t>(probability_.size());
+  const auto kept = [&](int64_t i) {
+    const float p = probability_[static_cast<size_t>(i)];
+    return p > least.p || (p == least.p && i <= least.id);
+  };
   double total = 0, passed = 0;
-  for (const core::Token id : kept_) total += probability_[id];
+  for (int64_t i = 0; i < vocab; ++i)
+    if (kept(i)) total += probability_[static_cast<size_t>(i)];
   const double target = static_cast<double>(uniform) * total;
-  core::Token token = kept_.front();
-  for (const core::Token id : kept_) {
-    token = id;
-    passed += probability_[id];
+  core::Token token = 0;
+  for (int64_t i = 0; i < vocab; ++i) {
+    if (!kept(i)) continue;
+    token = static_cast<core::Token>(i);
+    passed += probability_[static_cast<size_t>(i)];
     if (passed > target) break;
   }
   return {token, static_cast<float>(std::log(static_cast<double>(probability_[token]) / total))};

@@ -22,13 +22,23 @@ class Sampler {
   Drawn draw(const float* logits, int64_t vocab, const core::SampleParams& params, float uniform);
 
  private:
-  Drawn draw_from_all(int64_t vocab, float logsumexp, float uniform);
-  Drawn draw_from_kept(float uniform);
-  void keep(int64_t vocab, const core::SampleParams& params);
+  // A token that may be drawn. The likelier one comes first, of equals the lower id.
+  struct Candidate {
+    float p = 0;
+    core::Token id = 0;
+    bool operator<(const Candidate& other) const { return p > other.p || (p == other.p && id < other.id); }
+  };
+  Drawn draw_from_all(const float* scaled, int64_t vocab, float logsumexp, float uniform);
+  Drawn draw_down_to(Candidate least, float uniform) const;
+  Candidate least_kept(const core::SampleParams& params);
+  double least_possible(const core::SampleParams& params);
+  void keep_nucleus(double wanted);
 
-  std::vector<float> scaled_;       // [V] logits / temperature
-  std::vector<float> probability_;  // [V]
-  std::vector<core::Token> kept_;   // what the cuts left
+  std::vector<float> scaled_;          // [V] logits / temperature
+  std::vector<float> probability_;     // [V]
+  std::vector<float> highest_;         // of each block of the vocabulary
+  std::vector<double> block_total_;    // probability of each block
+  std::vector<Candidate> candidates_;  // what the cuts leave
 };
 
 // Error(kUsage) says which parameter is wrong and what would be right.

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 
 #include "ponder/base/error.h"
 #include "ponder/base/rng.h"
@@ -112,13 +114,62 @@ TEST(Sampler, AgreesWithAPlainCumulativeSumOnLargeVocabularies) {
   }
 }
 
+// The tokens that the cuts leave, by sorting everything.
+std::vector<core::Token> kept_by_sorting(const std::vector<float>& logits, const core::SampleParams& params) {
+  std::vector<double> p;
+  for (const float x : logits) p.push_back(std::exp(double(x)));
+  std::vector<core::Token> order(p.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](core::Token a, core::Token b) { return p[a] > p[b]; });
+  if (params.top_k > 0 && params.top_k < static_cast<int64_t>(order.size()))
+    order.resize(static_cast<size_t>(params.top_k));
+  double total = 0, reached = 0;
+  for (const core::Token id : order) total += p[id];
+  size_t count = 0;
+  while (count < order.size() && (params.top_p == 1 || reached < params.top_p * total)) reached += p[order[count++]];
+  order.resize(count);
+  std::erase_if(order, [&](core::Token id) { return p[id] < params.min_p * p[order[0]]; });
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+TEST(Sampler, CutsOfALargeVocabularyAreThoseOfSorting) {
+  base::Rng rng{base::RngKey(5)};
+  Sampler sampler;
+  for (int trial = 0; trial < 60; ++trial) {
+    std::vector<float> logits;
+    const double spread = rng.chance(0.3) ? 0.01 : 4;
+    for (int64_t n = rng.between(1, 3000); n > 0; --n) logits.push_back(static_cast<float>(spread * rng.normal()));
+    if (rng.chance(0.3)) logits[logits.size() / 2] = 20;
+    core::SampleParams params{.top_k = rng.between(1, 200)};
+    if (rng.chance(0.5)) params.top_k = 0;
+    if (rng.chance(0.6)) params.top_p = 0.01 + 0.97 * rng.uniform();
+    if (rng.chance(0.3)) params.min_p = rng.uniform();
+    const auto kept = kept_by_sorting(logits, params);
+    double total = 0;
+    for (const core::Token id : kept) total += std::exp(double(logits[id]));
+    // In the middle of each token's share it is the one that is drawn.
+    double passed = 0;
+    for (const core::Token id : kept) {
+      const double share = std::exp(double(logits[id])) / total;
+      if (share > 1e-4) {
+        const Drawn drawn = sampler.draw(logits.data(), static_cast<int64_t>(logits.size()), params,
+                                         static_cast<float>(passed + share / 2));
+        ASSERT_EQ(drawn.token, id) << "trial " << trial << ", " << kept.size() << " of " << logits.size();
+        ASSERT_NEAR(drawn.logp, std::log(share), 1e-4);
+      }
+      passed += share;
+    }
+  }
+}
+
 TEST(Sampler, NeverDrawsWhatHasNoProbability) {
-  std::vector<float> logits(200, -std::numeric_limits<float>::infinity());
+  std::vector<float> logits(2000, -std::numeric_limits<float>::infinity());
   logits[70] = 1, logits[130] = 1;
   Sampler sampler;
   for (const float uniform : {0.0f, 0.49f, 0.51f, 0.99999994f}) {
     for (const core::SampleParams& params : {core::SampleParams{}, core::SampleParams{.top_p = 0.999}}) {
-      const Drawn drawn = sampler.draw(logits.data(), 200, params, uniform);
+      const Drawn drawn = sampler.draw(logits.data(), 2000, params, uniform);
       EXPECT_EQ(drawn.token, uniform < 0.5f ? 70 : 130);
       EXPECT_NEAR(drawn.logp, std::log(0.5), 1e-6);
     }

@@ -177,7 +177,7 @@ double activation_floats(const model::DecoderConfig& c) {
 
 double cache_bytes(const Recipe& recipe) {
   const model::DecoderConfig& c = recipe.model;
-  const double page = d(c.layers) * d(tensor::page_floats(c.head_shape())) * kFloat;
+  const double page = d(c.layers) * d(tensor::page_bytes(c.head_shape()));
   if (recipe.engine.kv_pages > 0) return d(recipe.engine.kv_pages) * page;
   const double contexts = d(recipe.engine.max_rows) * d(engine::KvCache::pages_for(c.context) + 1) * page;
   return std::min(contexts, d(recipe.engine.kv_mib) * 0x1p20);

@@ -2,6 +2,7 @@
 // it is the same to the bit in any batch. Called by ops.cc, log_softmax.cc and by the engine (paged attention,
 // sampler).
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include "ponder/tensor/ops.h"
@@ -31,22 +32,30 @@ void row_entropy(const float* x, int64_t n, float logsumexp, float* entropy);
 void row_exp(float* x, int64_t n, float shift, float factor);
 
 // ---- attention over pages ----
-// A page holds kPageTokens positions of one layer: for each key/value head the keys as [hd][16], so that 16 scores are
-// one vector, then the values as [16][hd].
+// A page holds kPageTokens positions of one layer: the keys of each key/value head, then the values of each, in pairs
+// (two dimensions of a key, two positions of a value's dimension) as kernels_attend.cc says, in the shape's KvType.
 inline constexpr int64_t kPageTokens = 16;
-inline int64_t page_floats(const HeadShape& shape) { return shape.kv_heads * 2 * shape.head_dim * kPageTokens; }
+inline int64_t page_bytes(const HeadShape& shape) {
+  return shape.kv_heads * 2 * shape.head_dim * kPageTokens * (shape.kv == KvType::kBf16 ? 2 : 4);
+}
 
 // Where the pages of one layer are: page p of this layer starts at base + p · stride.
 struct Pages {
-  float* base = nullptr;
-  int64_t stride = 0;  // floats
-  float* at(int64_t page) const { return base + page * stride; }
+  std::byte* base = nullptr;
+  int64_t stride = 0;  // bytes
+  std::byte* at(int64_t page) const { return base + page * stride; }
 };
 
-// Stores the key and value heads of one row of rotated qkv as position `slot` of a page.
-void store_page_row(const float* qkv, const HeadShape& shape, float* page, int64_t slot);
+// Stores the key and value heads of rows of rotated qkv [T,(H+2·KV)·hd], each at its place.
+struct PageSlot {
+  int32_t page = 0, slot = 0;
+};
+void store_page_rows(const float* qkv, const HeadShape& shape, const Pages& pages, const PageSlot* places,
+                     int64_t count);
+// Gives back what was stored: the key and value heads of a row of qkv.
+void load_page_row(const std::byte* page, const HeadShape& shape, int64_t slot, float* qkv);
 // Copies the first `slots` positions of a page.
-void copy_page_slots(const float* from, const HeadShape& shape, int64_t slots, float* to);
+void copy_page_slots(const std::byte* from, const HeadShape& shape, int64_t slots, std::byte* to);
 
 // What one row may see: positions 0 … length−1, position i in slot i % 16 of page table[i / 16]. Slots behind the
 // length must hold finite numbers. length 0 gives a row of zeros.
@@ -55,9 +64,13 @@ struct AttendRow {
   int64_t length = 0;
 };
 // qkv [T,(H+2·KV)·hd] (its query heads are read), rows [T] → out [T,H·hd]; logsumexp of the scores → lse [T,H] (may be
-// null).
+// null). A page that neighbouring rows share is read once for all of them, so rows of one prefix belong side by side.
 void attend_rows(const float* qkv, const AttendRow* rows, int64_t count, const HeadShape& shape, const Pages& pages,
                  float* out, float* lse);
+
+// Causal attention within one sequence of n rows of rotated qkv → out [n,H·hd], lse [n,H] (may be null): the same bits
+// as attend_rows over pages that hold the sequence.
+void attend_sequence(const float* qkv, int64_t n, const HeadShape& shape, float* out, float* lse);
 
 // Gradient of one packed sequence of n rows: grad_out, out [n,H·hd], lse [n,H] and rotated qkv → grad_qkv, all by row.
 void attend_sequence_backward(const float* grad_out, const float* out, const float* lse, const float* qkv, int64_t n,

@@ -1,5 +1,4 @@
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "ponder/tensor/kernels.h"
@@ -8,7 +7,6 @@
 namespace ponder::tensor {
 
 using simd::load;
-using simd::splat;
 using simd::store;
 
 namespace {
@@ -22,20 +20,6 @@ float* scratch(size_t floats) {
   return buffer.data();
 }
 
-// Σ_d a[d] · columns[d][0 … kLanes), columns [hd][16]. Four chains hide the latency of the additions.
-template <class S>
-PONDER_INLINE typename S::F dot_columns(const float* a, const float* columns, int64_t head_dim) {
-  using F = typename S::F;
-  F s0{}, s1{}, s2{}, s3{};
-  for (int64_t d = 0; d < head_dim; d += 4) {
-    s0 += a[d] * load<S>(columns + d * kChunk);
-    s1 += a[d + 1] * load<S>(columns + (d + 1) * kChunk);
-    s2 += a[d + 2] * load<S>(columns + (d + 2) * kChunk);
-    s3 += a[d + 3] * load<S>(columns + (d + 3) * kChunk);
-  }
-  return (s0 + s1) + (s2 + s3);
-}
-
 // Lane i holds whether position first + i is below length.
 template <class S>
 PONDER_INLINE typename S::I visible(int64_t first, int64_t length) {
@@ -44,85 +28,12 @@ PONDER_INLINE typename S::I visible(int64_t first, int64_t length) {
   return lanes < static_cast<int32_t>(length - first);
 }
 
-// Scores of one query against all keys it may see, scaled; −∞ behind the length. Gives their maximum.
-template <class S>
-PONDER_INLINE float score_keys(const float* q, const AttendRow& row, const Pages& pages, int64_t head_offset,
-                               int64_t head_dim, float scale, float* scores) {
-  using F = typename S::F;
-  const int64_t whole = row.length / kChunk;
-  F highest = splat<S>(-std::numeric_limits<float>::infinity());
-  for (int64_t c = 0; c * kChunk < row.length; ++c) {
-    const float* keys = pages.at(row.table[c]) + head_offset;
-    for (int64_t part = 0; part < kChunk; part += S::kLanes) {
-      F s = dot_columns<S>(q, keys + part, head_dim) * scale;
-      if (c == whole)
-        s = visible<S>(c * kChunk + part, row.length) ? s : splat<S>(-std::numeric_limits<float>::infinity());
-      highest = simd::max<S>(highest, s);
-      store<S>(scores + c * kChunk + part, s);
-    }
-  }
-  return simd::max_lane<S>(highest);
-}
-
-// out = Σ_j weights[j] · value j / total, for the values of all chunks.
-template <class S>
-PONDER_INLINE void sum_values(const float* weights, float total, const AttendRow& row, const Pages& pages,
-                              int64_t value_offset, int64_t head_dim, float* out) {
-  using F = typename S::F;
-  const float inverse = 1.0f / total;
-  for (int64_t d = 0; d < head_dim; d += S::kLanes) {
-    F s0{}, s1{}, s2{}, s3{};
-    for (int64_t c = 0; c * kChunk < row.length; ++c) {
-      const float* values = pages.at(row.table[c]) + value_offset + d;
-      const float* w = weights + c * kChunk;
-      for (int64_t j = 0; j < kChunk; j += 4) {
-        s0 += w[j] * load<S>(values + j * head_dim);
-        s1 += w[j + 1] * load<S>(values + (j + 1) * head_dim);
-        s2 += w[j + 2] * load<S>(values + (j + 2) * head_dim);
-        s3 += w[j + 3] * load<S>(values + (j + 3) * head_dim);
-      }
-    }
-    store<S>(out + d, ((s0 + s1) + (s2 + s3)) * inverse);
-  }
-}
-
-// One row and query head after the other, each over its own keys in chunks of 16: nothing that is summed depends on
-// which other rows are there or where the pages lie.
-template <class S>
-PONDER_INLINE void attend_rows_with_body(const float* qkv, const AttendRow* rows, int64_t count, const HeadShape& shape,
-                                         const Pages& pages, float* scores, float* out, float* lse) {
-  using F = typename S::F;
-  const int64_t hd = shape.head_dim, group = shape.heads / shape.kv_heads;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(hd));
-  for (int64_t t = 0; t < count; ++t, qkv += shape.columns(), out += shape.heads * hd) {
-    if (rows[t].length == 0) {
-      std::memset(out, 0, static_cast<size_t>(shape.heads * hd) * sizeof(float));
-      continue;
-    }
-    const int64_t padded = (rows[t].length + kChunk - 1) / kChunk * kChunk;
-    for (int64_t h = 0; h < shape.heads; ++h) {
-      const int64_t keys = h / group * 2 * hd * kChunk, values = keys + hd * kChunk;
-      const float highest = score_keys<S>(qkv + h * hd, rows[t], pages, keys, hd, scale, scores);
-      F total{};
-      for (int64_t i = 0; i < padded; i += S::kLanes) {
-        const F e = simd::exp<S>(load<S>(scores + i) - highest);
-        store<S>(scores + i, e);
-        total += e;
-      }
-      const float sum = simd::sum<S>(total);
-      sum_values<S>(scores, sum, rows[t], pages, values, hd, out + h * hd);
-      if (lse) lse[t * shape.heads + h] = highest + std::log(sum);
-    }
-  }
-}
-PONDER_DISPATCH(attend_rows_with,
-                (const float* qkv, const AttendRow* rows, int64_t count, const HeadShape& shape, const Pages& pages,
-                 float* scores, float* out, float* lse),
-                (qkv, rows, count, shape, pages, scores, out, lse))
-
-// What the backward of one key/value head works on: keys and values and their gradients as [chunks][hd][16].
+// What the backward of one key/value head works on: keys and values and their gradients as [chunks][hd][16], and the
+// keys as rows once more.
 struct HeadColumns {
   float *keys, *values, *grad_keys, *grad_values;
+  const float* key_rows;
+  int64_t key_stride;
 };
 
 // R neighbouring rows of one query head; all of them end in the same chunk.
@@ -215,13 +126,13 @@ PONDER_INLINE void from_columns(const float* columns, int64_t stride, int64_t n,
 struct Sequence {
   const float *grad_out, *out, *lse, *qkv;
   int64_t length, heads, head_dim, columns;
+  KvType kv;
   float* grad_qkv;
 };
 
-// Rows i … i+R−1 of query head h, whose keys begin at key_column.
+// Rows i … i+R−1 of query head h.
 template <class S, int R>
-PONDER_INLINE void backward_rows(const Sequence& s, int64_t h, int64_t i, int64_t key_column, const HeadColumns& head,
-                                 float* grad_scores) {
+PONDER_INLINE void backward_rows(const Sequence& s, int64_t h, int64_t i, const HeadColumns& head, float* grad_scores) {
   const int64_t hd = s.head_dim, width = s.heads * hd;
   RowBlock<R> rows;
   rows.first_length = i + 1;
@@ -233,8 +144,32 @@ PONDER_INLINE void backward_rows(const Sequence& s, int64_t h, int64_t i, int64_
   }
   const int64_t stride = (s.length + kChunk - 1) / kChunk * kChunk;
   backward_block<S, R>(rows, hd, 1.0f / std::sqrt(static_cast<float>(hd)), head, grad_scores, stride);
-  weighted_sums<S, R>(grad_scores, stride, s.qkv + key_column, s.columns, i + R, hd,
+  weighted_sums<S, R>(grad_scores, stride, head.key_rows, head.key_stride, i + R, hd,
                       s.grad_qkv + i * s.columns + h * hd, s.columns);
+}
+
+template <class S>
+PONDER_INLINE void round_all(float* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += S::kLanes) store<S>(x + i, simd::round_bf16<S>(load<S>(x + i)));
+}
+
+// Keys and values as the forward pass saw them. key_rows is room for [n][hd].
+template <class S>
+PONDER_INLINE void load_head(const Sequence& s, int64_t key_column, int64_t value_column, float* key_rows,
+                             HeadColumns& head) {
+  const int64_t n = s.length, hd = s.head_dim, columns = (n + kChunk - 1) / kChunk * kChunk * hd;
+  to_columns(s.qkv + key_column, s.columns, n, hd, head.keys);
+  to_columns(s.qkv + value_column, s.columns, n, hd, head.values);
+  head.key_rows = s.qkv + key_column;
+  head.key_stride = s.columns;
+  if (s.kv != KvType::kBf16) return;
+  round_all<S>(head.keys, columns);
+  round_all<S>(head.values, columns);
+  for (int64_t j = 0; j < n; ++j)
+    std::memcpy(key_rows + j * hd, head.key_rows + j * s.columns, static_cast<size_t>(hd) * sizeof(float));
+  round_all<S>(key_rows, n * hd);
+  head.key_rows = key_rows;
+  head.key_stride = hd;
 }
 
 // Softmax attention's gradient from the saved logsumexp (Dao et al. 2022, FlashAttention, algorithm 4): with
@@ -244,17 +179,16 @@ PONDER_INLINE void sequence_backward_with_body(const Sequence& s, int64_t kv_hea
   constexpr int kBlock = 4;
   const int64_t hd = s.head_dim, group = s.heads / kv_heads, n = s.length;
   const int64_t columns = (n + kChunk - 1) / kChunk * kChunk * hd;
-  const HeadColumns head{work, work + columns, work + 2 * columns, work + 3 * columns};
-  float* grad_scores = work + 4 * columns;
+  HeadColumns head{work, work + columns, work + 2 * columns, work + 3 * columns, nullptr, 0};
+  float *key_rows = work + 4 * columns, *grad_scores = key_rows + columns;
   for (int64_t g = 0; g < kv_heads; ++g) {
     const int64_t key_column = (s.heads + g) * hd, value_column = key_column + kv_heads * hd;
     std::memset(work, 0, static_cast<size_t>(4 * columns) * sizeof(float));
-    to_columns(s.qkv + key_column, s.columns, n, hd, head.keys);
-    to_columns(s.qkv + value_column, s.columns, n, hd, head.values);
+    load_head<S>(s, key_column, value_column, key_rows, head);
     for (int64_t h = g * group; h < (g + 1) * group; ++h) {
       int64_t i = 0;
-      for (; i + kBlock <= n; i += kBlock) backward_rows<S, kBlock>(s, h, i, key_column, head, grad_scores);
-      for (; i < n; ++i) backward_rows<S, 1>(s, h, i, key_column, head, grad_scores);
+      for (; i + kBlock <= n; i += kBlock) backward_rows<S, kBlock>(s, h, i, head, grad_scores);
+      for (; i < n; ++i) backward_rows<S, 1>(s, h, i, head, grad_scores);
     }
     from_columns(head.grad_keys, s.columns, n, hd, s.grad_qkv + key_column);
     from_columns(head.grad_values, s.columns, n, hd, s.grad_qkv + value_column);
@@ -264,37 +198,11 @@ PONDER_DISPATCH(sequence_backward_with, (const Sequence& s, int64_t kv_heads, fl
 
 }  // namespace
 
-void store_page_row(const float* qkv, const HeadShape& shape, float* page, int64_t slot) {
-  const int64_t hd = shape.head_dim;
-  const float* keys = qkv + shape.heads * hd;
-  const float* values = keys + shape.kv_heads * hd;
-  for (int64_t g = 0; g < shape.kv_heads; ++g, keys += hd, values += hd, page += 2 * hd * kPageTokens) {
-    for (int64_t d = 0; d < hd; ++d) page[d * kPageTokens + slot] = keys[d];
-    std::memcpy(page + (kPageTokens + slot) * hd, values, static_cast<size_t>(hd) * sizeof(float));
-  }
-}
-
-void copy_page_slots(const float* from, const HeadShape& shape, int64_t slots, float* to) {
-  const int64_t hd = shape.head_dim;
-  for (int64_t g = 0; g < shape.kv_heads; ++g, from += 2 * hd * kPageTokens, to += 2 * hd * kPageTokens) {
-    for (int64_t d = 0; d < hd; ++d)
-      for (int64_t j = 0; j < slots; ++j) to[d * kPageTokens + j] = from[d * kPageTokens + j];
-    std::memcpy(to + kPageTokens * hd, from + kPageTokens * hd, static_cast<size_t>(slots * hd) * sizeof(float));
-  }
-}
-
-void attend_rows(const float* qkv, const AttendRow* rows, int64_t count, const HeadShape& shape, const Pages& pages,
-                 float* out, float* lse) {
-  int64_t longest = 0;
-  for (int64_t t = 0; t < count; ++t) longest = longest < rows[t].length ? rows[t].length : longest;
-  attend_rows_with(qkv, rows, count, shape, pages, scratch(static_cast<size_t>(longest + kChunk)), out, lse);
-}
-
 void attend_sequence_backward(const float* grad_out, const float* out, const float* lse, const float* qkv, int64_t n,
                               const HeadShape& shape, float* grad_qkv) {
   const int64_t padded = (n + kChunk - 1) / kChunk * kChunk;
-  float* work = scratch(static_cast<size_t>(padded * (4 * shape.head_dim + 4)));
-  const Sequence sequence{grad_out, out, lse, qkv, n, shape.heads, shape.head_dim, shape.columns(), grad_qkv};
+  float* work = scratch(static_cast<size_t>(padded * (5 * shape.head_dim + 4)));
+  const Sequence sequence{grad_out, out, lse, qkv, n, shape.heads, shape.head_dim, shape.columns(), shape.kv, grad_qkv};
   sequence_backward_with(sequence, shape.kv_heads, work);
 }
 

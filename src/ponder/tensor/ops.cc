@@ -133,29 +133,15 @@ at::Tensor rope_generic(const at::Tensor& qkv, const at::Tensor& positions, cons
 }
 
 // ---- packed causal attention ----
-// The sequences' keys and values go into pages of a layer of their own and are then attended to by the engine's kernel.
 at::Tensor attention_forward(const at::Tensor& qkv, const std::vector<int64_t>& starts, const HeadShape& shape,
                              at::Tensor* lse) {
-  std::vector<int32_t> table;
-  std::vector<int64_t> first_page;
-  for (size_t s = 0; s + 1 < starts.size(); ++s) {
-    first_page.push_back(static_cast<int64_t>(table.size()));
-    for (int64_t p = 0; p < starts[s + 1] - starts[s]; p += kPageTokens)
-      table.push_back(static_cast<int32_t>(table.size()));
-  }
-  at::Tensor memory = at::zeros({static_cast<int64_t>(table.size()), page_floats(shape)}, qkv.options());
-  const Pages pages{out(memory), page_floats(shape)};
-  std::vector<AttendRow> rows(static_cast<size_t>(qkv.size(0)));
-  for (size_t s = 0; s + 1 < starts.size(); ++s)
-    for (int64_t t = starts[s]; t < starts[s + 1]; ++t) {
-      const int64_t position = t - starts[s];
-      store_page_row(in(qkv) + t * shape.columns(), shape, pages.at(first_page[s] + position / kPageTokens),
-                     position % kPageTokens);
-      rows[static_cast<size_t>(t)] = {table.data() + first_page[s], position + 1};
-    }
   at::Tensor result = at::empty({qkv.size(0), shape.heads * shape.head_dim}, qkv.options());
   if (lse) *lse = at::empty({qkv.size(0), shape.heads}, qkv.options());
-  attend_rows(in(qkv), rows.data(), qkv.size(0), shape, pages, out(result), lse ? out(*lse) : nullptr);
+  for (size_t s = 0; s + 1 < starts.size(); ++s) {
+    const int64_t t = starts[s];
+    attend_sequence(in(qkv) + t * shape.columns(), starts[s + 1] - t, shape, out(result) + t * result.size(1),
+                    lse ? out(*lse) + t * shape.heads : nullptr);
+  }
   return result;
 }
 
@@ -166,7 +152,8 @@ struct CausalAttention : Function<CausalAttention> {
     at::Tensor result = attention_forward(qkv, starts, shape, &lse);
     ctx->save_for_backward({qkv, result, lse});
     ctx->saved_data["starts"] = starts;
-    ctx->saved_data["shape"] = std::vector<int64_t>{shape.heads, shape.kv_heads, shape.head_dim};
+    ctx->saved_data["shape"] =
+        std::vector<int64_t>{shape.heads, shape.kv_heads, shape.head_dim, static_cast<int64_t>(shape.kv)};
     return result;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -174,7 +161,7 @@ struct CausalAttention : Function<CausalAttention> {
     const at::Tensor grad = grads[0].contiguous(), &qkv = saved[0], &result = saved[1], &lse = saved[2];
     const auto starts = ctx->saved_data["starts"].toIntVector();
     const auto heads = ctx->saved_data["shape"].toIntVector();
-    const HeadShape shape{heads[0], heads[1], heads[2]};
+    const HeadShape shape{heads[0], heads[1], heads[2], static_cast<KvType>(heads[3])};
     at::Tensor grad_qkv = at::empty_like(qkv);
     const int64_t width = shape.heads * shape.head_dim;
     for (size_t s = 0; s + 1 < starts.size(); ++s) {

@@ -26,9 +26,14 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& w, double eps);
 // silu(gate) · up, gate_up [T,2F] = gate then up → [T,F]. Shazeer 2020, eq. 6.
 at::Tensor swiglu(const at::Tensor& gate_up);
 
+// How keys and values are kept for attention: as they are, or rounded to bf16 (to nearest, ties to even), which halves
+// what a cache holds and streams. CPU only; gradients pass the rounding straight through.
+enum class KvType : uint8_t { kF32, kBf16 };
+
 // Heads side by side in one row: query heads, then key heads, then value heads.
 struct HeadShape {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;  // head_dim is a multiple of 16
+  KvType kv = KvType::kF32;
   int64_t rotated() const { return heads + kv_heads; }
   int64_t columns() const { return (heads + 2 * kv_heads) * head_dim; }
 };

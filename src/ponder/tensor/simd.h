@@ -15,7 +15,8 @@ namespace ponder::tensor::simd {
 // For short loops over a constant, so that their arrays live in registers at -O2.
 #define PONDER_UNROLL _Pragma("GCC unroll 16")
 
-// 4 = AVX-512 (x86-64-v4), 3 = AVX2 and FMA (x86-64-v3), 1 = the compiler's default. limit_level lowers it, for tests.
+// 5 = AVX-512 with bf16 products, 4 = AVX-512 (x86-64-v4), 3 = AVX2 and FMA (x86-64-v3), 1 = the compiler's default.
+// limit_level lowers it, for tests.
 int level();
 void limit_level(int highest);
 
@@ -74,6 +75,16 @@ PONDER_INLINE void store_part(float* p, int64_t n, typename S::F v) {
 template <class S>
 PONDER_INLINE typename S::F max(typename S::F a, typename S::F b) {
   return a < b ? b : a;
+}
+
+// To bf16, to nearest and ties to even, as an f32 whose low half is 0. NaN stays.
+template <class S>
+PONDER_INLINE typename S::F round_bf16(typename S::F x) {
+  using F = typename S::F;
+  using I = typename S::I;
+  const I bits = reinterpret_cast<const I&>(x);
+  const I rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & -0x10000;
+  return x == x ? reinterpret_cast<const F&>(rounded) : x;
 }
 
 // Sums and maxima over lanes in a fixed order (halves folded onto each other).

@@ -1,0 +1,404 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <type_traits>
+#include <vector>
+
+#include "ponder/tensor/kernels.h"
+#include "ponder/tensor/simd.h"
+
+namespace ponder::tensor {
+
+using simd::load;
+using simd::splat;
+using simd::store;
+
+namespace {
+
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+// Rows are worked on in blocks, so that a page which several of them share is read once for all, and their positions in
+// sections, so that a block's scores stay in the second-level cache. Sections are cut by position alone: what is summed
+// for a row, and in which order, depends on no other row.
+constexpr int64_t kBlockRows = 16;
+constexpr int64_t kSectionPages = 16;
+constexpr int64_t kSectionTokens = kSectionPages * kPageTokens;
+
+// ---- the halves of a page ----
+// Keys are hd/2 pairs of 16 lanes (two dimensions of each position's key), values 8 pairs of hd lanes (two positions of
+// each dimension). In f32 a pair is a row of the even ones and a row of the odd ones; in bf16 one row of 32-bit lanes,
+// the even one in the low half: a shift and a mask make floats of it, cheaper than a widening load.
+template <class S>
+struct Pair {
+  typename S::F even, odd;
+};
+
+struct F32 {
+  template <class S>
+  PONDER_INLINE Pair<S> load_pair(const std::byte* half, int64_t pair, int64_t width, int64_t lane) {
+    const float* even = reinterpret_cast<const float*>(half) + 2 * pair * width + lane;
+    return {load<S>(even), load<S>(even + width)};
+  }
+};
+
+struct Bf16 {
+  template <class S>
+  PONDER_INLINE Pair<S> load_pair(const std::byte* half, int64_t pair, int64_t width, int64_t lane) {
+    using I = typename S::I;
+    const I both = *reinterpret_cast<const I*>(half + (pair * width + lane) * 4);
+    const I even = both << 16, odd = both & -0x10000;
+    return {reinterpret_cast<const typename S::F&>(even), reinterpret_cast<const typename S::F&>(odd)};
+  }
+};
+
+// ---- one page, R queries ----
+// One query head of one row of the block: where it is, where its scores of this section go and its sums so far.
+struct Query {
+  int64_t row, head;
+  const float* q;  // [hd]
+  float* scores;   // [kSectionTokens]
+  float* out;      // [hd] Σ e^(score − highest) · value
+  float highest, total;
+};
+
+// Four chains of sums hide the latency of the additions when there is one query.
+template <class S, class Kv, int R>
+PONDER_INLINE void score_page(const Query* queries, const std::byte* keys, int64_t head_dim, float scale,
+                              int64_t first) {
+  using F = typename S::F;
+  for (int64_t part = 0; part < kPageTokens; part += S::kLanes) {
+    F s0[R], s1[R], s2[R], s3[R];
+    PONDER_UNROLL for (int r = 0; r < R; ++r) s0[r] = s1[r] = s2[r] = s3[r] = F{};
+    for (int64_t d = 0; d < head_dim; d += 4) {
+      const Pair<S> a = Kv::template load_pair<S>(keys, d / 2, kPageTokens, part);
+      const Pair<S> b = Kv::template load_pair<S>(keys, d / 2 + 1, kPageTokens, part);
+      PONDER_UNROLL for (int r = 0; r < R; ++r) {
+        const float* q = queries[r].q + d;
+        s0[r] += q[0] * a.even;
+        s1[r] += q[1] * a.odd;
+        s2[r] += q[2] * b.even;
+        s3[r] += q[3] * b.odd;
+      }
+    }
+    PONDER_UNROLL for (int r = 0; r < R; ++r)
+        store<S>(queries[r].scores + first + part, ((s0[r] + s1[r]) + (s2[r] + s3[r])) * scale);
+  }
+}
+
+// A page's part of the sum, added up by itself and then added to the sum: D vectors from dimension d on.
+template <class S, class Kv, int R, int D>
+PONDER_INLINE void sum_columns(const Query* queries, const std::byte* values, int64_t head_dim, int64_t first,
+                               int64_t d) {
+  using F = typename S::F;
+  F even[R][D], odd[R][D];
+  PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int i = 0; i < D; ++i) even[r][i] = odd[r][i] = F{};
+  for (int64_t j = 0; j < kPageTokens; j += 2) {
+    Pair<S> value[D];
+    PONDER_UNROLL for (int i = 0; i < D; ++i) value[i] =
+        Kv::template load_pair<S>(values, j / 2, head_dim, d + i * S::kLanes);
+    PONDER_UNROLL for (int r = 0; r < R; ++r) {
+      const float* w = queries[r].scores + first + j;
+      PONDER_UNROLL for (int i = 0; i < D; ++i) {
+        even[r][i] += w[0] * value[i].even;
+        odd[r][i] += w[1] * value[i].odd;
+      }
+    }
+  }
+  PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int i = 0; i < D; ++i) {
+    float* out = queries[r].out + d + i * S::kLanes;
+    store<S>(out, load<S>(out) + (even[r][i] + odd[r][i]));
+  }
+}
+
+template <class S, class Kv, int R>
+PONDER_INLINE void sum_page(const Query* queries, const std::byte* values, int64_t head_dim, int64_t first) {
+  int64_t d = 0;
+  for (; d + 2 * S::kLanes <= head_dim; d += 2 * S::kLanes)
+    sum_columns<S, Kv, R, 2>(queries, values, head_dim, first, d);
+  if (d < head_dim) sum_columns<S, Kv, R, 1>(queries, values, head_dim, first, d);
+}
+
+// Makes weights e^(score − highest) of a section's first n scores, 0 behind them to the end of the page, and takes them
+// into the query's total. What was summed before is brought to the new highest score (Milakov & Gimelshein 2018).
+template <class S>
+PONDER_INLINE void weigh_scores(Query& query, int64_t n, int64_t head_dim) {
+  using F = typename S::F;
+  using I = typename S::I;
+  const int64_t padded = (n + kPageTokens - 1) / kPageTokens * kPageTokens;
+  I lanes;
+  for (int i = 0; i < S::kLanes; ++i) lanes[i] = i;
+  for (int64_t i = padded - kPageTokens; i < padded; i += S::kLanes) {
+    const F s = load<S>(query.scores + i);
+    store<S>(query.scores + i, lanes < static_cast<int32_t>(n - i) ? s : splat<S>(kMinusInfinity));
+  }
+  F top = splat<S>(query.highest);
+  for (int64_t i = 0; i < padded; i += S::kLanes) top = simd::max<S>(top, load<S>(query.scores + i));
+  const float highest = simd::max_lane<S>(top);
+  F total{};
+  for (int64_t i = 0; i < padded; i += S::kLanes) {
+    const F weight = simd::exp<S>(load<S>(query.scores + i) - highest);
+    store<S>(query.scores + i, weight);
+    total += weight;
+  }
+  if (query.highest < highest && query.total > 0) {
+    const float before = simd::exp<S>(splat<S>(query.highest - highest))[0];
+    query.total *= before;
+    for (int64_t d = 0; d < head_dim; d += S::kLanes) store<S>(query.out + d, load<S>(query.out + d) * before);
+  }
+  query.highest = highest;
+  query.total += simd::sum<S>(total);
+}
+
+// ---- a block of rows ----
+// Neighbouring rows of the block that see the same page.
+struct Tile {
+  const std::byte* page;
+  int64_t first_score;  // of the page's positions, within the section
+  int64_t first_row, end_row;
+};
+
+struct Block {
+  const AttendRow* rows;
+  int64_t count;
+  std::vector<Query> queries;  // [KV][count][H/KV]
+  std::vector<float> scores;   // of each query [kSectionTokens]
+  std::vector<Tile> tiles;     // of the section
+};
+
+void open_block(Block& block, const float* qkv, const HeadShape& shape, float* out) {
+  const int64_t group = shape.heads / shape.kv_heads, hd = shape.head_dim, width = shape.heads * hd;
+  const size_t scores = static_cast<size_t>(block.count * shape.heads * kSectionTokens);
+  if (block.scores.size() < scores) block.scores.resize(scores);
+  float* next = block.scores.data();
+  block.queries.clear();
+  for (int64_t g = 0; g < shape.kv_heads; ++g)
+    for (int64_t row = 0; row < block.count; ++row)
+      for (int64_t h = g * group; h < (g + 1) * group; ++h, next += kSectionTokens)
+        block.queries.push_back(
+            {row, h, qkv + row * shape.columns() + h * hd, next, out + row * width + h * hd, kMinusInfinity, 0});
+  std::memset(out, 0, static_cast<size_t>(block.count * width) * sizeof(float));
+}
+
+// Page by page, so that a tile holds all neighbours which share its page.
+void find_tiles(Block& block, const Pages& pages, int64_t section) {
+  block.tiles.clear();
+  const auto page_of = [&](int64_t row, int64_t p) -> int64_t {
+    return p * kPageTokens < block.rows[row].length ? block.rows[row].table[p] : -1;
+  };
+  int64_t longest = 0;
+  for (int64_t row = 0; row < block.count; ++row) longest = std::max(longest, block.rows[row].length);
+  const int64_t first = section * kSectionPages;
+  const int64_t end = std::min(first + kSectionPages, (longest + kPageTokens - 1) / kPageTokens);
+  for (int64_t p = first; p < end; ++p)
+    for (int64_t row = 0; row < block.count;) {
+      const int64_t page = page_of(row, p), begin = row;
+      do ++row;
+      while (row < block.count && page_of(row, p) == page);
+      if (page >= 0) block.tiles.push_back({pages.at(page), (p - first) * kPageTokens, begin, row});
+    }
+}
+
+// Into the second level: the first one is too small for what lies between fetching and using, and a fetch into it is
+// three times slower.
+PONDER_INLINE void prefetch(const std::byte* p, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
+}
+
+// work(R, R queries, their head's half of the page, the page's first score) for every tile and key/value head. The same
+// head of the next tile is fetched meanwhile: pages lie anywhere, so the machine cannot guess it.
+template <class S, class Work>
+PONDER_INLINE void for_each_tile(const Block& block, const HeadShape& shape, int64_t half_offset, int64_t half_bytes,
+                                 Work work) {
+  const int64_t group = shape.heads / shape.kv_heads;
+  for (size_t i = 0; i < block.tiles.size(); ++i) {
+    const Tile& tile = block.tiles[i];
+    const std::byte* next = i + 1 < block.tiles.size() ? block.tiles[i + 1].page + half_offset : nullptr;
+    for (int64_t g = 0; g < shape.kv_heads; ++g) {
+      if (next) prefetch(next + g * half_bytes, half_bytes);
+      const std::byte* half = tile.page + half_offset + g * half_bytes;
+      const Query* query = block.queries.data() + (g * block.count + tile.first_row) * group;
+      int64_t left = (tile.end_row - tile.first_row) * group;
+      constexpr int kMany = S::kLanes / 4;  // queries whose sums fit into the registers
+      for (; left >= kMany; left -= kMany, query += kMany)
+        work(std::integral_constant<int, kMany>(), query, half, tile.first_score);
+      for (; left > 0; --left, ++query) work(std::integral_constant<int, 1>(), query, half, tile.first_score);
+    }
+  }
+}
+
+template <class S, class Kv>
+PONDER_INLINE void attend_block(Block& block, const HeadShape& shape, const Pages& pages) {
+  const int64_t hd = shape.head_dim, half_bytes = page_bytes(shape) / (2 * shape.kv_heads),
+                values = page_bytes(shape) / 2;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(hd));
+  for (int64_t section = 0;; ++section) {
+    find_tiles(block, pages, section);
+    if (block.tiles.empty()) return;
+    for_each_tile<S>(
+        block, shape, 0, half_bytes,
+        [&](auto many, const Query* queries, const std::byte* half, int64_t first)
+            __attribute__((always_inline)) { score_page<S, Kv, many()>(queries, half, hd, scale, first); });
+    for (Query& query : block.queries) {
+      const int64_t seen = std::min(block.rows[query.row].length - section * kSectionTokens, kSectionTokens);
+      if (seen > 0) weigh_scores<S>(query, seen, hd);
+    }
+    for_each_tile<S>(
+        block, shape, values, half_bytes,
+        [&](auto many, const Query* queries, const std::byte* half, int64_t first)
+            __attribute__((always_inline)) { sum_page<S, Kv, many()>(queries, half, hd, first); });
+  }
+}
+
+void close_block(const Block& block, const HeadShape& shape, float* lse) {
+  for (const Query& query : block.queries) {
+    if (query.total == 0) continue;  // a row that sees nothing
+    const float inverse = 1.0f / query.total;
+    for (int64_t d = 0; d < shape.head_dim; ++d) query.out[d] *= inverse;
+    if (lse) lse[query.row * shape.heads + query.head] = query.highest + std::log(query.total);
+  }
+}
+
+template <class S>
+PONDER_INLINE void attend_block_with_body(Block& block, const HeadShape& shape, const Pages& pages) {
+  if (shape.kv == KvType::kBf16)
+    attend_block<S, Bf16>(block, shape, pages);
+  else
+    attend_block<S, F32>(block, shape, pages);
+}
+PONDER_DISPATCH(attend_block_with, (Block & block, const HeadShape& shape, const Pages& pages), (block, shape, pages))
+
+// ---- rows in and out of pages ----
+uint32_t bits_of(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+float float_of(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+// Where a head's half of a page is that holds keys or values.
+struct HeadHalves {
+  std::byte *keys, *values;
+};
+
+PONDER_INLINE void store_f32(const float* keys, const float* values, int64_t hd, int64_t slot, HeadHalves to) {
+  float* column = reinterpret_cast<float*>(to.keys) + slot;
+  for (int64_t d = 0; d < hd; ++d) column[d * kPageTokens] = keys[d];
+  std::memcpy(to.values + slot * hd * 4, values, static_cast<size_t>(hd) * 4);
+}
+
+template <class S>
+PONDER_INLINE void store_bf16(const float* keys, const float* values, int64_t hd, int64_t slot, HeadHalves to) {
+  using I = typename S::I;
+  constexpr int64_t L = S::kLanes;
+  for (int64_t d = 0; d < hd; d += L) {
+    float rounded[L];
+    store<S>(rounded, simd::round_bf16<S>(load<S>(keys + d)));
+    for (int64_t i = 0; i < L; i += 2) {
+      const uint32_t pair = bits_of(rounded[i]) >> 16 | bits_of(rounded[i + 1]);
+      std::memcpy(to.keys + ((d + i) / 2 * kPageTokens + slot) * 4, &pair, sizeof pair);
+    }
+    // The other position of the pair stays as it is.
+    I& pairs = *reinterpret_cast<I*>(to.values + (slot / 2 * hd + d) * 4);
+    const auto value = simd::round_bf16<S>(load<S>(values + d));
+    const I bits = reinterpret_cast<const I&>(value);
+    pairs = slot % 2 ? (pairs & 0xFFFF) | bits : (pairs & -0x10000) | ((bits >> 16) & 0xFFFF);
+  }
+}
+
+// A position's key lies in every line of its head's keys: those of the next row are fetched meanwhile.
+template <class S>
+PONDER_INLINE void store_page_rows_body(const float* qkv, const HeadShape& shape, const Pages& pages,
+                                        const PageSlot* places, int64_t count) {
+  const int64_t hd = shape.head_dim, half_bytes = page_bytes(shape) / (2 * shape.kv_heads);
+  for (int64_t t = 0; t < count; ++t, qkv += shape.columns()) {
+    if (t + 1 < count) {
+      const std::byte* next = pages.at(places[t + 1].page);
+      for (int64_t i = 0; i < shape.kv_heads * half_bytes; i += 64) __builtin_prefetch(next + i, 1);
+    }
+    const float *keys = qkv + shape.heads * hd, *values = keys + shape.kv_heads * hd;
+    HeadHalves to{pages.at(places[t].page), pages.at(places[t].page) + shape.kv_heads * half_bytes};
+    for (int64_t g = 0; g < shape.kv_heads; ++g, keys += hd, values += hd) {
+      if (shape.kv == KvType::kBf16)
+        store_bf16<S>(keys, values, hd, places[t].slot, to);
+      else
+        store_f32(keys, values, hd, places[t].slot, to);
+      to = {to.keys + half_bytes, to.values + half_bytes};
+    }
+  }
+}
+
+// The number at (pair, even or odd, lane) of half a page.
+float read_pair(const HeadShape& shape, const std::byte* half, int64_t pair, int64_t odd, int64_t width, int64_t lane) {
+  if (shape.kv == KvType::kF32) return reinterpret_cast<const float*>(half)[(2 * pair + odd) * width + lane];
+  const uint32_t both = reinterpret_cast<const uint32_t*>(half)[pair * width + lane];
+  return float_of(odd ? both & 0xFFFF0000 : both << 16);
+}
+
+Block& scratch_block() {
+  thread_local Block block;
+  return block;
+}
+
+}  // namespace
+
+PONDER_DISPATCH(store_page_rows,
+                (const float* qkv, const HeadShape& shape, const Pages& pages, const PageSlot* places, int64_t count),
+                (qkv, shape, pages, places, count))
+
+void load_page_row(const std::byte* page, const HeadShape& shape, int64_t slot, float* qkv) {
+  const int64_t hd = shape.head_dim, half_bytes = page_bytes(shape) / (2 * shape.kv_heads);
+  float* keys = qkv + shape.heads * hd;
+  float* values = keys + shape.kv_heads * hd;
+  for (int64_t g = 0; g < shape.kv_heads; ++g, page += half_bytes)
+    for (int64_t d = 0; d < hd; ++d) {
+      *keys++ = read_pair(shape, page, d / 2, d % 2, kPageTokens, slot);
+      *values++ = read_pair(shape, page + shape.kv_heads * half_bytes, slot / 2, slot % 2, hd, d);
+    }
+}
+
+void copy_page_slots(const std::byte* from, const HeadShape& shape, int64_t slots, std::byte* to) {
+  std::vector<float> row(static_cast<size_t>(shape.columns()));
+  for (int32_t slot = 0; slot < slots; ++slot) {
+    load_page_row(from, shape, slot, row.data());
+    const PageSlot place{0, slot};
+    store_page_rows(row.data(), shape, {to, 0}, &place, 1);  // what was rounded stays as it is
+  }
+}
+
+void attend_rows(const float* qkv, const AttendRow* rows, int64_t count, const HeadShape& shape, const Pages& pages,
+                 float* out, float* lse) {
+  Block& block = scratch_block();
+  for (int64_t first = 0; first < count; first += kBlockRows) {
+    block.rows = rows + first;
+    block.count = std::min(kBlockRows, count - first);
+    open_block(block, qkv + first * shape.columns(), shape, out + first * shape.heads * shape.head_dim);
+    attend_block_with(block, shape, pages);
+    close_block(block, shape, lse ? lse + first * shape.heads : nullptr);
+  }
+}
+
+void attend_sequence(const float* qkv, int64_t n, const HeadShape& shape, float* out, float* lse) {
+  thread_local std::vector<std::byte> memory;
+  const int64_t count = (n + kPageTokens - 1) / kPageTokens, bytes = page_bytes(shape);
+  if (memory.size() < static_cast<size_t>(count * bytes)) memory.resize(static_cast<size_t>(count * bytes));
+  // The slots behind the end must hold numbers.
+  if (n % kPageTokens) std::memset(memory.data() + (count - 1) * bytes, 0, static_cast<size_t>(bytes));
+  const Pages pages{memory.data(), bytes};
+  std::vector<int32_t> table(static_cast<size_t>(count));
+  std::iota(table.begin(), table.end(), 0);
+  std::vector<AttendRow> rows(static_cast<size_t>(n));
+  std::vector<PageSlot> places(static_cast<size_t>(n));
+  for (int64_t t = 0; t < n; ++t) {
+    rows[static_cast<size_t>(t)] = {table.data(), t + 1};
+    places[static_cast<size_t>(t)] = {static_cast<int32_t>(t / kPageTokens), static_cast<int32_t>(t % kPageTokens)};
+  }
+  store_page_rows(qkv, shape, pages, places.data(), n);
+  attend_rows(qkv, rows.data(), n, shape, pages, out, lse);
+}
+
+}  // namespace ponder::tensor

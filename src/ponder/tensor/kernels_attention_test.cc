@@ -1,0 +1,190 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+#include "ponder/base/rng.h"
+#include "ponder/tensor/kernels.h"
+#include "ponder/tensor/simd.h"
+
+namespace ponder::tensor {
+namespace {
+
+using Floats = std::vector<float>;
+
+Floats random_floats(int64_t n, uint64_t seed) {
+  base::Rng rng{base::RngKey(seed)};
+  Floats x(static_cast<size_t>(n));
+  for (float& v : x) v = static_cast<float>(rng.normal());
+  return x;
+}
+
+// To nearest, ties to even, in arithmetic rather than in bits: a bf16 has 8 bits of significand.
+float nearest_bf16(float x) {
+  int exponent = 0;
+  const double significand = std::frexp(static_cast<double>(x), &exponent);
+  return static_cast<float>(std::ldexp(std::nearbyint(std::ldexp(significand, 8)), exponent - 8));
+}
+
+Floats with_rounded_keys_and_values(Floats qkv, const HeadShape& shape) {
+  for (size_t i = 0; i < qkv.size(); ++i)
+    if (static_cast<int64_t>(i) % shape.columns() >= shape.heads * shape.head_dim) qkv[i] = nearest_bf16(qkv[i]);
+  return qkv;
+}
+
+// Pages of one layer, with the rows of several sequences put where a test wants them.
+struct Layer {
+  Layer(const HeadShape& shape, int64_t pages)
+      : shape(shape), memory(static_cast<size_t>(pages * page_bytes(shape))), pages{memory.data(), page_bytes(shape)} {}
+  void put(const Floats& qkv, int64_t n, const std::vector<int32_t>& table) {
+    std::vector<PageSlot> places;
+    for (int32_t i = 0; i < n; ++i)
+      places.push_back({table[static_cast<size_t>(i / kPageTokens)], static_cast<int32_t>(i % kPageTokens)});
+    store_page_rows(qkv.data(), shape, pages, places.data(), n);
+  }
+  HeadShape shape;
+  std::vector<std::byte> memory;
+  Pages pages;
+};
+
+class Attention : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    simd::limit_level(GetParam());
+    if (simd::level() != GetParam()) GTEST_SKIP() << "this machine lacks the instruction set";
+  }
+  void TearDown() override { simd::limit_level(100); }
+};
+INSTANTIATE_TEST_SUITE_P(Level, Attention, testing::Values(1, 3, 4));
+
+TEST_P(Attention, PagesGiveBackWhatWasStored) {
+  for (const KvType kv : {KvType::kF32, KvType::kBf16}) {
+    const HeadShape shape{4, 2, 48, kv};
+    const Floats qkv = random_floats(kPageTokens * shape.columns(), 1);
+    const Floats expected = kv == KvType::kF32 ? qkv : with_rounded_keys_and_values(qkv, shape);
+    Layer layer(shape, 2);
+    for (const int32_t slot : {3, 2, 0, 15, 8, 9, 1, 4, 5, 7, 6, 10, 14, 13, 12, 11}) {
+      const PageSlot place{0, slot};
+      store_page_rows(&qkv[static_cast<size_t>(slot * shape.columns())], shape, layer.pages, &place, 1);
+    }
+    copy_page_slots(layer.pages.at(0), shape, 11, layer.pages.at(1));
+    for (int64_t slot = 0; slot < kPageTokens; ++slot) {
+      const Floats row(expected.begin() + slot * shape.columns(), expected.begin() + (slot + 1) * shape.columns());
+      Floats read = row, copied = row, untouched = row;
+      for (Floats* x : {&read, &copied, &untouched}) std::fill(x->begin() + 4 * 48, x->end(), 0.0f);
+      load_page_row(layer.pages.at(0), shape, slot, read.data());
+      load_page_row(layer.pages.at(1), shape, slot, copied.data());
+      EXPECT_EQ(read, row) << slot;
+      EXPECT_EQ(copied, slot < 11 ? row : untouched) << slot;
+    }
+  }
+}
+
+TEST_P(Attention, RoundingIsToNearestAndTiesToEven) {
+  const HeadShape shape{1, 1, 16, KvType::kBf16};
+  Layer layer(shape, 1);
+  const float in[] = {1.00390625f, 1.01171875f, -1.00390625f, 1.004f, 3.3895314e38f, -0.0f, 1e-40f, 65504.0f};
+  const float expected[] = {1.0f, 1.015625f, -1.0f, 1.0078125f, 3.3895314e38f, -0.0f, 9.183550e-41f, 65536.0f};
+  Floats qkv(48, 0.0f);
+  std::copy(std::begin(in), std::end(in), &qkv[16]);
+  qkv[40] = std::nanf(""), qkv[41] = HUGE_VALF;
+  const PageSlot place{0, 5};
+  store_page_rows(qkv.data(), shape, layer.pages, &place, 1);
+  Floats read(48);
+  load_page_row(layer.pages.at(0), shape, 5, read.data());
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(read[16 + i], expected[i]) << i;
+  EXPECT_TRUE(std::isnan(read[40]));
+  EXPECT_EQ(read[41], HUGE_VALF);
+}
+
+// Attending to bf16 pages is attending, in f32, to rounded keys and values; the sums are the same to the bit.
+TEST_P(Attention, Bf16IsF32OnRoundedKeysAndValues) {
+  for (HeadShape shape : {HeadShape{4, 4, 32}, HeadShape{6, 2, 16}, HeadShape{3, 1, 80}}) {
+    const int64_t n = 300;  // more than one section
+    const Floats qkv = random_floats(n * shape.columns(), 2), rounded = with_rounded_keys_and_values(qkv, shape);
+    const size_t width = static_cast<size_t>(n * shape.heads * shape.head_dim);
+    Floats a(width), b(width), lse_a(static_cast<size_t>(n * shape.heads)), lse_b = lse_a;
+    attend_sequence(rounded.data(), n, shape, a.data(), lse_a.data());
+    const Floats grad = random_floats(static_cast<int64_t>(width), 3);
+    Floats grad_a(qkv.size()), grad_b(qkv.size());
+    attend_sequence_backward(grad.data(), a.data(), lse_a.data(), rounded.data(), n, shape, grad_a.data());
+    shape.kv = KvType::kBf16;
+    attend_sequence(qkv.data(), n, shape, b.data(), lse_b.data());
+    attend_sequence_backward(grad.data(), b.data(), lse_b.data(), qkv.data(), n, shape, grad_b.data());
+    EXPECT_EQ(a, b);
+    EXPECT_EQ(lse_a, lse_b);
+    EXPECT_EQ(grad_a, grad_b) << "the gradient passes the rounding straight through";
+  }
+}
+
+TEST_P(Attention, LongSequencesAgreeWithAPlainSoftmax) {
+  const HeadShape shape{2, 1, 16};
+  const int64_t n = 530, hd = 16;
+  Floats qkv = random_floats(n * shape.columns(), 4);
+  for (int64_t d = 0; d < hd; ++d)
+    qkv[static_cast<size_t>(400 * shape.columns() + 2 * hd + d)] *= 8;  // a late high score
+  Floats out(static_cast<size_t>(n * 2 * hd)), lse(static_cast<size_t>(n * 2));
+  attend_sequence(qkv.data(), n, shape, out.data(), lse.data());
+  for (const int64_t t : {0, 15, 255, 256, 257, 511, 529})
+    for (int64_t h = 0; h < 2; ++h) {
+      const float* q = &qkv[static_cast<size_t>(t * shape.columns() + h * hd)];
+      std::vector<double> sum(hd, 0);
+      double total = 0;
+      for (int64_t j = 0; j <= t; ++j) {
+        const float* key = &qkv[static_cast<size_t>(j * shape.columns() + 2 * hd)];
+        const double score = std::inner_product(q, q + hd, key, 0.0) / 4;
+        total += std::exp(score);
+        for (int64_t d = 0; d < hd; ++d) sum[static_cast<size_t>(d)] += std::exp(score) * key[hd + d];
+      }
+      EXPECT_NEAR(lse[static_cast<size_t>(t * 2 + h)], std::log(total), 2e-5);
+      for (int64_t d = 0; d < hd; ++d)
+        EXPECT_NEAR(out[static_cast<size_t>((t * 2 + h) * hd + d)], sum[static_cast<size_t>(d)] / total, 1e-5) << t;
+    }
+}
+
+// A tree of sequences over shared pages, all rows in one call and in several orders, against each row by itself with
+// its pages elsewhere.
+TEST_P(Attention, ARowsBitsDoNotDependOnNeighboursOrPages) {
+  base::Rng rng{base::RngKey(6)};
+  for (const KvType kv : {KvType::kF32, KvType::kBf16}) {
+    const HeadShape shape{6, 2, 32, kv};
+    const int64_t width = shape.heads * shape.head_dim, longest = 400;
+    const Floats qkv = random_floats(longest * shape.columns(), 7);
+    Layer tree(shape, 45 * 25), alone(shape, 40);
+    std::vector<std::vector<int32_t>> tables;
+    std::vector<AttendRow> rows;
+    int32_t next = 0;
+    for (int i = 0; i < 45; ++i) {
+      const int64_t length = rng.chance(0.1) ? 0 : rng.between(1, longest);
+      const size_t pages = static_cast<size_t>((length + kPageTokens - 1) / kPageTokens);
+      std::vector<int32_t> table;
+      if (!tables.empty() && rng.chance(0.9)) {  // the longest prefix in common is a whole number of pages
+        const auto& other = rng.pick(tables);
+        table.assign(other.begin(), other.begin() + static_cast<int64_t>(std::min(other.size(), pages)));
+      }
+      for (; table.size() < pages; ++next) table.push_back(next);
+      tree.put(qkv, length, table);
+      tables.push_back(table);
+      rows.push_back({nullptr, length});
+    }
+    for (size_t i = 0; i < rows.size(); ++i) rows[i].table = tables[i].data();
+    Floats queries = random_floats(static_cast<int64_t>(rows.size()) * shape.columns(), 8);
+    Floats together(rows.size() * static_cast<size_t>(width)), one(static_cast<size_t>(width));
+    attend_rows(queries.data(), rows.data(), static_cast<int64_t>(rows.size()), shape, tree.pages, together.data(),
+                nullptr);
+    std::vector<int32_t> backwards(40);
+    std::iota(backwards.rbegin(), backwards.rend(), 0);
+    alone.put(qkv, longest, backwards);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const AttendRow row{backwards.data(), rows[i].length};
+      attend_rows(&queries[i * static_cast<size_t>(shape.columns())], &row, 1, shape, alone.pages, one.data(), nullptr);
+      const auto begin = together.begin() + static_cast<int64_t>(i) * width;
+      EXPECT_TRUE(std::equal(one.begin(), one.end(), begin)) << "row " << i << " of length " << rows[i].length;
+      EXPECT_TRUE(rows[i].length > 0 || one == Floats(static_cast<size_t>(width), 0.0f));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ponder::tensor

@@ -29,6 +29,7 @@ function showReport() {
     ['Curves', curves],
     ['RL', duringRl],
     ['Controls', controls],
+    ['Self-correction', probes],
     ['Thoughts', transcripts],
     ['Tree', trees],
     ['Cost', ledger],

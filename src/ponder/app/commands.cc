@@ -2,7 +2,6 @@
 // function.
 #include <CLI/CLI.hpp>
 #include <charconv>
-#include <cstdio>
 #include <functional>
 
 #include "ponder/app/command_table.h"
@@ -163,7 +162,8 @@ class Commands {
     s->add_option("--text", t.text, "text, or ids with --decode");
     s->add_option("--file", t.file, "FILE.jsonl with rows {\"text\"}, or {\"ids\"} with --decode");
     s->add_flag("--decode", t.decode, "ids to text");
-    s->add_flag("--no-special", t.no_special, "do not add the tokens that the model starts a text with");
+    s->add_flag("--no-special", t.no_special,
+                "no special tokens: --decode leaves padding and end tokens out, and none are added to a text");
 
     auto& i = args_.info;
     s = add("info", &i.json, [&i] { return command_info(i); });
@@ -191,6 +191,11 @@ class Commands {
     auto& b = args_.bench;
     s = add("bench", &b.json, [&b] { return command_bench(b); });
     s->add_option("names", b.names, "which benchmarks (default: all)");
+    s->add_option("--threads", b.threads, "worker threads; 0 = one a core")->check(at_least(0));
+    s->add_option("--dtype", b.dtype, "what the model computes in")->check(CLI::IsMember({"f32", "bf16"}));
+    s->add_option("--repeats", b.repeats, "timed runs of each; the median counts")->check(at_least(1));
+    s->add_option("--save-model", b.save_model, "write the model that is timed as a Hugging Face directory, and leave");
+    s->footer(base::cat("benchmarks:\n", bench_help()));
   }
 
   void add_all() {
@@ -214,8 +219,8 @@ int parse_and_run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help
-    std::fprintf(stderr, "error: %s; `ponder %s--help` says what there is\n", e.what(),
-                 argc > 1 ? base::cat(argv[1], " ").c_str() : "");
+    base::log_error(
+        base::cat(e.what(), "; `ponder ", argc > 1 ? base::cat(argv[1], " ") : "", "--help` says what there is"));
     return exit_status(ErrorCode::kUsage);
   }
   return commands.run();
@@ -230,13 +235,13 @@ extern "C" int ponder_command_main(int argc, char** argv) {
     base::install_stop_handler();
     return app::parse_and_run(argc, argv);
   } catch (const Error& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
+    base::log_error(e.what());
     return exit_status(e.code());
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "error: not enough memory; smaller rl.prompts, workers or model need less\n");
+    base::log_error("not enough memory; smaller rl.prompts, workers or model need less");
     return exit_status(ErrorCode::kResource);
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
+    base::log_error(e.what());
     return exit_status(ErrorCode::kInternal);
   }
 }

@@ -11,6 +11,7 @@
 #include "ponder/app/command_table.h"
 #include "ponder/base/error.h"
 #include "ponder/base/fields.h"
+#include "ponder/base/log.h"
 
 namespace ponder::app {
 namespace {
@@ -41,8 +42,9 @@ int unknown_command(const std::string& name) {
   std::vector<std::string> names;
   for (const CommandLine& c : kCommands) names.emplace_back(c.name);
   const std::string near = base::nearest_name(name, names);
-  std::fprintf(stderr, "error: unknown command \"%s\"%s; `ponder --help` lists them all\n", name.c_str(),
-               near.empty() ? "" : base::cat("; did you mean \"", near, "\"?").c_str());
+  base::log_error(base::cat("unknown command \"", name, "\"",
+                            near.empty() ? "" : base::cat("; did you mean \"", near, "\"?"),
+                            "; `ponder --help` lists them all"));
   return 2;
 }
 
@@ -60,7 +62,7 @@ int run_in_library(int argc, char** argv) {
   using Entry = int (*)(int, char**);
   const auto entry = library ? reinterpret_cast<Entry>(dlsym(library, "ponder_command_main")) : nullptr;
   if (!entry) {
-    std::fprintf(stderr, "error: the commands could not be loaded; build them with `make build`%s\n", tried.c_str());
+    base::log_error("the commands could not be loaded; build them with `make build`" + tried);
     return 2;
   }
   return entry(argc, argv);
@@ -84,7 +86,7 @@ int main(int argc, char** argv) {
   try {
     return run_in_library(argc, argv);
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
+    ponder::base::log_error(e.what());
     return 1;
   }
 }

@@ -138,8 +138,10 @@ Json parse_from_line(std::string_view text, const std::string& where, int64_t fi
   return builder.take();
 }
 
-[[noreturn]] void wrong_type(const Json& found, const char* wanted) {
-  throw Error(ErrorCode::kInput, cat("expected ", wanted, ", found ", found.type_name()));
+// what: the key of the value, where it is known
+[[noreturn]] void wrong_type(const Json& found, const char* wanted, const std::string& what = "") {
+  throw Error(ErrorCode::kInput,
+              cat(what, what.empty() ? "" : ": ", "expected ", wanted, ", found ", found.type_name()));
 }
 
 // Length of the well-formed UTF-8 sequence at s[i], 0 when there is none (Unicode 16, table 3-7).
@@ -327,6 +329,32 @@ const Json& Json::at(std::string_view key) const {
   }
   throw Error(ErrorCode::kInput,
               cat("the key \"", key, "\" is missing; present are ", present.empty() ? "no keys" : present));
+}
+
+const std::string& Json::string_at(std::string_view key) const {
+  if (const Json& value = at(key); value.is_string()) return value.as_string();
+  wrong_type(at(key), "string", cat("\"", key, "\""));
+}
+
+int64_t Json::int_at(std::string_view key) const {
+  if (const Json& value = at(key); value.is_int()) return value.as_int();
+  wrong_type(at(key), "integer", cat("\"", key, "\""));
+}
+
+double Json::double_at(std::string_view key) const {
+  if (const Json& value = at(key); value.is_number()) return value.as_double();
+  wrong_type(at(key), "number", cat("\"", key, "\""));
+}
+
+std::vector<int64_t> Json::ints_at(std::string_view key) const {
+  const Json& list = at(key);
+  if (!list.is_array()) wrong_type(list, "array", cat("\"", key, "\""));
+  std::vector<int64_t> values;
+  for (const Json& item : list.as_array()) {
+    if (!item.is_int()) wrong_type(item, "integer", cat("\"", key, "\"[", values.size(), "]"));
+    values.push_back(item.as_int());
+  }
+  return values;
 }
 
 Json& Json::operator[](std::string_view key) {

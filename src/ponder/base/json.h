@@ -67,9 +67,14 @@ class Json {
 
   const Json* find(std::string_view key) const;  // null when this is no object or has no such key
   const Json& at(std::string_view key) const;    // throws Error(kInput) naming the missing key and the keys present
-  Json& operator[](std::string_view key);        // inserts; turns null into an object
-  void push_back(Json v);                        // turns null into an array
-  size_t size() const;                           // of an array or object; 0 otherwise
+  // at(key) as the type; the error of a wrong type names the key too ("key"[3] for an item of a list).
+  const std::string& string_at(std::string_view key) const;
+  int64_t int_at(std::string_view key) const;
+  double double_at(std::string_view key) const;
+  std::vector<int64_t> ints_at(std::string_view key) const;
+  Json& operator[](std::string_view key);  // inserts; turns null into an object
+  void push_back(Json v);                  // turns null into an array
+  size_t size() const;                     // of an array or object; 0 otherwise
 
   // Doubles print as the shortest text that reads back the same; NaN and infinities as null. indent < 0: one line.
   std::string dump(int indent = -1) const;

@@ -106,6 +106,18 @@ TEST(Json, WrongTypesAndMissingKeysAreNamed) {
   EXPECT_EQ(Json(1).find("a"), nullptr);
 }
 
+TEST(Json, AValueOfTheWrongTypeIsNamedByItsKey) {
+  const Json row = Json::parse(R"({"text": 3, "ids": [1, "2"], "n": "x", "x": 0.5})");
+  EXPECT_EQ(error_of([&] { row.string_at("text"); }), "\"text\": expected string, found integer");
+  EXPECT_EQ(error_of([&] { row.ints_at("ids"); }), "\"ids\"[1]: expected integer, found string");
+  EXPECT_EQ(error_of([&] { row.ints_at("n"); }), "\"n\": expected array, found string");
+  EXPECT_EQ(error_of([&] { row.int_at("x"); }), "\"x\": expected integer, found number");
+  EXPECT_EQ(error_of([&] { row.double_at("n"); }), "\"n\": expected number, found string");
+  EXPECT_NE(error_of([&] { row.int_at("m"); }).find("\"m\" is missing"), std::string::npos);
+  EXPECT_EQ(row.int_at("text"), 3);
+  EXPECT_EQ(row.double_at("x"), 0.5);
+}
+
 TEST(Json, BuildsAndCompares) {
   Json v;
   v["x"] = 1;

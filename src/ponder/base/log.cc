@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstdio>
+#include <cstring>
 #include <mutex>
 
 #include "ponder/base/cat.h"
+#include "ponder/base/error.h"
 
 namespace ponder::base {
 namespace {
@@ -60,6 +63,20 @@ void log_info(const std::string& message) {
 void log_warning(const std::string& message) {
   const std::lock_guard lock(g_output);
   print_message("warning: " + message);
+}
+
+void log_error(const std::string& message) {
+  const std::lock_guard lock(g_output);
+  print_message("error: " + message);
+}
+
+void print_result(const std::string& line) {
+  const std::lock_guard lock(g_output);
+  if (g_line_is_open) print(kClearLine);
+  g_line_is_open = false;
+  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size() || std::fputc('\n', stdout) == EOF ||
+      std::fflush(stdout) != 0)
+    throw Error(ErrorCode::kResource, cat("a result could not be written: ", std::strerror(errno)), "standard output");
 }
 
 void set_quiet(bool quiet) {

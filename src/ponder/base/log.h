@@ -1,4 +1,5 @@
-// Messages and progress for people, on standard error. Standard output belongs to results.
+// Messages and progress for people, on standard error. Standard output belongs to results; those that come while a
+// progress line is alive are printed here too, so that neither spoils the other.
 #pragma once
 #include <functional>
 #include <string>
@@ -9,7 +10,11 @@ namespace ponder::base {
 
 void log_info(const std::string& message);
 void log_warning(const std::string& message);  // "warning: …"
-void set_quiet(bool quiet);                    // only warnings
+void log_error(const std::string& message);    // "error: …"
+void set_quiet(bool quiet);                    // only warnings and errors
+// A line of a result, on standard output and at once: a program that is killed later has said it. Error(kResource) when
+// it cannot be written.
+void print_result(const std::string& line);
 
 // What a progress line says; progress_line is its text: "rl  37/80 [====    ] 12.4k tok/s  ETA 1 min 02 s  reward
 // 0.41".

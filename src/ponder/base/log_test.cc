@@ -54,15 +54,24 @@ TEST(Progress, PrintsFirstAndLastLineElsewhereThanOnATerminal) {
   EXPECT_EQ(out.find('\r'), std::string::npos);
 }
 
-TEST(Log, QuietKeepsOnlyWarnings) {
+TEST(Log, QuietKeepsOnlyWarningsAndErrors) {
   testing::internal::CaptureStderr();
   log_info("hello");
   set_quiet(true);
   log_info("unheard");
   log_warning("heard");
+  log_error("heard as well");
   { Progress("x", 1, "steps").update(1, ""); }
   set_quiet(false);
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "hello\nwarning: heard\n");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "hello\nwarning: heard\nerror: heard as well\n");
+}
+
+TEST(Log, AResultGoesToStandardOutputAlone) {
+  testing::internal::CaptureStderr();
+  testing::internal::CaptureStdout();
+  print_result("{\"a\":1}");
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "{\"a\":1}\n");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 }  // namespace

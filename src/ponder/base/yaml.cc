@@ -58,7 +58,7 @@ class Converter {
       Yaml value = convert(entry.second, depth + 1);
       value.key_line = key_line;
       if (value.kind == Yaml::Kind::kNull) value.line = key_line;  // an absent value has no place of its own
-      out.map.emplace_back(key, std::move(value));
+      out.map.push_back({key, std::move(value)});
     }
   }
 

@@ -12,28 +12,31 @@ struct Place {
 
 core::Token at_or(core::TokenSpan t, size_t i) { return i < t.size() ? t[i] : -1; }
 
-// The equation whose "=" stands at i, if it is right and was not corrected.
+// The equation whose "=" stands at i, if its first result is right.
 std::optional<SlipSite> site_at(core::TokenSpan t, size_t i) {
   if (t[i] != text::kEquals || i < 3 || !text::is_number(t[i - 3]) || !text::is_op(t[i - 2]) ||
       !text::is_number(t[i - 1]))
     return std::nullopt;
   int result = text::apply_op(t[i - 2], t[i - 3], t[i - 1]);
-  if (result < 0 || at_or(t, i + 1) != result || at_or(t, i + 2) == text::kWait) return std::nullopt;
+  if (result < 0 || at_or(t, i + 1) != result) return std::nullopt;
   SlipSite site{t[i - 3], t[i - 2], t[i - 1], result, {}};
   if (at_or(t, i + 2) == text::kComma && at_or(t, i + 3) == result) {
     size_t begin = i + 4, end = begin;
     while (end < t.size() && text::is_number(t[end])) ++end;
-    if (at_or(t, end) != text::kWait) site.rest = t.subspan(begin, end - begin);
+    site.rest = t.subspan(begin, end - begin);
   }
   return site;
 }
+
+// "a op b = c ? goal yes" or "c ? goal no": does the verdict at i say whether the word before "?" is the goal?
+bool is_true_verdict(core::TokenSpan t, size_t i) { return i >= 3 && (t[i] == text::kYes) == (t[i - 3] == t[i - 1]); }
 
 std::vector<Place> slip_places(core::TokenSpan t, SlipKind kind, base::Rng& rng) {
   std::vector<Place> places;
   for (size_t i = 0; i < t.size() && t[i] != text::kAns; ++i) {
     bool verdict = (t[i] == text::kYes || t[i] == text::kNo) && i >= 2 && t[i - 2] == text::kAsk;
     if (kind == SlipKind::kFalseVerdict) {
-      if (verdict && at_or(t, i + 1) != text::kWait) places.push_back({i, t[i] == text::kYes ? text::kNo : text::kYes});
+      if (verdict && is_true_verdict(t, i)) places.push_back({i, t[i] == text::kYes ? text::kNo : text::kYes});
       continue;
     }
     auto site = site_at(t, i);
@@ -56,6 +59,7 @@ std::optional<SlipProbe> plant_slip(const core::Problem& problem, core::TokenSpa
   probe.prefix.insert(probe.prefix.end(), completion.begin(), completion.begin() + place.at);
   probe.prefix.push_back(place.wrong);
   probe.right = completion[place.at];
+  probe.doubted = at_or(completion, place.at + 1) == text::kWait;
   return probe;
 }
 

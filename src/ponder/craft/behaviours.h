@@ -13,10 +13,11 @@ namespace ponder::craft {
 struct SlipProbe {
   core::Tokens prefix;    // prompt and completion up to the slip, which is its last token
   core::Token right = 0;  // what stood in its place; prefix with it as last token is the control
+  bool doubted = false;   // the untouched completion went on with "wait": a false alarm
 };
 
-// Plants a slip of one kind in an equation or verdict that is right, uniformly among the places that have room for it.
-// Nothing when the completion has no such place. The completion is read up to "ans".
+// Plants a slip of one kind in an equation or verdict that is right, uniformly among the places that have room for it,
+// whatever followed there. Nothing when the completion has no such place. The completion is read up to "ans".
 std::optional<SlipProbe> plant_slip(const core::Problem& problem, core::TokenSpan completion, SlipKind kind,
                                     base::RngKey key);
 

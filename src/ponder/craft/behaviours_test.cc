@@ -33,7 +33,7 @@ TEST(PlantSlip, MakesOneStepWrongAndStopsThere) {
       EXPECT_TRUE(std::equal(completion.begin(), completion.begin() + at, probe->prefix.begin() + prompt.size()));
       EXPECT_EQ(completion[at], probe->right);
       EXPECT_NE(probe->prefix.back(), probe->right);
-      EXPECT_NE(completion[at + 1], text::kWait);  // a corrected place is not used
+      EXPECT_FALSE(probe->doubted);  // what was wrong and taken back is no place for a slip
       bool in_list = completion[at - 1] != text::kEquals && kind != SlipKind::kFalseVerdict;
       EXPECT_EQ(in_list, kind == SlipKind::kWrongLeft || kind == SlipKind::kMiscopied);
       probes.insert(probe->prefix);
@@ -57,6 +57,13 @@ TEST(PlantSlip, ProbesAreUnlikeWhatWasTrained) {
       EXPECT_NE(distance, 1);
       EXPECT_NE(distance, 10);
     }
+}
+
+TEST(PlantSlip, TellsWhereAnUntouchedThoughtRaisedAFalseAlarm) {
+  core::Tokens completion = text::task_tokenizer().encode("12 + 2 = 14 wait 14 ; stop end");
+  auto probe = plant_slip(problem(), completion, SlipKind::kNearResult, base::RngKey(1));
+  ASSERT_TRUE(probe);
+  EXPECT_TRUE(probe->doubted);
 }
 
 TEST(PlantSlip, NeedsAPlace) {

@@ -186,6 +186,7 @@ Json report_json(const Rows& rows, const RunConfig& config) {
   report["run"] = rows.run.empty() ? Json() : plain(run);
   report["comparisons"] = list_of(rows.compare);
   report["critic"] = list_of(rows.critic);
+  report["probes"] = list_of(rows.probe);
   report["rl"] = thinned(rows.rl);
   report["train"] = thinned(rows.train);
   report["transcripts"] = list_of(rows.transcript);

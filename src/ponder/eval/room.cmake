@@ -2,7 +2,7 @@
 set(web ${CMAKE_SOURCE_DIR}/web/report)
 set(styles theme.css parts.css)  # in this order in one <style>
 set(scripts  # in this order in one <script>
-  dom.js chart.js trace.js tree.js sections.js curves.js rl.js controls.js texts.js card.js page.js)
+  dom.js chart.js trace.js tree.js sections.js curves.js rl.js controls.js probes.js texts.js card.js page.js)
 set(assets ${CMAKE_BINARY_DIR}/generated/web_assets.cc)
 set(web_files page.html ${styles} ${scripts})
 list(TRANSFORM web_files PREPEND ${web}/)

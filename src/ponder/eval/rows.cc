@@ -129,6 +129,18 @@ void visit(V&& v, Is<CriticRow> auto& r) {
 }
 
 template <class V>
+void visit(V&& v, Is<ProbeRow> auto& r) {
+  v("task", r.task), v("model", r.model), v("slip", r.slip), v("shown", r.shown), v("repaired", r.repaired);
+  v("caught", r.caught), v("false_alarms", r.false_alarms), v("solved", r.solved);
+  v("solved_control", r.solved_control);
+}
+
+template <class V>
+void visit(V&& v, Is<OutcomeRow> auto& r) {
+  v("task", r.task), v("model", r.model), v("strategy", r.strategy), v("budget", r.budget), v("outcomes", r.outcomes);
+}
+
+template <class V>
 void visit(V&& v, Is<DataRow> auto& r) {
   v("task", r.task), v("train", r.train), v("dev", r.dev), v("test", r.test), v("overlap", r.overlap);
   v("note", r.note);
@@ -170,6 +182,8 @@ std::string identity(const PassAtKRow& r) { return base::cat(r.task, '\n', r.mod
 std::string identity(const ControlRow& r) { return base::cat(r.task, '\n', r.name); }
 std::string identity(const CompareRow& r) { return base::cat(r.task, '\n', r.name); }
 std::string identity(const CriticRow& r) { return base::cat(r.task, '\n', r.model); }
+std::string identity(const ProbeRow& r) { return base::cat(r.task, '\n', r.model, '\n', r.slip); }
+std::string identity(const OutcomeRow& r) { return base::cat(r.task, '\n', r.model, '\n', r.strategy, '\n', r.budget); }
 std::string identity(const DataRow& r) { return r.task; }
 std::string identity(const TranscriptRow& r) { return base::cat(r.task, '\n', r.model, '\n', r.problem); }
 std::string identity(const TreeRow& r) { return base::cat(r.task, '\n', r.model, '\n', r.strategy, '\n', r.problem); }
@@ -191,6 +205,8 @@ class RowReader {
     if (kind == "control") return keep(rows_.control, kind, json);
     if (kind == "compare") return keep(rows_.compare, kind, json);
     if (kind == "critic") return keep(rows_.critic, kind, json);
+    if (kind == "probe") return keep(rows_.probe, kind, json);
+    if (kind == "outcomes") return keep(rows_.outcomes, kind, json);
     if (kind == "data") return keep(rows_.data, kind, json);
     if (kind == "transcript") return keep(rows_.transcript, kind, json);
     if (kind == "tree") return keep(rows_.tree, kind, json);
@@ -228,6 +244,8 @@ Json to_json(const PassAtKRow& row) { return write("pass_at_k", row); }
 Json to_json(const ControlRow& row) { return write("control", row); }
 Json to_json(const CompareRow& row) { return write("compare", row); }
 Json to_json(const CriticRow& row) { return write("critic", row); }
+Json to_json(const ProbeRow& row) { return write("probe", row); }
+Json to_json(const OutcomeRow& row) { return write("outcomes", row); }
 Json to_json(const DataRow& row) { return write("data", row); }
 Json to_json(const TranscriptRow& row) { return write("transcript", row); }
 Json to_json(const TreeRow& row) { return write("tree", row); }

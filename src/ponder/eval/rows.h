@@ -130,6 +130,29 @@ struct CriticRow {
   double calibration_error = kNotMeasured, brier = kNotMeasured;
 };
 
+// "probe": slips planted in the middle of right thoughts, and what the model made of them (P7, P11). kind is the
+// slip's, "unlike" stands for all kinds together that no demonstration shows. A control is the same thought untouched.
+struct ProbeRow {
+  std::string task;
+  std::string model;
+  std::string slip;
+  std::string shown;                     // "yes": demonstrations hold slips of this kind
+  Estimate repaired = {};                // share of slips that the next two words take back and mend
+  double caught = kNotMeasured;          // share that "wait" follows, whatever it then says
+  double false_alarms = kNotMeasured;    // control: share of the same places that "wait" follows without a slip
+  double solved = kNotMeasured;          // share of the slipped thoughts that end in a right answer
+  double solved_control = kNotMeasured;  // the same thoughts without a slip
+};
+
+// "outcomes": which of a task's first test problems were answered rightly, for comparisons over several runs.
+struct OutcomeRow {
+  std::string task;
+  std::string model;
+  std::string strategy;  // "greedy" or a search
+  int64_t budget = 0;    // tokens; 0 = none was set
+  std::string outcomes;  // "1" or "0" a problem, in the test order
+};
+
 // "data": sizes of a task's splits. overlap: canonical test instances that also occur in training data (must be 0).
 struct DataRow {
   std::string task;
@@ -181,6 +204,8 @@ base::Json to_json(const PassAtKRow& row);
 base::Json to_json(const ControlRow& row);
 base::Json to_json(const CompareRow& row);
 base::Json to_json(const CriticRow& row);
+base::Json to_json(const ProbeRow& row);
+base::Json to_json(const OutcomeRow& row);
 base::Json to_json(const DataRow& row);
 base::Json to_json(const TranscriptRow& row);
 base::Json to_json(const TreeRow& row);
@@ -202,6 +227,8 @@ struct Rows {
   std::vector<ControlRow> control;
   std::vector<CompareRow> compare;
   std::vector<CriticRow> critic;
+  std::vector<ProbeRow> probe;
+  std::vector<OutcomeRow> outcomes;
   std::vector<DataRow> data;
   std::vector<TranscriptRow> transcript;
   std::vector<TreeRow> tree;

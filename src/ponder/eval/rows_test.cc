@@ -38,6 +38,7 @@ TEST_F(RowsTest, EveryKindReadsBackAsItWasWritten) {
   };
   collect(rows.run), collect(rows.ledger), collect(rows.train), collect(rows.rl), collect(rows.accuracy);
   collect(rows.search), collect(rows.pass_at_k), collect(rows.control), collect(rows.compare), collect(rows.critic);
+  collect(rows.probe), collect(rows.outcomes);
   collect(rows.data), collect(rows.transcript), collect(rows.tree), collect(rows.note);
   auto sorted = [](const std::vector<base::Json>& jsons) {
     std::vector<std::string> texts;

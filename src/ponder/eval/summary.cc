@@ -104,13 +104,22 @@ std::string control_text(const Rows& rows) {
   return titled("Controls", table);
 }
 
+std::string probe_text(const Rows& rows) {
+  Table table({"slip", "task", "model", "repaired", "caught", "false alarms", "solved", "without slip", "n"});
+  for (const auto& row : rows.probe)
+    table.add({base::cat(row.slip, row.shown == "yes" ? " (in SFT)" : ""), row.task, row.model,
+               with_interval(row.repaired), percent(row.caught), percent(row.false_alarms), percent(row.solved),
+               percent(row.solved_control), base::cat(row.repaired.n)});
+  return titled("Self-correction: slips planted in greedy thoughts", table);
+}
+
 }  // namespace
 
 std::string summary_table(const Rows& rows) {
   const auto headlines = make_headlines(rows);
   const std::string sentence = summary_sentence(headlines);
-  return base::cat(ledger_text(rows), learning_text(headlines), search_text(rows), control_text(rows), sentence,
-                   sentence.empty() ? "" : "\n");
+  return base::cat(ledger_text(rows), learning_text(headlines), search_text(rows), probe_text(rows), control_text(rows),
+                   sentence, sentence.empty() ? "" : "\n");
 }
 
 }  // namespace ponder::eval

@@ -132,6 +132,8 @@ class SyntheticRun {
                      synthetic_accuracy(four ? 0.145 : 0.46, 200)});
       add(ControlRow{"direct answers", task, "the same model trained without thoughts",
                      synthetic_accuracy(four ? 0.13 : 0.42, 200)});
+      add(ProbeRow{task, "rl", "far_result", "no", {0.62, 0.03, {0.55, 0.68}, 200}, 0.7, 0.01, 0.4, 0.5});
+      add(OutcomeRow{task, "rl", "greedy", 0, "0110"});
       add(CriticRow{task, "rl", {0.71, 0.02, {0.67, 0.75}, 1600}, 0.502, 0.06, 0.19});
     }
     add_texts();

@@ -97,7 +97,7 @@ void write_greedy_accuracy(Run& run, const std::string& stage, int64_t step, con
     row.step = step;
     row.tokens = run.cost.tokens + stage_cost.tokens;
     row.flops = run.cost.flops + stage_cost.flops;
-    row.seconds = run.cost.seconds + stage_cost.seconds;
+    row.seconds = run.cost.training_seconds() + stage_cost.training_seconds();
     run.write(eval::to_json(row), stage, step);
     summary += base::cat(summary.empty() ? "" : "  ", task, " ", base::fixed(row.accuracy.value, 3));
   }

@@ -108,8 +108,13 @@ int command_loss(const LossArgs& args);
 
 struct BenchArgs {
   std::vector<std::string> names;
+  int64_t threads = 0;  // 0 = one a core
+  std::string dtype = "f32";
+  int64_t repeats = 3;
+  std::string save_model;  // write the model that is timed to this directory and leave
   bool json = false;
 };
+std::string bench_help();  // a line a benchmark
 int command_bench(const BenchArgs& args);
 
 }  // namespace ponder::recipes

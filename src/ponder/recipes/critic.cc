@@ -34,6 +34,16 @@ core::SampleParams params_of(const CriticOptions& o) {
   return params;
 }
 
+// Sampling for labels: no weights change meanwhile, so a stop need not wait for its end.
+std::vector<core::Completion> sample_for_labels(const Run& run, const std::string& what,
+                                                std::vector<core::SampleRequest> requests, int64_t neighbours) {
+  Models models = run.models(run.policy);
+  models.may_stop = true;
+  base::Progress progress(what, static_cast<int64_t>(requests.size()), "completions");
+  return sample_requests(models, std::move(requests), static_cast<size_t>(neighbours),
+                         [&](int64_t done) { progress.update(done, ""); });
+}
+
 // Completions of training problems, each with the step ends that are to be labelled.
 LabelSet sample_completions(const Run& run, const std::string& stage) {
   const base::RngKey key = run.key.child(stage);
@@ -50,8 +60,7 @@ LabelSet sample_completions(const Run& run, const std::string& stage) {
       set.rows.push_back({item, requests.back().prefix, {}, {}, {}, false, false});
     }
   }
-  const auto completions =
-      sample_requests(run.models(run.policy), std::move(requests), static_cast<size_t>(o.completions));
+  const auto completions = sample_for_labels(run, stage + " samples", std::move(requests), o.completions);
   const core::Tokens step_ends = run.codec.step_ends();
   for (size_t i = 0; i < completions.size(); ++i) {
     Labelled& row = set.rows[i];
@@ -66,7 +75,8 @@ LabelSet sample_completions(const Run& run, const std::string& stage) {
 }
 
 // Re-rollouts from every chosen prefix; their verdicts are its label.
-void label_prefixes(const Run& run, base::RngKey key, LabelSet& set) {
+void label_prefixes(const Run& run, const std::string& stage, LabelSet& set) {
+  const base::RngKey key = run.key.child(stage);
   const CriticOptions& o = run.recipe.critic;
   struct Place {
     size_t row, end;
@@ -86,14 +96,26 @@ void label_prefixes(const Run& run, base::RngKey key, LabelSet& set) {
       }
     }
   }
-  const auto rollouts = sample_requests(run.models(run.policy), std::move(requests),
-                                        static_cast<size_t>(o.rollouts * o.prefixes * o.completions));
+  const auto rollouts =
+      sample_for_labels(run, stage + " labels", std::move(requests), o.rollouts * o.prefixes * o.completions);
   for (size_t i = 0; i < rollouts.size(); ++i) {
     Labelled& row = set.rows[places[i].row];
     core::Tokens whole(row.completion.begin(), row.completion.begin() + row.ends[places[i].end]);
     whole.insert(whole.end(), rollouts[i].tokens.begin(), rollouts[i].tokens.end());
     row.labels[places[i].end].add(grade(row.item, run.codec.decode(whole)).correct());
     set.processed += rollouts[i].processed;
+  }
+}
+
+// A resumed run labels anew: keys, not an order, say what is drawn, so the labels are the same.
+LabelSet make_labels(const Run& run, const StageSpec& spec) {
+  try {
+    LabelSet set = sample_completions(run, spec.name);
+    label_prefixes(run, spec.name, set);
+    return set;
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kStopped) throw;
+    throw stopped_before_steps(run, spec);
   }
 }
 
@@ -217,8 +239,8 @@ void run_critic(Run& run, const std::string& stage) {
   const base::Stopwatch watch;
   base::log_info(base::cat(stage, ": labelling ", o.problems * o.completions, " completions by ", o.rollouts,
                            " re-rollouts a prefix"));
-  LabelSet set = sample_completions(run, stage);
-  label_prefixes(run, key, set);
+  const StageSpec spec{stage, o.train.steps, o.train.checkpoint_every, "critic"};
+  const LabelSet set = make_labels(run, spec);
   const std::vector<learn::Row> rows = critic_rows(set);
   PONDER_CHECK(!rows.empty(), "no completion had a step end to label; is critic.max_tokens too small?");
   const double labelling_seconds = watch.seconds();
@@ -228,26 +250,27 @@ void run_critic(Run& run, const std::string& stage) {
   learn::Learner learner(critic, o.train.learner, run.workers);
   LiveDoctor doctor(run.recipe, run.directory.metrics());
   const double label_flops = static_cast<double>(set.processed) * model::forward_flops(run.recipe.model, 64);
-  train_stage(
-      run, {stage, o.train.steps, o.train.checkpoint_every, "critic"}, critic, learner,
-      [&](int64_t step, const Cost& before) {
-        std::vector<learn::Row> batch;
-        for (size_t i : batches[static_cast<size_t>(step)]) batch.push_back(rows[i]);
-        const learn::StepStats stats = learner.step(batch, {"prm", {}}, o.train.lr_at(step));
-        eval::TrainRow row;
-        row.stage = stage;
-        row.step = step + 1;
-        row.tokens = before.tokens + stats.tokens;
-        row.loss = stats.loss, row.grad_norm = stats.grad_norm, row.lr = o.train.lr_at(step);
-        row.label_std = label_deviation(batch);
-        doctor.watch(row);
-        StepReport report{eval::to_json(row), base::cat("loss ", base::fixed(stats.loss, 3)), stats.tokens,
-                          stats.flops};
-        if (step == 0) report.tokens += set.processed, report.flops += label_flops;
-        if (step + 1 == o.train.steps) measure_critic(run, stage, critic);
-        return report;
-      },
-      labelling_seconds);
+  train_stage(run, spec, critic, learner,
+              {[&](int64_t step, const Cost& before) {
+                 std::vector<learn::Row> batch;
+                 for (size_t i : batches[static_cast<size_t>(step)]) batch.push_back(rows[i]);
+                 const learn::StepStats stats = learner.step(batch, {"prm", {}}, o.train.lr_at(step));
+                 eval::TrainRow row;
+                 row.stage = stage;
+                 row.step = step + 1;
+                 row.tokens = before.tokens + stats.tokens;
+                 row.loss = stats.loss, row.grad_norm = stats.grad_norm, row.lr = o.train.lr_at(step);
+                 row.label_std = label_deviation(batch);
+                 doctor.watch(row);
+                 StepReport report{eval::to_json(row), base::cat("loss ", base::fixed(stats.loss, 3)), stats.tokens,
+                                   stats.flops};
+                 if (step == 0) report.tokens += set.processed, report.flops += label_flops;
+                 return report;
+               },
+               [&](int64_t done, const Cost&, std::string&) {
+                 if (done == o.train.steps) measure_critic(run, stage, critic);
+               },
+               labelling_seconds});
   run.critic = critic;
   if (stage == "critic") run.critic_before_rl = critic;
 }

@@ -69,10 +69,10 @@ void run_pretrain(Run& run) {
   learn::Learner learner(run.policy, train.learner, run.workers);
   LiveDoctor doctor(run.recipe, run.directory.metrics());
   train_stage(run, {"pretrain", train.steps, train.checkpoint_every}, run.policy, learner,
-              [&](int64_t step, const Cost& before) {
+              {[&](int64_t step, const Cost& before) {
                 return imitate(learner, doctor, pretrain_batch(run.recipe, run.key, step), train, "pretrain", step,
                                before);
-              });
+              }});
   run.before_rl = run.policy;
 }
 
@@ -83,16 +83,12 @@ void run_sft(Run& run) {
   learn::Learner learner(run.policy, o.train.learner, run.workers);
   LiveDoctor doctor(run.recipe, run.directory.metrics());
   train_stage(run, {"sft", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
-              [&](int64_t step, const Cost& before) {
-                StepReport report =
-                    imitate(learner, doctor, sft_batch(run.recipe, run.key, step), o.train, "sft", step, before);
-                if (step + 1 == o.train.steps) {
-                  Cost now = before;
-                  now += Cost{report.tokens, report.flops, 0};
-                  write_greedy_accuracy(run, "sft", o.train.steps, now, o.eval_problems, report.metric);
-                }
-                return report;
-              });
+              {[&](int64_t step, const Cost& before) {
+                 return imitate(learner, doctor, sft_batch(run.recipe, run.key, step), o.train, "sft", step, before);
+               },
+               [&](int64_t done, const Cost& so_far, std::string& metric) {
+                 if (done == o.train.steps) write_greedy_accuracy(run, "sft", done, so_far, o.eval_problems, metric);
+               }});
   run.before_rl = run.policy;
 }
 

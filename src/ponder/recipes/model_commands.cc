@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "ponder/base/file.h"
+#include "ponder/base/log.h"
 #include "ponder/engine/generate.h"
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/open_model.h"
@@ -38,17 +39,46 @@ core::Tokens parse_ids(const std::string& text, const model::DecoderConfig& conf
   return {ids.begin(), ids.end()};
 }
 
-core::Tokens ids_of_json(const base::Json& list, const model::DecoderConfig& config, const std::string& where) {
-  std::vector<int64_t> ids;
-  for (const base::Json& id : list.as_array()) ids.push_back(id.as_int());
-  check_ids(ids, config, ErrorCode::kInput, where);
+// A text that stands on the command line.
+core::Tokens encode_argument(const OpenedModel& model, const std::string& text, const char* option) {
+  try {
+    return model.tokenizer.encode(text);
+  } catch (const Error& e) {
+    throw Error(e.code(), e.message(), option);
+  }
+}
+
+core::Tokens ids_at(const base::Json& row, const char* key, const model::DecoderConfig& config) {
+  const std::vector<int64_t> ids = row.ints_at(key);
+  check_ids(ids, config, ErrorCode::kInput, "");
   return {ids.begin(), ids.end()};
 }
 
-core::Tokens ids_of_row(const base::Json& row, const OpenedModel& model, const std::string& where) {
-  if (const base::Json* text = row.find("text")) return model.tokenizer.encode(text->as_string());
-  if (const base::Json* tokens = row.find("tokens")) return ids_of_json(*tokens, model.policy.config, where);
-  throw Error(ErrorCode::kInput, "the row has neither \"text\" nor \"tokens\"", where);
+core::Tokens ids_of_row(const base::Json& row, const OpenedModel& model) {
+  if (row.find("text")) return model.tokenizer.encode(row.string_at("text"));
+  if (row.find("tokens")) return ids_at(row, "tokens", model.policy.config);
+  throw Error(ErrorCode::kInput, "the row has neither \"text\" nor \"tokens\"");
+}
+
+// Calls work(row) for every row of a file; bad rows are named one by one and the rest is done. The exit status.
+int for_each_row(const std::string& path, const std::function<void(const base::Json& row)>& work) {
+  int64_t failed = 0;
+  const auto fail = [&](const std::string& message) {
+    ++failed;
+    base::log_error(message);
+  };
+  base::read_jsonl(
+      path,
+      [&](base::Json&& row, int64_t line) {
+        try {
+          work(row);
+        } catch (const Error& e) {
+          if (e.code() != ErrorCode::kInput) throw;
+          fail(base::cat(path, ":", line, ": ", e.message()));
+        }
+      },
+      [&](const std::string& message, int64_t) { fail(message); });
+  return failed > 0 ? 1 : 0;
 }
 
 base::Json score_json(const OpenedModel& model, const core::Tokens& ids) {
@@ -78,7 +108,7 @@ int command_generate(const GenerateArgs& args) {
   tensor::set_operator_threads(1);
   const OpenedModel model = open_model(args.model);
   core::SampleRequest request;
-  request.prefix = model.tokenizer.encode(args.prompt);
+  request.prefix = encode_argument(model, args.prompt, "--prompt");
   const int64_t room = model.policy.config.context - static_cast<int64_t>(request.prefix.size());
   if (request.prefix.empty() || room < 1)
     throw Error(ErrorCode::kUsage,
@@ -95,6 +125,7 @@ int command_generate(const GenerateArgs& args) {
   }
   Models models;
   models.policy = &model.policy;
+  models.may_stop = true;
   for (const core::Completion& c : sample_requests(models, std::move(requests), static_cast<size_t>(args.n))) {
     const std::string text = model.tokenizer.decode(c.tokens);
     if (!args.json) {
@@ -116,27 +147,12 @@ int command_score(const ScoreArgs& args) {
   if (args.text.empty() + args.tokens.empty() + args.file.empty() != 2)
     throw Error(ErrorCode::kUsage, "give one of --text, --tokens and --file", "command line");
   const OpenedModel model = open_model(args.model);
-  if (!args.text.empty()) print_score(score_json(model, model.tokenizer.encode(args.text)), args.json);
+  if (!args.text.empty()) print_score(score_json(model, encode_argument(model, args.text, "--text")), args.json);
   if (!args.tokens.empty())
     print_score(score_json(model, parse_ids(args.tokens, model.policy.config, "--tokens")), args.json);
   if (args.file.empty()) return 0;
-  int64_t failed = 0;
-  const auto fail = [&](const std::string& message) {
-    ++failed;
-    std::fprintf(stderr, "error: %s\n", message.c_str());
-  };
-  base::read_jsonl(
-      args.file,
-      [&](base::Json&& row, int64_t line) {
-        const std::string where = base::cat(args.file, ":", line);
-        try {
-          print_score(score_json(model, ids_of_row(row, model, where)), args.json);
-        } catch (const Error& e) {
-          fail(e.where().empty() ? base::cat(where, ": ", e.message()) : e.what());
-        }
-      },
-      [&](const std::string& message, int64_t) { fail(message); });
-  return failed > 0 ? 1 : 0;
+  return for_each_row(
+      args.file, [&](const base::Json& row) { print_score(score_json(model, ids_of_row(row, model)), args.json); });
 }
 
 int command_logits(const ScoreArgs& args) {
@@ -163,35 +179,20 @@ int command_tokenize(const TokenizeArgs& args) {
     for (core::Token id : ids) plain += base::cat(plain.empty() ? "" : ",", id);
     print("ids", base::Json::list(ids), plain);
   };
-  const auto print_text = [&](const core::Tokens& ids) {
+  const auto print_text = [&](core::Tokens ids) {
+    if (args.no_special) std::erase_if(ids, [&](core::Token id) { return model.tokenizer.is_special(id); });
     const std::string text = model.tokenizer.decode(ids);
     print("text", text, text);
   };
   if (args.file.empty()) {
     args.decode ? print_text(parse_ids(args.text, model.policy.config, "--text"))
-                : print_ids(model.tokenizer.encode(args.text));
+                : print_ids(encode_argument(model, args.text, "--text"));
     return 0;
   }
-  int64_t failed = 0;
-  const auto fail = [&](int64_t line, const std::string& message) {
-    ++failed;
-    std::fprintf(stderr, "error: %s:%lld: %s\n", args.file.c_str(), static_cast<long long>(line), message.c_str());
-  };
-  base::read_jsonl(
-      args.file,
-      [&](base::Json&& row, int64_t line) {
-        try {
-          if (args.decode) return print_text(ids_of_json(row.at("ids"), model.policy.config, ""));
-          print_ids(model.tokenizer.encode(row.at("text").as_string()));
-        } catch (const Error& e) {
-          fail(line, e.message());
-        }
-      },
-      [&](const std::string& message, int64_t) {  // names file and line itself
-        ++failed;
-        std::fprintf(stderr, "error: %s\n", message.c_str());
-      });
-  return failed > 0 ? 1 : 0;
+  return for_each_row(args.file, [&](const base::Json& row) {
+    if (args.decode) return print_text(ids_at(row, "ids", model.policy.config));
+    print_ids(model.tokenizer.encode(row.string_at("text")));
+  });
 }
 
 int command_info(const InfoArgs& args) {

@@ -1,5 +1,7 @@
 #include "ponder/recipes/problem_file.h"
 
+#include <limits>
+
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/tasks/task.h"
@@ -10,7 +12,7 @@ namespace {
 std::string task_of_row(const base::Json& row, const std::string& task) {
   if (!row.is_object())
     throw Error(ErrorCode::kInput, base::cat("the row is ", row.type_name(), "; a problem is an object {…}"));
-  if (const base::Json* named = row.find("task")) return named->as_string();
+  if (row.find("task")) return row.string_at("task");
   if (!task.empty()) return task;
   if (const base::Json* numbers = row.find("numbers"); numbers && numbers->is_array())
     return base::cat("countdown", numbers->size());
@@ -66,5 +68,11 @@ ProblemFile draw_problems(const std::string& spec, int64_t n, int64_t seed) {
   }
   throw Error(ErrorCode::kUsage, base::cat("unknown split \"", split, "\"; it is train, dev or test"), spec);
 }
+
+void BadRows::before(int64_t line) {
+  while (next_ < errors_.size() && errors_[next_].line < line) report_(errors_[next_++]);
+}
+
+void BadRows::rest() { before(std::numeric_limits<int64_t>::max()); }
 
 }  // namespace ponder::recipes

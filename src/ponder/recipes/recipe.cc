@@ -126,6 +126,13 @@ void SearchStageOptions::fields(base::Fields& f) {
   f.group("best_first", best_first, "best-first search (S6)");
 }
 
+void ProbeOptions::fields(base::Fields& f) {
+  f.field("tasks", tasks, {.help = "tasks whose thoughts are probed", .choices = task_choices()});
+  f.field("problems", problems, {.min = 1, .max = 1e6, .help = "test problems of each of them"});
+  f.field("max_tokens", max_tokens,
+          {.min = 1, .max = 1e6, .unit = "tokens", .help = "longest thought, and longest continuation of a slip"});
+}
+
 void ReportOptions::fields(base::Fields& f) {
   f.field("transcripts", transcripts, {.min = 0, .max = 1000, .help = "test problems shown before and after RL"});
 }
@@ -137,7 +144,7 @@ void Recipe::fields(base::Fields& f) {
   f.field("device", device, {.help = "auto, cpu or cuda"});
   f.field("stages", stages,
           {.help = "what is run, in this order",
-           .choices = {"pretrain", "sft", "critic", "rl", "critic_rl", "search", "report"}});
+           .choices = {"pretrain", "sft", "critic", "rl", "critic_rl", "probe", "search", "report"}});
   f.group("model", model, "shape of the decoder");
   f.group("init", init, "weights at the start");
   f.group("engine", engine, "batches and cache of the sampler");
@@ -146,6 +153,7 @@ void Recipe::fields(base::Fields& f) {
   f.group("critic", critic, "value head on Monte-Carlo labels (R6)");
   f.group("rl", rl, "reinforcement learning from exact verifiers (R1, L4)");
   f.group("search", search, "test-time compute (S1, S2, S4)");
+  f.group("probe", probe, "self-correction of planted slips (P7, P11)");
   f.group("report", report, "what the report shows");
 }
 
@@ -164,7 +172,7 @@ void check_stages(const std::vector<std::string>& stages) {
     if (stage == "pretrain" && !before.empty())
       impossible("stages", "stages must begin with pretrain where it is named: it starts from nothing");
     const bool has_policy = contains(before, "pretrain") || contains(before, "sft");
-    if ((stage == "critic" || stage == "rl" || stage == "search") && !has_policy)
+    if ((stage == "critic" || stage == "rl" || stage == "probe" || stage == "search") && !has_policy)
       impossible("stages", base::cat("stage ", stage, " needs a policy; put pretrain or sft before it"));
     if (stage == "critic_rl" && !contains(before, "rl"))
       impossible("stages", "stage critic_rl is for the policy behind rl; put rl before it");
@@ -200,6 +208,21 @@ void check_device(const std::string& device) {
                base::cat("device = \"", device, "\" is not known; it must be auto, cpu, cuda or cuda:0 … cuda:9"));
 }
 
+// Prompt and longest completion of each stage that is run.
+void check_context(const Recipe& recipe) {
+  const auto check = [&](std::initializer_list<const char*> stages, const char* options, int64_t max_tokens) {
+    const bool runs = std::ranges::any_of(stages, [&](const char* stage) { return contains(recipe.stages, stage); });
+    if (!runs || recipe.model.context >= max_tokens + kLongestPrompt) return;
+    impossible(base::cat("model.context ", options, ".max_tokens"),
+               base::cat("model.context = ", recipe.model.context, " is shorter than prompt and completion together (",
+                         max_tokens + kLongestPrompt, " tokens); raise it or lower ", options, ".max_tokens"));
+  };
+  check({"sft", "rl"}, "rl", recipe.rl.max_tokens);  // sft's greedy answers have rl's length
+  check({"search"}, "search", recipe.search.max_tokens);
+  check({"critic", "critic_rl"}, "critic", recipe.critic.max_tokens);
+  check({"probe"}, "probe", recipe.probe.max_tokens);
+}
+
 void check_recipe(const Recipe& recipe) {
   check_device(recipe.device);
   check_demos(recipe.sft.demos);
@@ -217,12 +240,7 @@ void check_recipe(const Recipe& recipe) {
   if (recipe.rl.group < 2 && recipe.rl.advantage.estimator != "reinforce")
     impossible("rl.group rl.advantage.estimator",
                "rl.group = 1 leaves nothing to compare; give at least 2 samples a problem");
-  const int64_t longest =
-      std::max({recipe.rl.max_tokens, recipe.search.max_tokens, recipe.critic.max_tokens}) + kLongestPrompt;
-  if (recipe.model.context < longest)
-    impossible("model.context rl.max_tokens search.max_tokens critic.max_tokens",
-               base::cat("model.context = ", recipe.model.context, " is shorter than prompt and completion together (",
-                         longest, " tokens); raise it or lower max_tokens of rl, search and critic"));
+  check_context(recipe);
 }
 
 // Where a knob is set: "command line", "file:line", or "" when it has its default.

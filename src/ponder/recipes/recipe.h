@@ -104,6 +104,14 @@ struct SearchStageOptions {
   void fields(base::Fields& f);
 };
 
+// Slips planted into greedy thoughts (P7, P11).
+struct ProbeOptions {
+  std::vector<std::string> tasks = {"countdown4", "countdown3", "vm3"};
+  int64_t problems = 200;  // test problems of each
+  int64_t max_tokens = 192;
+  void fields(base::Fields& f);
+};
+
 struct ReportOptions {
   int64_t transcripts = 10;
   void fields(base::Fields& f);
@@ -123,6 +131,7 @@ struct Recipe {
   CriticOptions critic;
   RlOptions rl;
   SearchStageOptions search;
+  ProbeOptions probe;
   ReportOptions report;
   void fields(base::Fields& f);
 };

@@ -41,42 +41,41 @@ Kind named(const char* key, const std::string& name, const char* (*name_of)(Kind
   bad(base::cat("\"", key, "\" is \"", name, "\", which it cannot be"));
 }
 
-core::Tokens tokens_from(const base::Json& list) {
-  core::Tokens tokens;
-  for (const base::Json& id : list.as_array()) tokens.push_back(static_cast<core::Token>(id.as_int()));
-  return tokens;
+core::Tokens tokens_at(const base::Json& row, const char* key) {
+  const std::vector<int64_t> ids = row.ints_at(key);
+  return {ids.begin(), ids.end()};
 }
 
 core::Trajectory trajectory_from(const base::Json& row) {
   core::Trajectory t;
-  t.prompt = tokens_from(row.at("prompt"));
-  t.tokens = tokens_from(row.at("tokens"));
-  t.logp_behavior = decode_floats(row.at("logp").as_string());
+  t.prompt = tokens_at(row, "prompt");
+  t.tokens = tokens_at(row, "tokens");
+  t.logp_behavior = decode_floats(row.string_at("logp"));
   if (t.logp_behavior.size() != t.tokens.size())
     bad(base::cat("\"logp\" holds ", t.logp_behavior.size(), " numbers for ", t.tokens.size(), " tokens"));
-  t.policy_version = row.at("policy_version").as_int();
-  t.stop = named("stop", row.at("stop").as_string(), core::stop_reason_name, core::StopReason::kCancelled);
-  t.key = key_from(row.at("key").as_string());
+  t.policy_version = row.int_at("policy_version");
+  t.stop = named("stop", row.string_at("stop"), core::stop_reason_name, core::StopReason::kCancelled);
+  t.key = key_from(row.string_at("key"));
   return t;
 }
 
 // Rows of one group follow each other; the first one's problem stands for all.
 void add_row(const base::Json& row, std::vector<core::Group>& groups) {
-  const int64_t group = row.at("group").as_int();
+  const int64_t group = row.int_at("group");
   if (group == static_cast<int64_t>(groups.size())) {
-    core::Item item = tasks::find_task(row.at("task").as_string()).parse(row.at("problem"), "");
+    core::Item item = tasks::find_task(row.string_at("task")).parse(row.at("problem"), "");
     groups.push_back({std::move(item), {}, {}, {}, {}});
   }
   if (group + 1 != static_cast<int64_t>(groups.size())) bad(base::cat("\"group\" ", group, " is out of order"));
   core::Group& g = groups.back();
-  if (row.at("sample").as_int() != static_cast<int64_t>(g.trajectories.size())) bad("\"sample\" is out of order");
+  if (row.int_at("sample") != static_cast<int64_t>(g.trajectories.size())) bad("\"sample\" is out of order");
   g.trajectories.push_back(trajectory_from(row));
   core::Verdict verdict;
-  verdict.kind = named("verdict", row.at("verdict").as_string(), core::verdict_name, core::VerdictKind::kCannotJudge);
-  verdict.extracted = row.at("answer").as_string();
+  verdict.kind = named("verdict", row.string_at("verdict"), core::verdict_name, core::VerdictKind::kCannotJudge);
+  verdict.extracted = row.string_at("answer");
   g.verdicts.push_back(std::move(verdict));
-  g.rewards.push_back(static_cast<float>(row.at("reward").as_double()));
-  g.advantages.push_back(static_cast<float>(row.at("advantage").as_double()));
+  g.rewards.push_back(static_cast<float>(row.double_at("reward")));
+  g.advantages.push_back(static_cast<float>(row.double_at("advantage")));
 }
 
 }  // namespace

@@ -167,18 +167,13 @@ void run_rl(Run& run) {
   LiveDoctor doctor(run.recipe, run.directory.metrics());
   std::string accuracy;
   train_stage(run, {"rl", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
-              [&](int64_t step, const Cost& before) {
-                StepReport report = rl_step(run, learner, doctor, step, before);
-                const int64_t done = step + 1;
-                if (done % o.eval_every == 0 || done == o.train.steps) {
-                  Cost now = before;
-                  now += Cost{report.tokens, report.flops, 0};
-                  write_greedy_accuracy(run, "rl", done, now, o.eval_problems, accuracy);
-                  if (done == o.train.steps) write_rl_gain(run, done, o.eval_problems);
-                }
-                report.metric += "  " + accuracy;
-                return report;
-              });
+              {[&](int64_t step, const Cost& before) { return rl_step(run, learner, doctor, step, before); },
+               [&](int64_t done, const Cost& so_far, std::string& metric) {
+                 if (done % o.eval_every == 0 || done == o.train.steps)
+                   write_greedy_accuracy(run, "rl", done, so_far, o.eval_problems, accuracy);
+                 if (done == o.train.steps) write_rl_gain(run, done, o.eval_problems);
+                 metric += "  " + accuracy;
+               }});
 }
 
 }  // namespace ponder::recipes

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <coroutine>
 #include <optional>
 
+#include "ponder/base/error.h"
+#include "ponder/base/stop.h"
 #include "ponder/base/thread.h"
 #include "ponder/engine/critic.h"
 #include "ponder/engine/generate.h"
@@ -33,13 +36,18 @@ std::vector<core::Completion> sample_requests(const Models& models, std::vector<
     tensor::set_operator_threads(1);
     const std::vector<size_t> share = share_of(worker, models.workers, requests.size(), neighbours);
     if (share.empty()) return;
-    std::vector<core::SampleRequest> mine;
-    for (size_t i : share) mine.push_back(std::move(requests[i]));
     engine::LocalPolicy policy(*models.policy, models.engine);
-    std::vector<core::Completion> completions = engine::sample_batch(policy, std::move(mine));
-    for (size_t k = 0; k < share.size(); ++k) results[share[k]] = std::move(completions[k]);
-    finished += static_cast<int64_t>(share.size());
-    if (done) done(finished);
+    core::ReadyQueue nobody;
+    core::Waiter waiter{&nobody, std::noop_coroutine(), share.size()};
+    for (size_t i : share) policy.submit(std::move(requests[i]), &results[i], &waiter);
+    while (waiter.pending > 0) {
+      if (models.may_stop && base::stop_requested()) throw Error(ErrorCode::kStopped, "stopped by the user");
+      const size_t pending = waiter.pending;
+      PONDER_CHECK(policy.advance(), "requests were submitted and never answered");
+      if (waiter.pending == pending) continue;
+      finished += static_cast<int64_t>(pending - waiter.pending);
+      if (done) done(finished);
+    }
   });
   return results;
 }

@@ -16,6 +16,9 @@ struct Models {
   const model::Parameters* critic = nullptr;  // null: none
   engine::EngineOptions engine;
   int workers = 1;
+  // When the user asks to stop, sampling and searching give up at once with Error(kStopped). Otherwise sampling goes on
+  // to its end: for steps that are finished before a run stops.
+  bool may_stop = false;
 };
 
 // Completions in the order of the requests. Neighbouring requests (the samples of one prompt) go to the same worker, so

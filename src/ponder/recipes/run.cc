@@ -12,16 +12,6 @@
 namespace ponder::recipes {
 namespace {
 
-base::Json cost_json(const Cost& cost) {
-  base::Json json = base::Json::object();
-  json["tokens"] = cost.tokens, json["flops"] = cost.flops, json["seconds"] = cost.seconds;
-  return json;
-}
-
-Cost cost_from(const base::Json& json) {
-  return {json.at("tokens").as_int(), json.at("flops").as_double(), json.at("seconds").as_double()};
-}
-
 // The first line in which two configurations differ, for the message.
 std::string first_difference(const std::string& a, const std::string& b) {
   size_t line_begin = 0;
@@ -60,6 +50,16 @@ Recipe resolved(Recipe recipe) {
 }
 
 }  // namespace
+
+void put_cost(const Cost& cost, base::Json& json) {
+  json["tokens"] = cost.tokens, json["flops"] = cost.flops;
+  json["seconds"] = cost.seconds, json["evaluation_seconds"] = cost.evaluation_seconds;
+}
+
+Cost cost_from(const base::Json& json) {
+  return {json.int_at("tokens"), json.double_at("flops"), json.double_at("seconds"),
+          json.double_at("evaluation_seconds")};
+}
 
 Run::Run(Recipe r, const std::string& dir)
     : recipe(resolved(std::move(r))),
@@ -119,7 +119,7 @@ void Run::finish(const std::string& stage, const Cost& stage_cost, const std::st
   base::Json left = base::Json::object();
   left["checkpoint"] = checkpoint;
   left["policy_version"] = policy_version;
-  left["cost"] = cost_json(stage_cost);
+  put_cost(stage_cost, left["cost"]);
   directory.ledger().add(stage, stage_cost.seconds, stage_cost.tokens, stage_cost.flops);
   directory.finish(stage, std::move(left));
 }
@@ -146,6 +146,7 @@ void run_recipe(const Recipe& recipe, const std::string& dir) {
     if (stage == "sft") run_sft(run);
     if (stage == "critic" || stage == "critic_rl") run_critic(run, stage);
     if (stage == "rl") run_rl(run);
+    if (stage == "probe") run_probe(run);
     if (stage == "search") run_search(run);
     if (stage == "report") run_report(run);
   }

@@ -21,11 +21,16 @@ struct Cost {
   int64_t tokens = 0;  // that ran through a model
   double flops = 0;
   double seconds = 0;
+  double evaluation_seconds = 0;  // of the seconds: measuring the model, which taught it nothing
+  double training_seconds() const { return seconds - evaluation_seconds; }
   Cost& operator+=(const Cost& o) {
-    tokens += o.tokens, flops += o.flops, seconds += o.seconds;
+    tokens += o.tokens, flops += o.flops, seconds += o.seconds, evaluation_seconds += o.evaluation_seconds;
     return *this;
   }
 };
+
+void put_cost(const Cost& cost, base::Json& json);  // adds its fields to an object
+Cost cost_from(const base::Json& json);             // reads them back
 
 class Run {
  public:
@@ -74,6 +79,7 @@ void run_sft(Run& run);
 void run_critic(Run& run, const std::string& stage);  // "critic" or "critic_rl": for the policy as it stands
 void run_rl(Run& run);
 void run_search(Run& run);
+void run_probe(Run& run);  // short: a kill begins it again
 void run_report(Run& run);
 
 // All stages of a recipe, in DIR; goes on where an earlier process stopped.

@@ -70,7 +70,8 @@ TEST_F(RunTest, StoppedAgainAndAgainItEndsInTheSameBits) {
   int stops = 0;
   for (int attempt = 0; attempt < 200; ++attempt) {
     std::thread later([attempt] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20 + 37 * (attempt % 7)));
+      // Later in later attempts: labelling is begun again each time and must come to its end on a slow machine too.
+      std::this_thread::sleep_for(std::chrono::milliseconds(20 + 37 * (attempt % 7) + 10 * attempt));
       base::request_stop();
     });
     bool finished = false;

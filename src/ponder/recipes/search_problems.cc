@@ -1,5 +1,3 @@
-#include <atomic>
-
 #include "ponder/recipes/search_stage.h"
 #include "ponder/text/format.h"
 
@@ -15,9 +13,9 @@ std::vector<search::SearchInput> search_inputs(const text::WordTokenizer& tokeni
 std::vector<search::SearchRow> search_problems(const Models& models, const core::Codec& codec,
                                                const std::vector<search::SearchInput>& inputs,
                                                const StrategyFactory& make_strategy, core::Budget budget,
-                                               base::RngKey key, const std::function<void(int64_t)>& done) {
+                                               base::RngKey key,
+                                               const std::function<void(size_t, search::SearchRow&)>& finished) {
   std::vector<search::SearchRow> rows(inputs.size());
-  std::atomic<int64_t> finished = 0;
   with_ports(models, codec, [&](int worker, const core::Ports& ports) {
     std::vector<search::SearchInput> share;
     std::vector<size_t> places;
@@ -28,10 +26,10 @@ std::vector<search::SearchRow> search_problems(const Models& models, const core:
     if (share.empty()) return;
     search::RunOptions options;
     options.budget = budget;
+    options.drain_on_stop = false;
     const auto strategy = make_strategy();
-    auto mine = search::run_searches(share, *strategy, ports, key, options, [&](size_t, search::SearchRow&) {
-      ++finished;
-      if (done) done(finished);
+    auto mine = search::run_searches(share, *strategy, ports, key, options, [&](size_t i, search::SearchRow& row) {
+      if (finished) finished(places[i], row);
     });
     for (size_t i = 0; i < mine.size(); ++i) rows[places[i]] = std::move(mine[i]);
   });

@@ -3,6 +3,7 @@
 #include "ponder/recipes/search_stage.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 
 #include "ponder/base/clock.h"
@@ -193,8 +194,9 @@ Pools run_strategy(UnitContext& c, const StrategyFactory& factory, int64_t budge
                    const std::function<void(int64_t)>& done) {
   core::Budget budget;
   if (budget_tokens > 0) budget.tokens = budget_tokens;
+  std::atomic<int64_t> finished = 0;
   return collect(c, search_problems(c.models, c.run.codec, search_inputs(text::task_tokenizer(), c.items), factory,
-                                    budget, c.key, done));
+                                    budget, c.key, [&](size_t, search::SearchRow&) { done(++finished); }));
 }
 
 // A greedy answer that is longer than the budget is cut before its end.
@@ -337,13 +339,14 @@ void run_unit(Run& run, const Unit& unit, int64_t step, base::Progress& progress
                 run.models(weights, critic ? &*critic : nullptr),
                 run.key.child("search").child(unit.model).child(unit.strategy),
                 {}};
+  c.models.may_stop = true;  // a unit that was begun is begun again
   c.clusters = clusters_of(c.items);
   const base::Stopwatch watch;
   const auto done = [&](int64_t n) { progress.update(step, base::cat(unit.name(), "  ", n, "/", unit.problems)); };
   unit.strategy == "samples" ? run_samples_unit(c, done) : run_tree_unit(c, done);
   c.cost.seconds = watch.seconds();
   c.left["task"] = unit.task, c.left["model"] = unit.model;
-  c.left["tokens"] = c.cost.tokens, c.left["flops"] = c.cost.flops, c.left["seconds"] = c.cost.seconds;
+  put_cost(c.cost, c.left);
   run.sync();
   run.directory.finish(base::cat("search/", step), std::move(c.left));
 }
@@ -378,8 +381,7 @@ void run_search(Run& run) {
   }
   Cost total;
   for (int64_t step = 0; step < count; ++step) {
-    const base::Json& unit = *run.directory.finished(base::cat("search/", step));
-    total += Cost{unit.at("tokens").as_int(), unit.at("flops").as_double(), unit.at("seconds").as_double()};
+    total += cost_from(*run.directory.finished(base::cat("search/", step)));
   }
   run.finish("search", total, "");
 }

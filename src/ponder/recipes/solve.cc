@@ -1,6 +1,8 @@
 // `ponder solve` and `ponder eval`: problems through a search. What the search gets has no gold answer in it; eval
 // grades afterwards.
-#include <cstdio>
+#include <algorithm>
+#include <mutex>
+#include <optional>
 
 #include "ponder/base/clock.h"
 #include "ponder/base/file.h"
@@ -20,10 +22,45 @@
 namespace ponder::recipes {
 namespace {
 
+using Take = std::function<void(size_t i, const search::SearchRow& row, const std::string& text)>;
+
+// Hands the rows that workers finish on, one at a time and in the order of the problems.
+class InOrder {
+ public:
+  InOrder(size_t n, const text::TaskCodec& codec, Take take) : rows_(n), codec_(codec), take_(std::move(take)) {}
+
+  // The row's number, counted as they come.
+  int64_t put(size_t i, search::SearchRow row) {
+    const std::lock_guard lock(mutex_);
+    rows_[i] = std::move(row);
+    for (; next_ < rows_.size() && rows_[next_]; ++next_) hand_on(next_);
+    return ++done_;
+  }
+  // After a stop there are rows behind ones that never came.
+  void rest() {
+    for (; next_ < rows_.size(); ++next_)
+      if (rows_[next_]) hand_on(next_);
+  }
+  int64_t done() const { return done_; }
+
+ private:
+  void hand_on(size_t i) {
+    take_(i, *rows_[i], codec_.decode(rows_[i]->result.completion));
+    rows_[i].reset();  // a tree can be large
+  }
+
+  std::mutex mutex_;
+  std::vector<std::optional<search::SearchRow>> rows_;
+  const text::TaskCodec& codec_;
+  Take take_;
+  size_t next_ = 0;  // all before it are handed on
+  int64_t done_ = 0;
+};
+
 struct Solved {
-  std::vector<search::SearchRow> rows;
-  std::vector<std::string> texts;  // [n] chosen completions
+  int64_t done = 0;
   double seconds = 0;
+  bool stopped = false;
 };
 
 ProblemFile problems_for(const SolveArgs& args) {
@@ -44,31 +81,36 @@ ProblemFile problems_for(const SolveArgs& args) {
   return file;
 }
 
-// Takes out the rows whose prompt this model cannot read, and says why.
-void drop_unreadable(const SolveArgs& args, const OpenedModel& model, ProblemFile& file) {
-  ProblemFile kept;
-  kept.errors = std::move(file.errors);
+// Why this model cannot read the problem; "" when it can. A prompt that the user typed is an error at once.
+std::string unreadable(const SolveArgs& args, const OpenedModel& model, const core::Problem& problem) {
   const int64_t context = model.policy.config.context;
+  try {
+    const auto length = static_cast<int64_t>(text::render_prompt(model.tokenizer, problem).size());
+    if (length < 1 || length >= context)
+      throw Error(ErrorCode::kUsage, base::cat("the prompt has ", length, " tokens; this model reads 1 to ",
+                                               context - 1, " and writes the rest"));
+    return "";
+  } catch (const Error& e) {
+    if (!args.prompt.empty()) throw Error(e.code(), e.message(), "--prompt");
+    return e.message();
+  }
+}
+
+// The problems to solve; rows whose prompt this model cannot read are among the bad ones.
+ProblemFile readable_problems(const SolveArgs& args, const OpenedModel& model) {
+  ProblemFile file = problems_for(args), kept;
+  kept.errors = std::move(file.errors);
   for (size_t i = 0; i < file.items.size(); ++i) {
-    std::string reason;
-    try {
-      const auto length = static_cast<int64_t>(text::render_prompt(model.tokenizer, file.items[i].problem).size());
-      if (length < 1 || length >= context)
-        reason = base::cat("the prompt has ", length, " tokens; this model reads 1 to ", context - 1,
-                           " and writes the rest");
-    } catch (const Error& e) {
-      reason = e.message();
-    }
+    const std::string reason = unreadable(args, model, file.items[i].problem);
     if (reason.empty()) {
       kept.items.push_back(std::move(file.items[i]));
       kept.lines.push_back(file.lines[i]);
-    } else if (!args.prompt.empty()) {
-      throw Error(ErrorCode::kUsage, reason, "--prompt");
     } else {
       kept.errors.push_back({file.lines[i], base::cat(args.problems, ":", file.lines[i], ": ", reason)});
     }
   }
-  file = std::move(kept);
+  std::ranges::stable_sort(kept.errors, {}, &RowError::line);
+  return kept;
 }
 
 // Before any work: what can be known to fail at its end.
@@ -86,10 +128,10 @@ std::vector<std::string> search_options(const SolveArgs& args, const OpenedModel
   return options;
 }
 
-Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<core::Item>& items) {
+// take is called as soon as a problem and all before it are done; after a stop for every one that was done by then.
+Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<core::Item>& items, const Take& take) {
   tensor::set_operator_threads(1);
   const StrategyFactory factory = [&] { return search::make_strategy(args.search, search_options(args, model)); };
-  factory();  // a wrong name or option is an error before any work
   Models models;
   models.policy = &model.policy;
   models.critic = model.critic ? &*model.critic : nullptr;
@@ -98,23 +140,30 @@ Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<
   if (args.budget_tokens > 0) budget.tokens = args.budget_tokens;
   if (args.budget_nodes > 0) budget.nodes = args.budget_nodes;
   const text::TaskCodec codec(model.tokenizer);
+  InOrder rows(items.size(), codec, take);
   Solved solved;
   const base::Stopwatch watch;
-  {
+  try {
     base::Progress progress("solve", static_cast<int64_t>(items.size()), "problems");
-    solved.rows = search_problems(models, codec, search_inputs(model.tokenizer, items), factory, budget,
-                                  base::RngKey(static_cast<uint64_t>(args.seed)).child("solve"),
-                                  [&](int64_t done) { progress.update(done, ""); });
+    search_problems(models, codec, search_inputs(model.tokenizer, items), factory, budget,
+                    base::RngKey(static_cast<uint64_t>(args.seed)).child("solve"),
+                    [&](size_t i, search::SearchRow& row) {
+                      if (i == 0 && !args.dump.empty())
+                        base::write_file_atomic(args.dump, search::tree_json(row.result.tree, codec).dump(1) + "\n");
+                      progress.update(rows.put(i, std::move(row)), "");
+                    });
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kStopped) throw;
+    solved.stopped = true;
   }
+  rows.rest();
+  solved.done = rows.done();
   solved.seconds = watch.seconds();
-  for (const search::SearchRow& row : solved.rows) solved.texts.push_back(codec.decode(row.result.completion));
-  if (!args.dump.empty() && !solved.rows.empty())
-    base::write_file_atomic(args.dump, search::tree_json(solved.rows[0].result.tree, codec).dump(1) + "\n");
   return solved;
 }
 
 base::Json solve_row(const search::Strategy& strategy, const core::Item& item, const search::SearchRow& row,
-                     const std::string& text, double seconds) {
+                     const std::string& text) {
   base::Json json = base::Json::object();
   json["id"] = item.problem.id;
   if (!row.ok()) {
@@ -127,19 +176,72 @@ base::Json solve_row(const search::Strategy& strategy, const core::Item& item, c
   json["tokens_generated"] = row.result.usage.generated;
   json["tokens_processed"] = row.result.usage.processed;
   json["critic_tokens"] = row.result.usage.critic;
-  json["seconds"] = seconds;
+  json["seconds"] = row.seconds;
   json["search"] = search::search_json(strategy, row.result);
   return json;
 }
 
-void report_bad_rows(const ProblemFile& file, bool json) {
-  for (const RowError& error : file.errors) {
-    std::fprintf(stderr, "error: %s\n", error.message.c_str());
-    if (!json) continue;
-    base::Json row = base::Json::object();
-    row["line"] = error.line, row["error"] = error.message;
-    std::printf("%s\n", row.dump().c_str());
+void report_bad_row(const RowError& error, bool json) {
+  base::log_error(error.message);
+  if (!json) return;
+  base::Json row = base::Json::object();
+  row["line"] = error.line, row["error"] = error.message;
+  base::print_result(row.dump());
+}
+
+void print_answer(const SolveArgs& args, const search::Strategy& strategy, const core::Item& item,
+                  const search::SearchRow& row, const std::string& text) {
+  if (!row.ok()) base::log_error(base::cat(item.problem.id, ": ", row.error));
+  if (args.json) {
+    base::print_result(solve_row(strategy, item, row, text).dump());
+  } else if (row.ok()) {
+    base::print_result(base::cat(item.problem.id, "  ", item.problem.question, "\n  ", text,
+                                 "\n  answer: ", row.result.answer ? *row.result.answer : "none", "   (",
+                                 row.result.usage.generated, " tokens)"));
   }
+}
+
+// What eval adds up over the problems that are done.
+struct Graded {
+  std::vector<double> correct;
+  std::vector<std::string> clusters;
+  std::string rows;  // JSON lines
+  double generated = 0, critic = 0;
+  int64_t failed = 0;
+
+  void add(const search::Strategy& strategy, const core::Item& item, const search::SearchRow& row,
+           const std::string& text) {
+    const core::Verdict verdict = row.ok() ? grade(item, text) : core::Verdict{};
+    failed += !row.ok();
+    correct.push_back(verdict.correct() ? 1.0 : 0.0);
+    clusters.push_back(clusters_of({item})[0]);
+    generated += static_cast<double>(row.result.usage.generated);
+    critic += static_cast<double>(row.result.usage.critic);
+    base::Json json = solve_row(strategy, item, row, text);
+    json["verdict"] = core::verdict_name(verdict.kind);
+    if (!verdict.reason.empty()) json["reason"] = verdict.reason;
+    rows += json.dump() + "\n";
+  }
+};
+
+void print_accuracy(const SolveArgs& args, const Graded& graded, const Solved& solved, size_t problems) {
+  const auto n = static_cast<double>(graded.correct.size());
+  const eval::Estimate accuracy =
+      eval::clustered_mean(graded.correct, graded.clusters, base::RngKey(0).child("bootstrap"));
+  if (!args.json) {
+    base::print_result(base::cat("accuracy ", base::fixed(accuracy.value, 3), "  95% interval [",
+                                 base::fixed(accuracy.ci.lo, 3), ", ", base::fixed(accuracy.ci.hi, 3), "]  n ",
+                                 accuracy.n, "  ", base::fixed((graded.generated + graded.critic) / n, 0),
+                                 " tokens a problem  (", args.search, ", seed ", args.seed, ")"));
+    return;
+  }
+  base::Json out = base::Json::object();
+  out["n"] = accuracy.n, out["accuracy"] = accuracy.value, out["stderr"] = accuracy.std_error;
+  out["ci_lo"] = accuracy.ci.lo, out["ci_hi"] = accuracy.ci.hi;
+  out["tokens_per_problem"] = graded.generated / n, out["critic_tokens_per_problem"] = graded.critic / n;
+  out["seconds"] = solved.seconds, out["search"] = args.search, out["seed"] = args.seed;
+  out["failed_rows"] = graded.failed, out["problems"] = problems, out["stopped"] = solved.stopped;
+  base::print_result(out.dump());
 }
 
 }  // namespace
@@ -149,77 +251,43 @@ std::string search_help() { return search::strategies_help(); }
 int command_solve(const SolveArgs& args) {
   check_outputs(args);
   const OpenedModel model = open_model(args.model);
-  ProblemFile file = problems_for(args);
-  drop_unreadable(args, model, file);
-  report_bad_rows(file, args.json);
-  const Solved solved = solve(args, model, file.items);
   const auto strategy = search::make_strategy(args.search, search_options(args, model));
-  int64_t failed = static_cast<int64_t>(file.errors.size());
-  for (size_t i = 0; i < solved.rows.size(); ++i) {
-    const search::SearchRow& row = solved.rows[i];
-    const core::Item& item = file.items[i];
-    if (!row.ok()) {
-      ++failed;
-      std::fprintf(stderr, "error: %s: %s\n", item.problem.id.c_str(), row.error.c_str());
-    }
-    const double seconds = solved.seconds / static_cast<double>(solved.rows.size());
-    if (args.json) {
-      std::printf("%s\n", solve_row(*strategy, item, row, solved.texts[i], seconds).dump().c_str());
-    } else if (row.ok()) {
-      std::printf("%s  %s\n  %s\n  answer: %s   (%lld tokens)\n", item.problem.id.c_str(),
-                  item.problem.question.c_str(), solved.texts[i].c_str(),
-                  row.result.answer ? row.result.answer->c_str() : "none",
-                  static_cast<long long>(row.result.usage.generated));
-    }
-  }
+  const ProblemFile file = readable_problems(args, model);
+  BadRows bad_rows(file, [&](const RowError& error) { report_bad_row(error, args.json); });
+  auto failed = static_cast<int64_t>(file.errors.size());
+  const Solved solved =
+      solve(args, model, file.items, [&](size_t i, const search::SearchRow& row, const std::string& text) {
+        bad_rows.before(file.lines[i]);
+        failed += !row.ok();
+        print_answer(args, *strategy, file.items[i], row, text);
+      });
+  bad_rows.rest();
+  if (solved.stopped)
+    throw Error(ErrorCode::kStopped, base::cat("stopped by the user; the answers of ", solved.done, " of ",
+                                               file.items.size(), " problems are above"));
   return failed > 0 ? 1 : 0;
 }
 
 int command_eval(const SolveArgs& args) {
   check_outputs(args);
   const OpenedModel model = open_model(args.model);
-  ProblemFile file = problems_for(args);
-  drop_unreadable(args, model, file);
-  report_bad_rows(file, false);
-  if (file.items.empty()) throw Error(ErrorCode::kInput, "there is no problem that could be read", args.problems);
-  const Solved solved = solve(args, model, file.items);
   const auto strategy = search::make_strategy(args.search, search_options(args, model));
-  std::vector<double> correct;
-  std::string rows;
-  double generated = 0, critic = 0;
-  int64_t failed = static_cast<int64_t>(file.errors.size());
-  for (size_t i = 0; i < solved.rows.size(); ++i) {
-    const search::SearchRow& row = solved.rows[i];
-    const core::Verdict verdict = row.ok() ? grade(file.items[i], solved.texts[i]) : core::Verdict{};
-    failed += !row.ok();
-    correct.push_back(verdict.correct() ? 1.0 : 0.0);
-    generated += static_cast<double>(row.result.usage.generated),
-        critic += static_cast<double>(row.result.usage.critic);
-    base::Json json = solve_row(*strategy, file.items[i], row, solved.texts[i],
-                                solved.seconds / static_cast<double>(solved.rows.size()));
-    json["verdict"] = core::verdict_name(verdict.kind);
-    if (!verdict.reason.empty()) json["reason"] = verdict.reason;
-    rows += json.dump() + "\n";
-  }
-  if (!args.rows.empty()) base::write_file_atomic(args.rows, rows);
-  const auto n = static_cast<double>(correct.size());
-  const eval::Estimate accuracy =
-      eval::clustered_mean(correct, clusters_of(file.items), base::RngKey(0).child("bootstrap"));
-  if (!args.json) {
-    std::printf("accuracy %s  95%% interval [%s, %s]  n %lld  %s tokens a problem  (%s, seed %lld)\n",
-                base::fixed(accuracy.value, 3).c_str(), base::fixed(accuracy.ci.lo, 3).c_str(),
-                base::fixed(accuracy.ci.hi, 3).c_str(), static_cast<long long>(accuracy.n),
-                base::fixed((generated + critic) / n, 0).c_str(), args.search.c_str(),
-                static_cast<long long>(args.seed));
-    return failed > 0 ? 1 : 0;
-  }
-  base::Json out = base::Json::object();
-  out["n"] = accuracy.n, out["accuracy"] = accuracy.value, out["stderr"] = accuracy.std_error;
-  out["ci_lo"] = accuracy.ci.lo, out["ci_hi"] = accuracy.ci.hi;
-  out["tokens_per_problem"] = generated / n, out["critic_tokens_per_problem"] = critic / n;
-  out["seconds"] = solved.seconds, out["search"] = args.search, out["seed"] = args.seed, out["failed_rows"] = failed;
-  std::printf("%s\n", out.dump().c_str());
-  return failed > 0 ? 1 : 0;
+  const ProblemFile file = readable_problems(args, model);
+  for (const RowError& error : file.errors) report_bad_row(error, false);
+  if (file.items.empty()) throw Error(ErrorCode::kInput, "there is no problem that could be read", args.problems);
+  Graded graded;
+  graded.failed = static_cast<int64_t>(file.errors.size());
+  const Solved solved =
+      solve(args, model, file.items, [&](size_t i, const search::SearchRow& row, const std::string& text) {
+        graded.add(*strategy, file.items[i], row, text);
+      });
+  if (!args.rows.empty()) base::write_file_atomic(args.rows, graded.rows);
+  if (solved.done > 0) print_accuracy(args, graded, solved, file.items.size());
+  if (solved.stopped)
+    throw Error(ErrorCode::kStopped,
+                base::cat("stopped by the user; ", solved.done, " of ", file.items.size(),
+                          " problems are done. Problems that end early are not a fair sample of all"));
+  return graded.failed > 0 ? 1 : 0;
 }
 
 }  // namespace ponder::recipes

@@ -40,10 +40,15 @@ void write_checkpoint(Run& run, const StageSpec& spec, const model::Parameters& 
   state["step"] = at.step;
   state["policy_version"] = run.policy_version;
   state["seed"] = run.recipe.seed;  // with stage and step, all there is to randomness and to the place in the data
-  state["tokens"] = at.cost.tokens, state["flops"] = at.cost.flops, state["seconds"] = at.cost.seconds;
+  put_cost(at.cost, state);
   writer.write_text("trainer.json", state.dump(2) + "\n");
   writer.commit();
   store::prune_checkpoints(parent, kKeptCheckpoints);
+}
+
+base::Json trainer_state(const std::string& checkpoint) {
+  const std::string path = base::join_path(checkpoint, "trainer.json");
+  return base::Json::parse(base::read_file(path), path);
 }
 
 // The error of a full or failing disk names one file; what a person needs to know beyond that is how much room to make
@@ -83,10 +88,9 @@ Position resume(Run& run, const StageSpec& spec, model::Parameters& weights, lea
   store::clean_interrupted(parent);
   store::prune_checkpoints(parent, kKeptCheckpoints);  // a kill may have come between a commit and this
   if (const auto latest = newest_sound_checkpoint(parent)) {
-    const std::string path = base::join_path(*latest, "trainer.json");
-    const base::Json state = base::Json::parse(base::read_file(path), path);
+    const base::Json state = trainer_state(*latest);
     at.step = state.at("step").as_int();
-    at.cost = {state.at("tokens").as_int(), state.at("flops").as_double(), state.at("seconds").as_double()};
+    at.cost = cost_from(state);
     run.policy_version = state.at("policy_version").as_int();
     weights.flat.copy_(model::load_hf(*latest).parameters.flat);
     learner.optimizer().load(base::join_path(*latest, "optimizer.safetensors"));
@@ -96,28 +100,42 @@ Position resume(Run& run, const StageSpec& spec, model::Parameters& weights, lea
   return at;
 }
 
+Error stopped_after(const StageSpec& spec, int64_t step) {
+  return {ErrorCode::kStopped, base::cat("stopped in stage ", spec.name, " after step ", step, " of ", spec.steps,
+                                         "; the same command goes on from here")};
+}
+
 }  // namespace
 
+Error stopped_before_steps(const Run& run, const StageSpec& spec) {
+  const auto latest = store::latest_checkpoint(stage_checkpoints(run, spec.name));
+  return stopped_after(spec, latest ? trainer_state(*latest).int_at("step") : 0);
+}
+
 void train_stage(Run& run, const StageSpec& spec, model::Parameters& weights, learn::Learner& learner,
-                 const std::function<StepReport(int64_t step, const Cost& before)>& take_step, double seconds_before) {
+                 const StageWork& work) {
   Position at = resume(run, spec, weights, learner);
-  if (at.step == 0) at.cost.seconds = seconds_before;
+  if (at.step == 0) at.cost.seconds = work.seconds_before;
   {
     base::Progress progress(spec.name, spec.steps, "steps", at.step);
     while (at.step < spec.steps) {
       const base::Stopwatch watch;
-      StepReport report = take_step(at.step, at.cost);
+      StepReport report = work.take_step(at.step, at.cost);
       ++at.step;
       if (spec.subject == "policy") ++run.policy_version;
       at.cost += Cost{report.tokens, report.flops, watch.seconds()};
       run.write(std::move(report.row), spec.name, at.step);
-      progress.set_rate(static_cast<double>(at.cost.tokens) / at.cost.seconds, "tok/s");
+      if (work.measure) {
+        const base::Stopwatch measuring;
+        work.measure(at.step, at.cost, report.metric);
+        const double seconds = measuring.seconds();
+        at.cost.seconds += seconds, at.cost.evaluation_seconds += seconds;
+      }
+      progress.set_rate(static_cast<double>(at.cost.tokens) / at.cost.training_seconds(), "tok/s");
       progress.update(at.step, report.metric);
       const bool stop = base::stop_requested();
       if (stop || at.step % spec.checkpoint_every == 0 || at.step == spec.steps) save(run, spec, weights, learner, at);
-      if (stop)
-        throw Error(ErrorCode::kStopped, base::cat("stopped in stage ", spec.name, " after step ", at.step, " of ",
-                                                   spec.steps, "; the same command goes on from here"));
+      if (stop) throw stopped_after(spec, at.step);
     }
   }
   run.finish(spec.name, at.cost, base::cat("checkpoints/", spec.name, "/", step_name(spec.steps)));

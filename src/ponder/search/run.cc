@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "ponder/base/clock.h"
 #include "ponder/base/stop.h"
 
 namespace ponder::search {
@@ -12,6 +13,7 @@ struct Live {
   size_t index;
   std::unique_ptr<Search> search;
   core::Task<NodeId> task;
+  base::Stopwatch watch;
 };
 
 SearchRow collect(Live& live) {
@@ -24,6 +26,7 @@ SearchRow collect(Live& live) {
   } catch (const std::exception& e) {
     row.error = e.what();
   }
+  row.seconds = live.watch.seconds();
   return row;
 }
 
@@ -49,7 +52,7 @@ std::vector<SearchRow> run_searches(const std::vector<SearchInput>& inputs, cons
   size_t next = 0;
   while (next < inputs.size() || !live.empty()) {
     if (base::stop_requested()) {
-      drain(own);
+      if (options.drain_on_stop) drain(own);
       throw Error(ErrorCode::kStopped,
                   base::cat("stopped by the user; ", next - live.size(), " of ", inputs.size(), " searches are done"));
     }
@@ -60,7 +63,7 @@ std::vector<SearchRow> run_searches(const std::vector<SearchInput>& inputs, cons
           std::make_unique<Search>(input.problem, input.prompt, own, options.budget, key.child(input.problem.id));
       auto task = strategy.run(*search);
       task.start();
-      live.push_back({next++, std::move(search), std::move(task)});
+      live.push_back({next++, std::move(search), std::move(task), {}});
     }
     // 2. Resume what has its answers.
     while (ready.resume_one()) {

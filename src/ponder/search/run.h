@@ -16,22 +16,24 @@ struct SearchInput {
 
 struct SearchRow {
   SearchResult result;
-  std::string error;  // why this one search failed; empty when it did not
+  std::string error;   // why this one search failed; empty when it did not
+  double seconds = 0;  // from its start to its end, beside the searches that were alive with it
   bool ok() const { return error.empty(); }
 };
 
 struct RunOptions {
-  core::Budget budget = {};  // of each problem
-  int64_t max_live = 64;     // searches alive at the same time; changes speed and memory, never a result
+  core::Budget budget = {};   // of each problem
+  int64_t max_live = 64;      // searches alive at the same time; changes speed and memory, never a result
+  bool drain_on_stop = true;  // false: the ports die with this call, so a stop need not wait for what is in flight
 };
 
 // Rows in the order of the inputs. The key of a search is key.child(problem.id), so a problem's result depends neither
 // on its neighbours nor on its place. finished(i, row) is called as soon as row i is done, in any order; it may move
 // things out of the row (a tree that goes to disk). ports.ready is not used: the call has a queue of its own. An
 // exception of one search becomes its row's error, but Error(kUsage) is thrown on: a wrong option is wrong for all
-// rows. Throws Error(kStopped) when the user asked to stop. Both leave the ports with nothing in flight; after an
-// exception of a port's advance() or of finished() they hold pointers into searches that are gone and must not be
-// advanced again.
+// rows. Throws Error(kStopped) when the user asked to stop. Both leave the ports with nothing in flight (the stop only
+// with drain_on_stop); after an exception of a port's advance() or of finished() they hold pointers into searches that
+// are gone and must not be advanced again.
 std::vector<SearchRow> run_searches(const std::vector<SearchInput>& inputs, const Strategy& strategy,
                                     const core::Ports& ports, base::RngKey key, const RunOptions& options,
                                     const std::function<void(size_t index, SearchRow& row)>& finished = {});

@@ -9,7 +9,7 @@ namespace {
 int detect() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("x86-64-v4")) return 4;
+  if (__builtin_cpu_supports("x86-64-v4")) return __builtin_cpu_supports("avx512bf16") ? 5 : 4;
   if (__builtin_cpu_supports("x86-64-v3")) return 3;
 #endif
   return 1;

@@ -1,5 +1,6 @@
 #include "ponder/text/word_tokenizer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "ponder/base/error.h"
@@ -130,5 +131,7 @@ const std::string& WordTokenizer::word(core::Token id) const {
   PONDER_CHECK(id >= 0 && static_cast<size_t>(id) < words_.size(), "token ", id, " must be 0 … ", size() - 1);
   return words_[id];
 }
+
+bool WordTokenizer::is_special(core::Token id) const { return std::ranges::count(kSpecial, word(id)) > 0; }
 
 }  // namespace ponder::text

@@ -24,6 +24,7 @@ class WordTokenizer {
   core::Token id(std::string_view word) const;       // Error(kInput) when unknown
   bool has(std::string_view word) const { return ids_.contains(word); }
   const std::string& word(core::Token id) const;
+  bool is_special(core::Token id) const;  // padding or the end token, as tokenizer.json marks them
   size_t size() const { return words_.size(); }
 
  private:

@@ -6,7 +6,7 @@ import re
 import cli
 from cli import CliTest
 
-COMMANDS = ["run", "report", "solve", "eval", "generate", "score", "logits", "tokenize", "info", "verify", "problems",
+COMMANDS = ["run", "report", "doctor", "replay", "solve", "eval", "generate", "score", "logits", "tokenize", "info", "verify", "problems",
             "loss", "bench"]
 
 
@@ -144,6 +144,14 @@ class Verify(CliTest):
         self.assertEqual([row["verdict"] for row in graded if "error" not in row], ["correct", "correct"])
         unread = [row for row in graded if "error" in row]
         self.assertEqual([(row["line"], row["verdict"]) for row in unread], [(2, "cannot_judge"), (3, "cannot_judge")])
+        self.assertEqual([row.get("line") for row in graded], [None, 2, 3, None], "the order is that of the file")
+        out = self.ponder("verify", "--task", "countdown3", "--in", path, status=1).out
+        self.assertTrue(out.endswith("2 of 2 correct; 2 of 4 rows graded, 2 bad\n"), out)
+
+    def test_a_value_of_the_wrong_type_is_named_by_key_and_line(self):
+        rows = [dict(self.ROW, answer=18), dict(self.ROW, task=7, answer="x"), dict(self.ROW, target="18", answer="x")]
+        self.ponder("verify", "--task", "countdown3", "--in", self.file("rows.jsonl", rows), status=1,
+                    says=['rows.jsonl:1: "answer"', 'rows.jsonl:2: "task"', "rows.jsonl:3: ", "target"])
 
     def test_an_empty_file_is_no_failure(self):
         self.assertEqual(self.rows("verify", "--task", "countdown3", "--in", self.file("rows.jsonl", [])), [])

@@ -142,6 +142,20 @@ class Model(CliTest):
         rows = self.rows("tokenize", "--model", made, "--file", path, status=1,
                          says=["texts.jsonl:2", "texts.jsonl:3"])
         self.assertEqual([row["ids"][-1] for row in rows if "ids" in row], [2, 4])
+        path = self.file("texts.jsonl", [{"text": 3}, {"words": "3"}])
+        self.rows("tokenize", "--model", made, "--file", path, status=1,
+                  says=['texts.jsonl:1: "text": expected string', 'texts.jsonl:2: the key "text" is missing'])
+
+    def test_decoding_without_special_tokens(self):
+        (ids,) = [row["ids"] for row in self.rows("tokenize", "--model", made, "--text", "ans 3 end", "--no-special")]
+        decode = ["tokenize", "--model", made, "--decode", "--text", ",".join(map(str, ids))]
+        self.assertEqual(self.one(*decode)["text"], "ans 3 end")
+        self.assertEqual(self.one(*decode, "--no-special")["text"], "ans 3")
+
+    def test_an_unknown_word_on_the_command_line_is_bad_input_and_is_named(self):
+        for command, option in (("generate", "--prompt"), ("solve", "--prompt"), ("score", "--text"), ("tokenize", "--text")):
+            with self.subTest(command):
+                self.ponder(command, "--model", made, option, "Q 13 nonsense", status=3, says=[option, '"nonsense"', "word 3"])
 
     def test_generate_is_seeded_and_score_agrees_with_it(self):
         arguments = ["generate", "--model", made, "--prompt", "Q 13 8 2 > 18 :", "--max-tokens", 12, "--seed", 3]
@@ -177,6 +191,12 @@ class Model(CliTest):
             total = math.log(math.fsum(math.exp(v) for v in row))
             self.assertAlmostEqual(row[tokens[t]] - total, scored[t], delta=1e-4)
 
+    def test_score_names_bad_rows(self):
+        path = self.file("texts.jsonl", [{"tokens": [1, "2"]}, {"text": "Q 1"}, {"tokens": [1, 100000]}])
+        rows = self.rows("score", "--model", made, "--file", path, status=1,
+                         says=['texts.jsonl:1: "tokens"[1]: expected integer', "texts.jsonl:3: token id 100000"])
+        self.assertEqual(len(rows), 1)
+
     def test_score_wants_one_input(self):
         self.ponder("score", "--model", made, status=2)
 
@@ -205,7 +225,7 @@ class Solve(CliTest):
     def test_bad_rows_are_named_and_the_rest_is_solved(self):
         path = self.file("problems.jsonl", [dict(PROBLEM, id="a"), "{", {"id": "c", "numbers": "none"}, dict(PROBLEM, id="d")])
         rows = self.solve(path, status=1, says=["problems.jsonl:2", "problems.jsonl:3"])
-        self.assertEqual([row["id"] for row in rows if "answer" in row], ["a", "d"])
+        self.assertEqual([row.get("id", row.get("line")) for row in rows], ["a", 2, 3, "d"], "in the order of the file")
 
     def test_an_answer_depends_on_its_problem_and_the_seed_alone(self):
         given = self.some_problems()

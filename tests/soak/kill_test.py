@@ -191,7 +191,8 @@ def result_page(options, passes, plan, kills, lost, seconds):
              f"`tests/soak/kill_test.py build/ponder --kills {options.kills} --seed {options.seed}"
              f" --recipe {options.recipe}`", "",
              f"{sum(kills.values())} times `kill -9` in {passes} runs of the recipe, each started again until it ended: every"
-             " checkpoint file, every row of `metrics.jsonl` and `report.json` (clock fields apart) equals that of a run that"
+             " checkpoint file, every row of `metrics.jsonl`, every rollout, every TensorBoard event, `report.json` and `report.html`"
+             " (what a clock wrote apart) equals that of a run that"
              f" nobody disturbed. {seconds:.0f} seconds in all.", "",
              "| stage | " + " | ".join(KINDS.values()) + " | most steps lost | checkpoint interval |",
              "|---" * (len(KINDS) + 3) + "|"]

@@ -1,12 +1,16 @@
 """Runs of ponder seen from outside: starting them, how far they are, and whether two directories hold the same run."""
 import json
+import re
 import subprocess
 from pathlib import Path
 
+import events
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 STAGE_END = 2**31 - 1  # the step of the row that closes a stage
-# A process number; the page of report.json, with its seconds; event files, one a process, with wall times.
-UNCOMPARED = {".lock", "report.html", "tensorboard"}
+UNCOMPARED = {".lock"}  # a process number
+# The report.json inside of report.html.
+PAGE_DATA = re.compile(r'(<script type="application/json"[^>]*>)(.*?)(</script>)', re.DOTALL)
 POLL_SECONDS = 0.0005
 
 
@@ -90,8 +94,17 @@ def without_clock(value):
     return [without_clock(v) for v in value] if isinstance(value, list) else value
 
 
+def page_without_clock(page):
+    whole, begin, data, end = re.search(PAGE_DATA, page).group(0, 1, 2, 3)
+    return page.replace(whole, begin + json.dumps(without_clock(json.loads(data))) + end)
+
+
 def content(path):
     """What two runs must have in common: every byte, apart from what a clock wrote."""
+    if path.is_dir():
+        return [point for point in events.points(path) if "second" not in point[1]]
+    if path.name == "report.html":
+        return page_without_clock(path.read_text(encoding="utf-8"))
     if path.suffix == ".jsonl":
         return [without_clock(json.loads(line)) for line in path.read_text().splitlines()]
     if path.name == "manifest.json":  # the hash of trainer.json depends on its seconds
@@ -104,8 +117,9 @@ def content(path):
 
 
 def files(out):
-    """Paths of all files below, as texts; those apart that differ between any two runs."""
+    """Paths of all that is compared, as texts: files, and TensorBoard's folders, where each process writes a file."""
     paths = (path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    paths = (path.parent if path.parts[0] == "tensorboard" else path for path in paths)
     return {str(path) for path in paths if UNCOMPARED.isdisjoint(path.parts)}
 
 
@@ -122,7 +136,7 @@ def differences(a, b, only=lambda name: True):
             first = next((i for i, (x, y) in enumerate(zip(left, right)) if x != y), min(len(left), len(right)))
             where = f" from row {first + 1} on ({len(left)} and {len(right)} rows)"
         found.append(f"{name}: differs{where}")
-    for needed in ("metrics.jsonl", "report.json", "model.safetensors"):
+    for needed in ("metrics.jsonl", "report.json", "report.html", "model.safetensors", "rollouts.jsonl.zst", "tensorboard/rl"):
         if not any(name.endswith(needed) for name in names_a & names_b):
             found.append(f"{needed}: there is none to compare")
     return found

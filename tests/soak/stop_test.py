@@ -55,6 +55,28 @@ class Stop(unittest.TestCase):
         runs.run_to_end(BINARY, RECIPE, stopped)
         self.assertEqual(runs.differences(whole, stopped, lambda name: not self.is_extra(name, stopped)), [])
 
+    def test_while_a_critic_s_labels_are_made(self):
+        """No step is lost by giving labels up, so it does not wait for their end; a resumed run makes the same ones."""
+        overrides = ["critic.problems=300"]
+        whole, stopped = self.folder / "labelled", self.folder / "unlabelled"
+        runs.run_to_end(BINARY, RECIPE, whole, overrides)
+        for stage in ("critic", "critic_rl"):
+            process = runs.start(BINARY, RECIPE, stopped, overrides)
+            self.addCleanup(process.kill)
+            messages = ""
+            while f"{stage}: labelling" not in messages:
+                line = process.stderr.readline()
+                self.assertTrue(line, messages)
+                messages += line
+            process.send_signal(signal.SIGINT)
+            messages += process.stderr.read()
+            self.assertEqual(process.wait(timeout=120), 130, messages)
+            process.stderr.close()
+            self.assertIn(f"stopped in stage {stage} after step 0 of 10; the same command goes on", messages)
+            self.assertEqual(runs.written_step(stopped, stage), 0)
+        runs.run_to_end(BINARY, RECIPE, stopped, overrides)
+        self.assertEqual(runs.differences(whole, stopped), [])
+
     @staticmethod
     def is_extra(name, stopped):
         """A stop commits at a step that is otherwise passed by, so older checkpoints and the count of commits differ."""

@@ -82,7 +82,7 @@ TEST(PlantSlip, NeedsAPlace) {
 TEST(PlantSlip, ReadsAnyTokensWithoutFailing) {
   base::Rng rng(base::RngKey(3));
   int planted = 0;
-  for (int i = 0; i < 10000; ++i) {
+  for (int i = 0; i < 20000; ++i) {
     core::Tokens completion;
     for (int64_t n = rng.below(40); n > 0; --n) {
       bool number = rng.chance(0.5);

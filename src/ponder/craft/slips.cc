@@ -49,8 +49,8 @@ std::optional<Slip> wrong_left(const SlipSite& site, base::Rng& rng) {
 
 const std::vector<SlipKind>& all_slip_kinds() {
   static const std::vector<SlipKind> kinds{SlipKind::kNearResult,    SlipKind::kOtherOperation, SlipKind::kWrongLeft,
-                                           SlipKind::kSwappedDigits, SlipKind::kFarResult,      SlipKind::kMiscopied,
-                                           SlipKind::kFalseVerdict};
+                                           SlipKind::kSwappedDigits, SlipKind::kFarResult,      SlipKind::kOperandAgain,
+                                           SlipKind::kMiscopied,     SlipKind::kFalseVerdict};
   return kinds;
 }
 
@@ -66,6 +66,8 @@ const char* slip_name(SlipKind kind) {
       return "swapped_digits";
     case SlipKind::kFarResult:
       return "far_result";
+    case SlipKind::kOperandAgain:
+      return "operand_again";
     case SlipKind::kMiscopied:
       return "miscopied";
     case SlipKind::kFalseVerdict:
@@ -91,6 +93,9 @@ std::optional<Slip> draw_slip(SlipKind kind, const SlipSite& site, base::Rng& rn
       break;
     case SlipKind::kFarResult:
       wrong = pick_wrong(far_results(r), site, true, rng);
+      break;
+    case SlipKind::kOperandAgain:
+      wrong = pick_wrong({site.a, site.b}, site, true, rng);
       break;
     case SlipKind::kMiscopied:
       if (site.rest.empty()) break;

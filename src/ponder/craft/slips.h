@@ -16,6 +16,7 @@ enum class SlipKind {
   kWrongLeft,       // what is left names an operand that was just used instead of a number that was not
   kSwappedDigits,   // the result with its digits swapped
   kFarResult,       // the result is off by 3 to 8
+  kOperandAgain,    // the result is one of the two operands
   kMiscopied,       // what is left names another number instead of the result
   kFalseVerdict,    // "? T" answered the wrong way round
 };

@@ -59,25 +59,35 @@ double average(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-Estimate bootstrap_mean(std::span<const double> values, const Clusters& clusters, base::RngKey key, int resamples) {
-  std::vector<double> sums(clusters.count, 0.0), sizes(clusters.count, 0.0);
-  for (size_t i = 0; i < values.size(); ++i) {
-    sums[clusters.of[i]] += values[i];
-    sizes[clusters.of[i]] += 1;
+// Of each cluster: the sum of its values and how many there are.
+struct ClusterSums {
+  std::vector<double> sums, sizes;
+  ClusterSums(std::span<const double> values, const Clusters& clusters)
+      : sums(clusters.count, 0.0), sizes(clusters.count, 0.0) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      sums[clusters.of[i]] += values[i];
+      sizes[clusters.of[i]] += 1;
+    }
   }
-  Estimate estimate{.value = average(values), .n = static_cast<int64_t>(values.size())};
-  std::vector<int> weights(clusters.count);
-  std::vector<double> resampled(resamples);
-  base::Rng rng(key);
-  for (double& r : resampled) {
+  double resampled_mean(base::Rng& rng, std::vector<int>& weights) const {
+    weights.resize(sums.size());
     draw_clusters(rng, weights);
     double sum = 0, size = 0;
-    for (int c = 0; c < clusters.count; ++c) {
+    for (size_t c = 0; c < sums.size(); ++c) {
       sum += weights[c] * sums[c];
       size += weights[c] * sizes[c];
     }
-    r = sum / size;
+    return sum / size;
   }
+};
+
+Estimate bootstrap_mean(std::span<const double> values, const Clusters& clusters, base::RngKey key, int resamples) {
+  const ClusterSums sums(values, clusters);
+  Estimate estimate{.value = average(values), .n = static_cast<int64_t>(values.size())};
+  std::vector<int> weights;
+  std::vector<double> resampled(resamples);
+  base::Rng rng(key);
+  for (double& r : resampled) r = sums.resampled_mean(rng, weights);
   set_spread(estimate, std::move(resampled));
   return estimate;
 }
@@ -224,6 +234,27 @@ Estimate paired_difference(std::span<const double> a, std::span<const double> b,
   std::vector<double> differences(a.size());
   for (size_t i = 0; i < a.size(); ++i) differences[i] = a[i] - b[i];
   return bootstrap_mean(differences, number_clusters(names), key, resamples);
+}
+
+Estimate mean_over_runs(std::span<const ClusteredValues> runs, base::RngKey key, int resamples) {
+  PONDER_CHECK(!runs.empty(), "a mean over runs needs at least one run");
+  std::vector<ClusterSums> sums;
+  Estimate estimate;
+  for (const ClusteredValues& run : runs) {
+    PONDER_CHECK(!run.values.empty() && run.values.size() == run.clusters.size(),
+                 "one cluster name a value is needed, got ", run.clusters.size(), " for ", run.values.size());
+    sums.emplace_back(run.values, number_clusters(run.clusters));
+    estimate.value += average(run.values) / static_cast<double>(runs.size());
+    estimate.n += static_cast<int64_t>(run.values.size());
+  }
+  std::vector<int> weights;
+  std::vector<double> resampled(resamples);
+  base::Rng rng(key);
+  for (double& r : resampled)
+    for (size_t i = 0; i < runs.size(); ++i)
+      r += rng.pick(sums).resampled_mean(rng, weights) / static_cast<double>(runs.size());
+  set_spread(estimate, std::move(resampled));
+  return estimate;
 }
 
 double pass_at_k(int64_t n, int64_t c, int64_t k) {

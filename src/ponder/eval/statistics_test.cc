@@ -170,6 +170,26 @@ TEST(Statistics, PairingRemovesWhatProblemsShare) {
   EXPECT_GT(d.ci.hi, d.value);
 }
 
+TEST(Statistics, TheIntervalOverRunsHoldsRunsAndProblems) {
+  // Runs with means 0.2, 0.5 and 0.8: their spread dominates. Its bootstrap error is √((0.09+0+0.09)/3)/√3.
+  base::Rng rng(base::RngKey(20));
+  std::vector<ClusteredValues> runs;
+  for (double p : {0.2, 0.5, 0.8}) {
+    ClusteredValues run;
+    for (int i = 0; i < 1000; ++i) run.values.push_back(i < 1000 * p), run.clusters.push_back(base::cat(i));
+    runs.push_back(std::move(run));
+  }
+  const Estimate spread = mean_over_runs(runs, base::RngKey(21));
+  EXPECT_NEAR(spread.value, 0.5, 1e-12);
+  EXPECT_EQ(spread.n, 3000);
+  EXPECT_NEAR(spread.std_error, std::sqrt(0.18 / 3 / 3), 0.01);
+  // Equal runs: what is left is the error of all problems together.
+  const std::vector<ClusteredValues> equal(3, runs[1]);
+  EXPECT_NEAR(mean_over_runs(equal, base::RngKey(22)).std_error, std::sqrt(0.25 / 3000), 0.001);
+  const std::vector<ClusteredValues> one = {runs[1]};
+  EXPECT_NEAR(mean_over_runs(one, base::RngKey(23)).std_error, std::sqrt(0.25 / 1000), 0.001);
+}
+
 TEST(Statistics, PassAtKIsTheShareOfSubsetsWithACorrectSample) {
   for (int64_t n = 1; n <= 8; ++n) {
     for (int64_t c = 0; c <= n; ++c) {

@@ -57,6 +57,12 @@ std::vector<std::string> clusters_of(const std::vector<core::Item>& items) {
   return clusters;
 }
 
+std::string outcome_text(const std::vector<double>& correct) {
+  std::string text;
+  for (double x : correct) text += x > 0.5 ? '1' : '0';
+  return text;
+}
+
 eval::AccuracyRow accuracy_row(const std::string& task, const std::vector<core::Item>& items,
                                const GreedyAnswers& answers, base::RngKey key) {
   eval::AccuracyRow row;
@@ -99,6 +105,7 @@ void write_greedy_accuracy(Run& run, const std::string& stage, int64_t step, con
     row.flops = run.cost.flops + stage_cost.flops;
     row.seconds = run.cost.training_seconds() + stage_cost.training_seconds();
     run.write(eval::to_json(row), stage, step);
+    run.write(eval::to_json(eval::OutcomeRow{task, stage, "greedy", 0, outcome_text(answers.correct)}), stage, step);
     summary += base::cat(summary.empty() ? "" : "  ", task, " ", base::fixed(row.accuracy.value, 3));
   }
 }

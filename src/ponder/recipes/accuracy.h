@@ -23,6 +23,8 @@ GreedyAnswers answer_greedily(const Models& models, const std::vector<core::Item
 // Canonical instances of the items: problems of one multiset are one cluster of every interval.
 std::vector<std::string> clusters_of(const std::vector<core::Item>& items);
 
+std::string outcome_text(const std::vector<double>& correct);  // "0110", as in eval::OutcomeRow
+
 // Accuracy with its interval by bootstrap over canonical instances, behaviours, thought length; the position on the
 // training axis is left to the caller.
 eval::AccuracyRow accuracy_row(const std::string& task, const std::vector<core::Item>& items,

@@ -7,10 +7,34 @@
 #include "ponder/recipes/doctor.h"
 #include "ponder/recipes/plan.h"
 #include "ponder/recipes/run.h"
+#include "ponder/recipes/study.h"
 
 namespace ponder::recipes {
 
+namespace {
+
+int command_study(const RunArgs& args) {
+  const Study study = load_study(args.recipe);
+  if (args.options || args.dry_run) {
+    const Study::Arm& arm = study.arms.front();
+    Recipe recipe = arm_recipe(study, arm, study.seeds.front(), args.overrides);
+    if (args.options) {
+      std::printf("%s", base::fields_help(recipe).c_str());
+      return 0;
+    }
+    return print_plan(recipe, base::join_path(args.out.empty() ? "runs" : args.out, recipe.name), args.json);
+  }
+  const std::string dir = args.out.empty() ? base::join_path("runs", study.name) : args.out;
+  run_study(study, args.overrides, dir);
+  const base::Json result = base::Json::parse(base::read_file(base::join_path(dir, "study.json")));
+  std::printf("%s", args.json ? (result.dump() + "\n").c_str() : study_table(result).c_str());
+  return 0;
+}
+
+}  // namespace
+
 int command_run(const RunArgs& args) {
+  if (is_study(args.recipe)) return command_study(args);
   Recipe recipe = load_recipe(args.recipe, args.overrides);
   if (args.options) {
     std::printf("%s", base::fields_help(recipe).c_str());

@@ -65,12 +65,6 @@ void add_tokens(UnitContext& c, int64_t tokens) {
   c.cost.flops += static_cast<double>(tokens) * model::forward_flops(c.run.recipe.model, context);
 }
 
-std::string outcome_text(const std::vector<double>& correct) {
-  std::string text;
-  for (double x : correct) text += x > 0.5 ? '1' : '0';
-  return text;
-}
-
 void write_search_row(UnitContext& c, const std::string& strategy, int64_t budget, double tokens, double critic_tokens,
                       const std::vector<double>& correct) {
   eval::SearchRow row;
@@ -78,7 +72,9 @@ void write_search_row(UnitContext& c, const std::string& strategy, int64_t budge
   row.tokens_per_problem = tokens, row.critic_tokens_per_problem = critic_tokens;
   row.accuracy = eval::clustered_mean(correct, c.clusters, c.bootstrap());
   c.write(eval::to_json(row));
-  c.left[base::cat(strategy, "@", budget)] = outcome_text(correct);
+  const std::string outcomes = outcome_text(correct);
+  c.write(eval::to_json(eval::OutcomeRow{c.unit.task, c.unit.model, strategy, budget, outcomes}));
+  c.left[base::cat(strategy, "@", budget)] = outcomes;
 }
 
 using Pools = std::vector<search::SearchResult>;

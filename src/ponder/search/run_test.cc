@@ -100,6 +100,36 @@ TEST(RunSearches, StopsWhenAskedAndLeavesThePortsIdle) {
   EXPECT_FALSE(world.policy.advance());
 }
 
+class CountingPolicy : public fake::FakePolicy {
+ public:
+  using FakePolicy::FakePolicy;
+  bool advance() override {
+    ++advances;
+    return FakePolicy::advance();
+  }
+  int advances = 0;
+};
+
+TEST(RunSearches, AStopNeedNotWaitForWhatIsInFlight) {
+  for (const bool drain : {false, true}) {
+    World world(fake::messy_game());
+    CountingPolicy policy(fake::messy_game(), 3, 1);
+    auto ports = world.ports();
+    ports.policy = &policy;
+    int advances_at_stop = 0;
+    const auto stop_at_first = [&](size_t, SearchRow& row) {
+      EXPECT_GT(row.seconds, 0);
+      base::request_stop();
+      advances_at_stop = policy.advances;
+    };
+    EXPECT_THROW(run_searches(make_inputs(30), *make_strategy("majority", {"n=2"}), ports, base::RngKey(1),
+                              {.max_live = 20, .drain_on_stop = drain}, stop_at_first),
+                 Error);
+    base::clear_stop();
+    EXPECT_EQ(policy.advances > advances_at_stop, drain);
+  }
+}
+
 TEST(RunSearches, NothingToDo) {
   World world(fake::messy_game());
   EXPECT_TRUE(run_searches({}, *make_strategy("mcts"), world.ports(), base::RngKey(1), {}).empty());

@@ -1,0 +1,192 @@
+// What the finished runs of a study say together.
+#include <algorithm>
+#include <map>
+
+#include "ponder/base/error.h"
+#include "ponder/base/file.h"
+#include "ponder/eval/report.h"
+#include "ponder/recipes/accuracy.h"
+#include "ponder/recipes/study.h"
+
+namespace ponder::recipes {
+namespace {
+
+using base::Json;
+
+// The rows of one run, and its test problems' canonical instances.
+struct RunRows {
+  Recipe recipe;
+  eval::Rows rows;
+  std::map<std::string, std::vector<std::string>> clusters;  // by task
+
+  // The first n; a task's test problems are the same in all runs of one seed.
+  std::vector<std::string> clusters_of_first(const std::string& task, size_t n) {
+    std::vector<std::string>& known = clusters[task];
+    if (known.size() < n)
+      known = clusters_of(tasks::make_problems(tasks::find_task(task), tasks::Split::kTest, n,
+                                               base::RngKey(static_cast<uint64_t>(recipe.seed)).child("test")));
+    return {known.begin(), known.begin() + static_cast<int64_t>(n)};
+  }
+};
+
+struct ArmRuns {
+  std::string name;
+  std::vector<RunRows> seeds;  // in the study's order; only finished runs
+};
+
+const eval::OutcomeRow* find_outcomes(const RunRows& run, const std::string& task, const Study::Subject& s) {
+  for (const eval::OutcomeRow& row : run.rows.outcomes)
+    if (row.task == task && row.model == s.model && row.strategy == s.strategy && row.budget == s.budget) return &row;
+  return nullptr;
+}
+
+std::vector<double> values_of(const std::string& outcomes) {
+  std::vector<double> values;
+  for (char c : outcomes) values.push_back(c == '1' ? 1.0 : 0.0);
+  return values;
+}
+
+Json estimate_json(const eval::Estimate& e) {
+  Json json = Json::object();
+  json["value"] = e.value, json["stderr"] = e.std_error, json["ci_lo"] = e.ci.lo, json["ci_hi"] = e.ci.hi;
+  json["n"] = e.n;
+  return json;
+}
+
+base::RngKey bootstrap_key(const std::string& what) { return base::RngKey(0).child("study").child(what); }
+
+// Every outcome row that all seeds of an arm have, as an accuracy over seeds; with what each seed gave.
+void add_accuracies(ArmRuns& arm, Json& list) {
+  for (const eval::OutcomeRow& row : arm.seeds.front().rows.outcomes) {
+    const Study::Subject subject{arm.name, row.model, row.strategy, row.budget};
+    std::vector<eval::ClusteredValues> runs;
+    Json each = Json::array();
+    for (RunRows& run : arm.seeds) {
+      const eval::OutcomeRow* found = find_outcomes(run, row.task, subject);
+      if (!found) break;
+      runs.push_back({values_of(found->outcomes), run.clusters_of_first(row.task, found->outcomes.size())});
+      each.push_back(eval::mean(runs.back().values).value);
+    }
+    if (runs.size() != arm.seeds.size()) continue;
+    eval::Estimate accuracy = eval::mean_over_runs(runs, bootstrap_key(row.task));
+    if (accuracy.ci.lo == accuracy.ci.hi)  // all right or all wrong: the bootstrap sees no spread
+      accuracy.ci = eval::wilson_interval(accuracy.value * static_cast<double>(accuracy.n), accuracy.n);
+    Json json = estimate_json(accuracy);
+    json["arm"] = arm.name, json["task"] = row.task, json["model"] = row.model;
+    json["strategy"] = row.strategy, json["budget"] = row.budget, json["seeds"] = std::move(each);
+    list.push_back(std::move(json));
+  }
+}
+
+// Thoughts and behaviours of greedy answers at the first and last point of each learning stage, a seed.
+void add_curves(const ArmRuns& arm, Json& list) {
+  for (const RunRows& run : arm.seeds)
+    for (const eval::AccuracyRow& row : run.rows.accuracy) {
+      Json json = eval::to_json(row);
+      json["arm"] = arm.name, json["seed"] = run.recipe.seed;
+      list.push_back(std::move(json));
+    }
+}
+
+void add_probes(const ArmRuns& arm, Json& list) {
+  for (const RunRows& run : arm.seeds)
+    for (const eval::ProbeRow& row : run.rows.probe) {
+      Json json = eval::to_json(row);
+      json["arm"] = arm.name, json["seed"] = run.recipe.seed;
+      list.push_back(std::move(json));
+    }
+}
+
+ArmRuns* find_arm(std::vector<ArmRuns>& arms, const std::string& name) {
+  const auto found = std::ranges::find(arms, name, &ArmRuns::name);
+  return found == arms.end() ? nullptr : &*found;
+}
+
+// a − b, paired by problem within each seed that both arms have; null where rows are missing.
+Json comparison_json(const Study::Comparison& c, std::vector<ArmRuns>& arms) {
+  ArmRuns *a = find_arm(arms, c.a.arm), *b = find_arm(arms, c.b.arm);
+  std::vector<eval::ClusteredValues> runs;
+  Json each = Json::array();
+  for (size_t i = 0; a && b && i < std::min(a->seeds.size(), b->seeds.size()); ++i) {
+    const eval::OutcomeRow* left = find_outcomes(a->seeds[i], c.task, c.a);
+    const eval::OutcomeRow* right = find_outcomes(b->seeds[i], c.task, c.b);
+    if (!left || !right) continue;
+    const size_t n = std::min(left->outcomes.size(), right->outcomes.size());
+    eval::ClusteredValues run{values_of(left->outcomes.substr(0, n)), a->seeds[i].clusters_of_first(c.task, n)};
+    const std::vector<double> minus = values_of(right->outcomes.substr(0, n));
+    for (size_t j = 0; j < n; ++j) run.values[j] -= minus[j];
+    each.push_back(eval::mean(run.values).value);
+    runs.push_back(std::move(run));
+  }
+  Json json = runs.empty() ? Json::object() : estimate_json(eval::mean_over_runs(runs, bootstrap_key(c.name)));
+  const auto name_of = [](const Study::Subject& s) {
+    return base::cat(s.arm, " ", s.model, " ", s.strategy, s.budget ? base::cat("@", s.budget) : std::string());
+  };
+  json["name"] = c.name, json["task"] = c.task, json["a"] = name_of(c.a), json["b"] = name_of(c.b);
+  json["seeds"] = std::move(each);
+  return json;
+}
+
+std::string points(const Json& json, const char* key) { return base::fixed(json.at(key).as_double() * 100, 1); }
+
+std::string seeds_text(const Json& list) {
+  std::string text;
+  for (const Json& value : list.as_array())
+    text += base::cat(text.empty() ? "" : " ", base::fixed(value.as_double() * 100, 1));
+  return text;
+}
+
+}  // namespace
+
+Json study_json(const Study& study, const std::vector<std::string>& overrides, const std::string& dir) {
+  std::vector<ArmRuns> arms;
+  for (const Study::Arm& arm : study.arms) {
+    ArmRuns& runs = arms.emplace_back(ArmRuns{arm.name, {}});
+    for (const int64_t seed : study.seeds) {
+      Recipe recipe = arm_recipe(study, arm, seed, overrides);
+      const std::string metrics = base::join_path(base::join_path(dir, recipe.name), "metrics.jsonl");
+      if (base::file_exists(metrics)) runs.seeds.push_back({std::move(recipe), eval::read_rows(metrics), {}});
+    }
+  }
+  Json json = Json::object();
+  json["study"] = study.name;
+  Json accuracies = Json::array(), comparisons = Json::array(), curves = Json::array(), probes = Json::array();
+  Json stages = Json::array();
+  for (ArmRuns& arm : arms) {
+    if (arm.seeds.empty()) continue;
+    add_accuracies(arm, accuracies), add_curves(arm, curves), add_probes(arm, probes);
+    for (const RunRows& run : arm.seeds)
+      for (const eval::LedgerRow& row : run.rows.ledger) {
+        Json stage = eval::to_json(row);
+        stage["arm"] = arm.name, stage["seed"] = run.recipe.seed;
+        stages.push_back(std::move(stage));
+      }
+  }
+  for (const Study::Comparison& c : study.compare) comparisons.push_back(comparison_json(c, arms));
+  json["comparisons"] = std::move(comparisons), json["accuracies"] = std::move(accuracies);
+  json["probes"] = std::move(probes), json["train_curves"] = std::move(curves), json["stages"] = std::move(stages);
+  return json;
+}
+
+std::string study_table(const Json& study) {
+  std::string text = "Accuracy over seeds, %, 95% intervals over seeds and problems\n";
+  for (const Json& row : study.at("accuracies").as_array()) {
+    const int64_t budget = row.at("budget").as_int();
+    text +=
+        base::cat("  ", row.at("arm").as_string(), " ", row.at("task").as_string(), " ", row.at("model").as_string(),
+                  " ", row.at("strategy").as_string(), budget ? base::cat("@", budget) : std::string(), ": ",
+                  points(row, "value"), " [", points(row, "ci_lo"), ", ", points(row, "ci_hi"), "]  seeds ",
+                  seeds_text(row.at("seeds")), "  n ", row.at("n").as_int(), "\n");
+  }
+  text += "\nComparisons, points\n";
+  for (const Json& row : study.at("comparisons").as_array()) {
+    text += base::cat("  ", row.at("name").as_string(), " (", row.at("task").as_string(), "; ", row.at("a").as_string(),
+                      " - ", row.at("b").as_string(), "): ");
+    text += row.find("value") ? base::cat(points(row, "value"), " [", points(row, "ci_lo"), ", ", points(row, "ci_hi"),
+                                          "]  seeds ", seeds_text(row.at("seeds")), "  n ", row.at("n").as_int(), "\n")
+                              : std::string("no rows yet\n");
+  }
+  return text;
+}
+
+}  // namespace ponder::recipes

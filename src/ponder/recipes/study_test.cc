@@ -1,0 +1,88 @@
+// A study of seconds: what its arms share is the same to the bit as if each had run alone, and its file is checked.
+#include "ponder/recipes/study.h"
+
+#include <gtest/gtest.h>
+
+#include "ponder/base/error.h"
+#include "ponder/base/log.h"
+#include "ponder/recipes/run.h"
+#include "ponder/recipes/test_run.h"
+
+namespace ponder::recipes {
+namespace {
+
+const std::vector<std::string> kTiny = {"pretrain.train.steps=4", "sft.train.steps=4",     "sft.eval_problems=6",
+                                        "rl.prompts=3",           "rl.eval_problems=6",    "rl.train.steps=2",
+                                        "probe.problems=4",       "probe.tasks=countdown4"};
+
+class StudyTest : public testing::Test {
+ protected:
+  void SetUp() override { base::set_quiet(true), base::make_directories(dir_); }
+  void TearDown() override { base::set_quiet(false); }
+  std::string file(const std::string& text) const {
+    const std::string path = base::join_path(dir_, "study.yaml");
+    base::write_file_atomic(path, text);
+    base::write_file_atomic(base::join_path(dir_, "micro.yaml"), base::read_file("recipes/micro.yaml"));
+    return path;
+  }
+  std::string message_of(const std::string& text) const {
+    try {
+      load_study(file(text));
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kUsage);
+      return base::cat(base::file_name(e.where()), ": ", e.message());
+    }
+    return "no error";
+  }
+  const std::string dir_ = fresh_dir("study");
+};
+
+TEST_F(StudyTest, ArmsShareImitationAndEndAsIfEachHadRunAlone) {
+  const Study study =
+      load_study(file("study: tiny\nbase: micro.yaml\nseeds: [1, 2]\narms:\n"
+                      "  main: ['stages=[pretrain,sft,rl,probe,report]', probe.max_tokens=64]\n"
+                      "  shuffled: ['stages=[pretrain,sft,rl,report]', rl.shuffle_rewards=yes]\n"
+                      "compare:\n"
+                      "  - {name: gain, task: countdown3, a: main rl greedy, b: main sft greedy}\n"
+                      "  - {name: absent, task: countdown3, a: main rl mcts@64, b: main rl greedy}\n"));
+  const std::string out = base::join_path(dir_, "out"), alone = base::join_path(dir_, "alone");
+  run_study(study, kTiny, out);
+  run_recipe(arm_recipe(study, study.arms[1], 2, kTiny), alone);
+  EXPECT_EQ(rows_of(base::join_path(out, "shuffled-2")), rows_of(alone));
+
+  const std::string before = base::read_file(base::join_path(out, "study.json"));
+  const base::Json json = base::Json::parse(before);
+  const auto& comparisons = json.at("comparisons").as_array();
+  ASSERT_EQ(comparisons.size(), 2u);
+  EXPECT_EQ(comparisons[0].at("n").as_int(), 12);  // 6 problems of 2 seeds
+  EXPECT_EQ(comparisons[0].at("seeds").size(), 2u);
+  EXPECT_EQ(comparisons[1].find("value"), nullptr);
+  EXPECT_GT(json.at("accuracies").size(), 0u);
+  EXPECT_NE(study_table(json).find("no rows yet"), std::string::npos);
+  run_study(study, kTiny, out);  // all is finished: nothing changes
+  EXPECT_EQ(base::read_file(base::join_path(out, "study.json")), before);
+}
+
+TEST_F(StudyTest, ABadFileIsRefusedWithItsLine) {
+  const std::string good = "study: t\nbase: micro.yaml\nseeds: [1]\narms:\n  main: []\n";
+  EXPECT_EQ(message_of(good), "no error");
+  EXPECT_TRUE(is_study(file(good)));
+  EXPECT_FALSE(is_study("recipes/micro.yaml"));
+  EXPECT_TRUE(message_of(good + "sedes: 3\n").starts_with("study.yaml:6: unknown key \"sedes\""));
+  EXPECT_TRUE(message_of("study: t\nbase: micro.yaml\narms: {main: []}\n").find("\"seeds\" is missing") !=
+              std::string::npos);
+  EXPECT_TRUE(message_of("study: t\nbase: micro.yaml\nseeds: [one]\narms: {main: []}\n")
+                  .starts_with("study.yaml:3: \"one\" is not a whole number"));
+  const auto compare = [&](const std::string& a) {
+    return message_of(good + "compare:\n  - {name: x, task: countdown3, a: " + a + ", b: main rl greedy}\n");
+  };
+  EXPECT_EQ(compare("main rl majority@64"), "no error");
+  EXPECT_TRUE(compare("man rl greedy").starts_with("study.yaml:7: there is no arm \"man\""));
+  EXPECT_TRUE(compare("main late greedy").starts_with("study.yaml:7: model \"late\""));
+  EXPECT_TRUE(compare("greedy").starts_with("study.yaml:7: \"greedy\" must be ARM MODEL STRATEGY"));
+  // An arm's overrides are checked before anything runs.
+  EXPECT_NE(message_of("study: t\nbase: micro.yaml\nseeds: [1]\narms:\n  main: [rl.gruop=4]\n"), "no error");
+}
+
+}  // namespace
+}  // namespace ponder::recipes

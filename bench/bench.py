@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""Compares ponder with its peers: same work, same threads, same weights, in one run, taking turns.
+
+Run by `make bench`; peers come from `make bench-peers`, and what is missing is said and left out. Prints a JSON line a side
+and a ratio a comparison, then a table. Needs nothing but Python's standard library.
+
+    make bench ARGS="--cases sample-64,train-step --threads 1 --out bench.jsonl"
+"""
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import startup
+from sides import QUIET, LlamaCpp, Place, Ponder, PythonPeer, Unavailable
+
+ROOT = Path(__file__).resolve().parent.parent
+DTYPES = ("f32", "bf16")
+BEST = "best"  # of the dtypes that a side has
+
+
+class Comparison:
+    """ours (a dtype or BEST) against peer (name, dtype or BEST) in `figure`, at least `target` times as fast."""
+
+    def __init__(self, ours, peer, peer_dtype, target=None, figure="tokens_per_s"):
+        self.ours, self.peer, self.peer_dtype, self.target, self.figure = ours, peer, peer_dtype, target, figure
+
+
+def sampling(case, rows, prompt, shared, comparisons):
+    sides = [Ponder(case, dtype) for dtype in DTYPES]
+    sides += [PythonPeer("HF generate", dtype, "hf_generate.py", "MODEL", dtype, "THREADS", rows, prompt, 128, int(shared))
+              for dtype in DTYPES]
+    sides += [LlamaCpp(dtype, rows, prompt, 128, shared) for dtype in ("f32", "f16", "bf16")]
+    return sides, comparisons
+
+
+def sample_case(case, rows):
+    return sampling(case, rows, 64, False, [
+        Comparison(BEST, "HF generate", BEST, 4),
+        Comparison(BEST, "llama.cpp", BEST, 6, "decode_tokens_per_s"),
+        Comparison(BEST, "llama.cpp", BEST),
+        Comparison("f32", "HF generate", "f32"),
+    ])
+
+
+def shared_case():
+    return sampling("shared-prompt-64", 64, 256, True, [
+        Comparison(BEST, "llama.cpp", BEST, 4),
+        Comparison(BEST, "llama.cpp", BEST, None, "decode_tokens_per_s"),
+        Comparison(BEST, "HF generate", BEST),
+    ])
+
+
+def train_case():
+    def peer(name, how, dtype):
+        return PythonPeer(name, dtype, "train_step.py", "MODEL", how, dtype, "THREADS", 64, 256)
+
+    sides = [Ponder("train-step", dtype) for dtype in DTYPES]
+    sides += [peer("PyTorch eager", "eager", "f32"), peer("torch.compile", "compile", "bf16"),
+              peer("transformers", "transformers", "f32")]
+    return sides, [
+        Comparison("f32", "PyTorch eager", "f32", 1.25),
+        Comparison("bf16", "PyTorch eager", "f32", 2),
+        Comparison("bf16", "torch.compile", "bf16", 1.2),
+        Comparison("f32", "transformers", "f32"),
+    ]
+
+
+def grpo_case():
+    sides = [Ponder("grpo-step", dtype) for dtype in DTYPES]
+    sides += [PythonPeer("TRL", dtype, "trl_grpo.py", "MODEL", dtype, "THREADS", 8, 8, 64, 128) for dtype in DTYPES]
+    return sides, [Comparison(BEST, "TRL", BEST, 3.5), Comparison("f32", "TRL", "f32", 2)]
+
+
+PEER_CASES = {
+    "sample-64": lambda: sample_case("sample-64", 64),
+    "sample-256": lambda: sample_case("sample-256", 256),
+    "shared-prompt-64": shared_case,
+    "train-step": train_case,
+    "grpo-step": grpo_case,
+}
+
+
+def figure_of(result, figure):
+    return result["tokens"] / result["seconds"] if figure == "tokens_per_s" else result[figure]
+
+
+class Run:
+    """One call of bench.py: where things are, what was printed."""
+
+    def __init__(self, place, repeats, out):
+        self.place, self.repeats, self.out, self.ratios = place, repeats, out, []
+
+    def print(self, row):
+        line = json.dumps(row)
+        print(line, flush=True)
+        if self.out:
+            print(line, file=self.out, flush=True)
+
+    def ratio(self, **row):
+        self.ratios.append(row)
+        self.print(row)
+
+    def missing(self, case, side, why):
+        self.print({"case": case, "side": side.name, "dtype": side.dtype, "missing": str(why)})
+
+    def compare(self, case, sides, comparisons):
+        """A scouting round finds who can run and which dtype is each side's best; those then take turns."""
+        try:
+            scouted = self.scout(case, sides)
+            chosen = {id(side): side for c in comparisons for side in self.pair(c, scouted) if side}
+            for side in sides:
+                if id(side) not in chosen:
+                    side.stop()
+            for _ in range(self.repeats):
+                for side in chosen.values():
+                    side.results.append(side.observed())
+            for side in chosen.values():
+                self.print(self.side_row(case, side))
+            for comparison in comparisons:
+                self.compare_pair(case, comparison, scouted)
+        finally:
+            for side in sides:
+                side.stop()
+
+    def scout(self, case, sides):
+        """side -> its first measurement, of the sides that can run here."""
+        scouted = {}
+        for side in sides:
+            try:
+                side.start(self.place)
+                scouted[side] = side.measure()
+            except Unavailable as why:
+                side.stop()
+                self.missing(case, side, why)
+        return scouted
+
+    @staticmethod
+    def pair(comparison, scouted):
+        def pick(name, dtype):
+            candidates = [s for s in scouted if s.name == name and dtype in (BEST, s.dtype)]
+            return max(candidates, key=lambda s: figure_of(scouted[s], comparison.figure), default=None)
+
+        return pick("ponder", comparison.ours), pick(comparison.peer, comparison.peer_dtype)
+
+    def compare_pair(self, case, c, scouted):
+        ours, peer = self.pair(c, scouted)
+        if not ours or not peer:
+            return
+        mine, theirs = (statistics.median(figure_of(r, c.figure) for r in s.results) for s in (ours, peer))
+        ratio = mine / theirs
+        quiet = min(statistics.median(r["core_share"] for r in s.results) for s in (ours, peer))
+        self.ratio(case=case, ours=round(mine, 1), peer=round(theirs, 1), peer_name=peer.name,
+                   unit="tokens/s" if c.figure == "tokens_per_s" else "tokens/s, decoding alone", ratio=round(ratio, 2),
+                   target=c.target, met=None if c.target is None else ratio >= c.target, threads=self.place.threads,
+                   dtype_ours=ours.dtype, dtype_peer=peer.dtype, repeats=self.repeats, core_share=round(quiet, 2))
+
+    def side_row(self, case, side):
+        row = {"case": case, "side": side.name, "dtype": side.dtype, "threads": self.place.threads,
+               "repeats": len(side.results)}
+        rates = [figure_of(r, "tokens_per_s") for r in side.results]
+        row.update(tokens_per_s=round(statistics.median(rates), 1), min=round(min(rates), 1), max=round(max(rates), 1))
+        for key in ("decode_tokens_per_s", "prefill_seconds", "sample_seconds", "learn_seconds", "gflops", "gemm_gflops",
+                    "gemm_share", "core_share"):
+            values = [r[key] for r in side.results if key in r]
+            if values:
+                row[key] = round(statistics.median(values), 3)
+        return row
+
+    def limit(self, case, ours, unit, target, threads):
+        """A figure of ours alone that may not be above a limit."""
+        self.ratio(case=case, ours=round(ours, 4), peer=None, peer_name="limit", unit=unit, ratio=None, target=target,
+                   met=ours <= target, threads=threads, dtype_ours="f32", dtype_peer=None, repeats=self.repeats)
+
+
+def zero_case(run):
+    """What a step costs that has nothing to learn: the share of its time that is not sampling."""
+    side = Ponder("grpo-zero", "f32")
+    side.start(run.place)
+    for _ in range(run.repeats):
+        side.results.append(side.observed())
+    assert all(r["learned_tokens"] == 0 for r in side.results), "rows without an advantage ran through the trainer"
+    run.print(run.side_row("grpo-zero", side))
+    share = statistics.median(r["learn_seconds"] / r["seconds"] for r in side.results)
+    run.limit("grpo-zero", share, "share of the step spent learning", 0.02, run.place.threads)
+
+
+OWN_CASES = {
+    "grpo-zero": zero_case,
+    "help-time": lambda run: run.limit("help-time", startup.help_time(run.place), "s", 0.1, 1),
+    "first-token": lambda run: run.limit("first-token", startup.first_token(run.place), "s", 0.5, run.place.threads),
+}
+ONLY_WHEN_NAMED = {
+    "build-clean": lambda run: run.limit("build-clean", startup.build_clean(run.place), "s", 480, os.cpu_count()),
+    "build-one-file": lambda run: run.limit("build-one-file", startup.build_one_file(run.place), "s", 20, os.cpu_count()),
+}
+CASES = {**PEER_CASES, **OWN_CASES, **ONLY_WHEN_NAMED}
+
+
+def run_case(run, name):
+    if name in PEER_CASES:
+        run.compare(name, *PEER_CASES[name]())
+    else:
+        CASES[name](run)
+
+
+def print_table(ratios):
+    print(f"\n{'case':<18}{'ours':>20}{'peer':>32}{'ratio':>8}{'target':>9}")
+    for r in ratios:
+        ours = f"{r['ours']:,} {r['dtype_ours']}"
+        peer = f"{r['peer_name']} {r['peer']:,} {r['dtype_peer']}" if r["peer"] is not None else r["unit"]
+        ratio = f"{r['ratio']:.2f}" if r["ratio"] is not None else ""
+        sign = "" if r["target"] is None else ("≥" if r["peer"] is not None else "≤") + f" {r['target']}"
+        verdict = {True: "met", False: "NOT met", None: ""}[r["met"]]
+        note = " (decoding alone)" if "decoding" in r["unit"] else ""
+        if r.get("core_share", 1) < QUIET:
+            note += f" (disturbed: {1 - r['core_share']:.0%} of the work on the cores was others')"
+        print(f"{r['case']:<18}{ours:>20}{peer:>32}{ratio:>8}{sign:>9}  {verdict}{note}")
+
+
+def pin(threads):
+    """All sides on the same cores, as many as they have threads. Builds may still use every core."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < threads:
+        raise SystemExit(f"bench: {threads} threads are asked for and this process may use {len(cores)} core(s)")
+    os.sched_setaffinity(0, cores[:threads])
+    return cores
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", default=",".join([*PEER_CASES, *OWN_CASES]), help=f"of {', '.join(CASES)}")
+    parser.add_argument("--threads", type=int, default=1, choices=(1, 2))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one run of each side: a look, not a figure")
+    parser.add_argument("--out", type=Path, help="also write the JSON lines to this file")
+    parser.add_argument("--build", type=Path, default=ROOT / "build", help="folder with the ponder program")
+    args = parser.parse_args()
+    args.cases = args.cases.split(",")
+    for name in args.cases:
+        if name not in CASES:
+            parser.error(f"no case {name}; there are {', '.join(CASES)}")
+    return args
+
+
+def main():
+    args = parse()
+    peers = Path(os.environ.get("PONDER_BENCH_ENV") or ROOT / ".deps" / "bench")
+    place = Place(args.build.resolve(), peers, args.threads)
+    place.all_cores = pin(args.threads)
+    out = args.out.open("w") if args.out else None
+    run = Run(place, 1 if args.quick else args.repeats, out)
+    run.print(startup.machine(args.threads))
+    for name in args.cases:
+        begin = time.monotonic()
+        run_case(run, name)
+        print(f"bench: {name} took {time.monotonic() - begin:.0f} s", file=sys.stderr)
+    print_table(run.ratios)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit(130)  # the sides have been ended on the way out; what was printed stands

@@ -20,6 +20,7 @@ import runs
 KINDS = {"row": "in a step", "checkpoint": "writing a checkpoint", "closing": "closing a stage or unit",
          "start": "starting up"}
 KILLS_A_PASS = 40
+KILLS_FOR_ALL_STAGES = 100  # fewer can miss a short stage by chance
 CLOSING_SECONDS = 0.004  # about what it takes to sync the rows and to replace state.json
 
 
@@ -238,7 +239,8 @@ def main():
     untouched = [stage for stage in plan.stages if not any(s == stage for s, _ in kills)]
     if untouched:
         print("no kill came in stage", ", ".join(untouched))
-        return 1
+        if options.kills >= KILLS_FOR_ALL_STAGES:
+            return 1
     if options.result:
         options.result.write_text(page)
     if not options.keep:

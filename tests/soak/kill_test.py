@@ -66,6 +66,19 @@ class Undisturbed:
         return max((b - a for a, b in zip([0, *steps], steps)), default=1)
 
 
+def idle_stages(out):
+    """What a broken resume could not be seen in: RL that learned nothing, weights that are those of another stage."""
+    found = []
+    for stage, before in (("rl", "sft"), ("critic_rl", "critic")):
+        weights = [max((out / "checkpoints" / s).glob("step-*")).joinpath("model.safetensors").read_bytes()
+                   for s in (stage, before)]
+        if weights[0] == weights[1]:
+            found.append(f"the weights after {stage} are those after {before}")
+    if not any(row.get("reward_std", 0) > 0 and row.get("grad_norm", 0) > 0 for row in runs.rows(out) if row["stage"] == "rl"):
+        found.append("the rewards of rl do not vary")
+    return found
+
+
 class Point:
     """A moment to kill at: `ready` is asked until it holds, then comes a delay. `passed` says that it cannot come any more."""
 
@@ -219,6 +232,9 @@ def main():
     folder = options.keep or Path(tempfile.mkdtemp(prefix="ponder-kill-"))
     binary, begin = options.binary.resolve(), time.monotonic()
     plan = Undisturbed(binary, options.recipe, folder / "undisturbed")
+    if idle := idle_stages(plan.out):
+        print("this recipe cannot show a broken resume:", *idle, sep="\n  ")
+        return 1
     kills, lost, passes = Counter(), Counter(), 0
     while sum(kills.values()) < options.kills:
         missing = options.kills - sum(kills.values())

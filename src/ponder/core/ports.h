@@ -31,6 +31,7 @@ struct Completion {
   StopReason stop = StopReason::kStopToken;
   bool ended = false;     // the model's own end token was written
   int64_t processed = 0;  // tokens that ran through the model for this request (prefill that no cache held + decoding)
+  uint64_t weights = 0;   // identity of the weights that wrote it; 0 = unknown (an endpoint's)
 };
 
 // Common to all that serves requests in batches.

@@ -43,14 +43,23 @@ bool extend(SampleRow& row, const Drawn& drawn, const model::DecoderConfig& conf
 
 }  // namespace
 
+uint64_t weights_id(const model::Parameters& parameters) {
+  return tensor::guarded("engine", [&] {
+    const c10::InferenceMode inference;
+    return static_cast<uint64_t>(parameters.flat.view(at::kInt).sum(at::kLong).item<int64_t>());
+  });
+}
+
 struct PolicyState {
-  Sampler sampler;
-  std::vector<core::Waiter*> answered;  // requests that needed no forward pass
+  model::Parameters parameters;  // for the id alone: shares the memory that is sampled from
+  uint64_t weights = weights_id(parameters);
+  Sampler sampler = {};
+  std::vector<core::Waiter*> answered = {};  // requests that needed no forward pass
 };
 
 LocalPolicy::LocalPolicy(const model::Parameters& parameters, const EngineOptions& options)
     : batcher_(tensor::guarded("engine", [&] { return std::make_unique<Batcher>(parameters, options); })),
-      state_(std::make_unique<PolicyState>()) {}
+      state_(std::make_unique<PolicyState>(PolicyState{parameters})) {}
 
 LocalPolicy::~LocalPolicy() = default;
 
@@ -58,6 +67,7 @@ void LocalPolicy::submit(core::SampleRequest request, core::Completion* out, cor
   check_sample_params(request.params);
   check_prefix(request.prefix, batcher_->config());
   *out = {};
+  out->weights = state_->weights;
   const bool full = static_cast<int64_t>(request.prefix.size()) >= batcher_->config().context;
   if (full || request.params.max_tokens == 0) {
     out->stop = full ? core::StopReason::kContextFull : core::StopReason::kMaxTokens;
@@ -104,6 +114,7 @@ bool LocalPolicy::advance() {
 void LocalPolicy::set_version(int64_t version) {
   if (version == version_) return;
   clear_cache();
+  state_->weights = weights_id(state_->parameters);
   version_ = version;
 }
 

@@ -17,6 +17,10 @@ namespace ponder::engine {
 class Batcher;
 struct PolicyState;
 
+// What weights are, whatever they are called: the sum of their bit patterns, modulo 2⁶⁴. Equal weights have equal ids
+// on every device; one update changes it.
+uint64_t weights_id(const model::Parameters& parameters);
+
 class LocalPolicy : public core::Policy {
  public:
   // Shares the parameters' memory: what a trainer writes there is sampled from next, after set_version().
@@ -28,7 +32,8 @@ class LocalPolicy : public core::Policy {
   void submit(core::SampleRequest request, core::Completion* out, core::Waiter* waiter) override;
   bool advance() override;
 
-  // Says which weights the buffer now holds. Another version than before drops the cache; nothing may be in work.
+  // Says which weights the buffer now holds. Another version than before drops the cache and has the buffer read again
+  // for the id that completions carry; nothing may be in work.
   void set_version(int64_t version);
   int64_t version() const { return version_; }
   void clear_cache();

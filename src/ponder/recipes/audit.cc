@@ -22,11 +22,10 @@ std::set<std::string> leaks_in_text(const Run& run, int64_t steps,
   std::mutex mutex;
   base::run_workers(run.workers, [&](int worker) {
     for (int64_t step = worker; step < steps; step += run.workers)
-      for (const learn::Row& row : batch(run.recipe, run.key, step))
-        for (const std::string& leak : craft::leaked_instances(row.tokens)) {
-          const std::lock_guard lock(mutex);
-          leaks.insert(leak);
-        }
+      for (const std::string& leak : held_out_instances(batch(run.recipe, run.key, step))) {
+        const std::lock_guard lock(mutex);
+        leaks.insert(leak);
+      }
   });
   return leaks;
 }
@@ -54,6 +53,22 @@ int64_t dev_instances(const Run& run, const std::string& task) {
 }
 
 }  // namespace
+
+std::vector<std::string> held_out_instances(const std::vector<core::Item>& items) {
+  std::vector<std::string> found;
+  for (const core::Item& item : items) {
+    std::string canonical = tasks::find_task(item.problem.task).canonical(item.problem);
+    if (tasks::split_of_canonical(canonical) != tasks::Split::kTrain) found.push_back(std::move(canonical));
+  }
+  return found;
+}
+
+std::vector<std::string> held_out_instances(const std::vector<learn::Row>& rows) {
+  std::vector<std::string> found;
+  for (const learn::Row& row : rows)
+    for (std::string& leak : craft::leaked_instances(row.tokens)) found.push_back(std::move(leak));
+  return found;
+}
 
 std::vector<eval::DataRow> audit_data(const Run& run) {
   std::set<std::string> leaks;

@@ -1,4 +1,5 @@
-// What the model was shown, made again from the keys and held against the held-out splits. The report stage calls it.
+// What the model is shown, held against the held-out splits: by the stages as they go, and by the report stage once
+// more, made again from the keys.
 #pragma once
 #include "ponder/recipes/run.h"
 
@@ -15,6 +16,11 @@ std::vector<core::Item> critic_problems(const Recipe& recipe, base::RngKey key, 
 
 // The dev problems of a task that critics are measured on.
 std::vector<core::Item> dev_problems(const Run& run, const std::string& task);
+
+// The held-out instances among problems, or shown by training text (a superset of the test problems of a run): empty,
+// or something is broken. The stages ask before they learn from them.
+std::vector<std::string> held_out_instances(const std::vector<core::Item>& items);
+std::vector<std::string> held_out_instances(const std::vector<learn::Row>& rows);
 
 // A row a task: how many training problems there were, how many test problems, and how many held-out instances any
 // training text or prompt has shown (0, or something is broken).

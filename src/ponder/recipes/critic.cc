@@ -240,6 +240,8 @@ void run_critic(Run& run, const std::string& stage) {
   base::log_info(base::cat(stage, ": labelling ", o.problems * o.completions, " completions by ", o.rollouts,
                            " re-rollouts a prefix"));
   const StageSpec spec{stage, o.train.steps, o.train.checkpoint_every, "critic"};
+  LiveDoctor doctor(run.recipe, run.directory.metrics());
+  doctor.watch_data(stage, 0, held_out_instances(critic_problems(run.recipe, run.key, stage)));
   const LabelSet set = make_labels(run, spec);
   const std::vector<learn::Row> rows = critic_rows(set);
   PONDER_CHECK(!rows.empty(), "no completion had a step end to label; is critic.max_tokens too small?");
@@ -248,7 +250,6 @@ void run_critic(Run& run, const std::string& stage) {
 
   model::Parameters critic = critic_from(run.policy);
   learn::Learner learner(critic, o.train.learner, run.workers);
-  LiveDoctor doctor(run.recipe, run.directory.metrics());
   const double label_flops = static_cast<double>(set.processed) * model::forward_flops(run.recipe.model, 64);
   train_stage(run, spec, critic, learner,
               {[&](int64_t step, const Cost& before) {

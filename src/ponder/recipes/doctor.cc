@@ -318,8 +318,6 @@ void examine_data(const eval::Rows& rows, std::vector<Finding>& findings) {
                         "restore metrics.jsonl, or run the recipe again in a new --out"});
 }
 
-bool is_due(int64_t step) { return step == 3 || step == 10 || step % 25 == 0; }
-
 }  // namespace
 
 std::vector<Finding> examine_rows(const eval::Rows& rows, const Recipe& recipe) {
@@ -339,9 +337,14 @@ std::vector<Finding> examine_rows(const eval::Rows& rows, const Recipe& recipe) 
 LiveDoctor::LiveDoctor(const Recipe& recipe, std::string metrics_path)
     : recipe_(recipe), metrics_path_(std::move(metrics_path)) {}
 
+bool LiveDoctor::is_due(const std::string& stage, int64_t step) const {
+  return step == 3 || step == 10 || step % 25 == 0 || step == train_options(recipe_, stage).steps;
+}
+
 void LiveDoctor::watch(const eval::RlRow& row) {
   const bool is_broken = !std::isfinite(row.loss) || !std::isfinite(row.grad_norm) || row.stale > 0;
-  if (!is_broken && !is_due(row.step)) return;
+  const bool has_gap = row.logp_gap > kLargestGap && !told_.contains("logp_gap");
+  if (!is_broken && !has_gap && !is_due(row.stage, row.step)) return;
   eval::Rows rows = eval::read_rows(metrics_path_);
   rows.rl.push_back(row);
   look(std::move(rows), row.stage, row.step);
@@ -349,10 +352,24 @@ void LiveDoctor::watch(const eval::RlRow& row) {
 
 void LiveDoctor::watch(const eval::TrainRow& row) {
   const bool is_broken = !std::isfinite(row.loss) || !std::isfinite(row.grad_norm);
-  if (!is_broken && !is_due(row.step)) return;
+  if (!is_broken && !is_due(row.stage, row.step)) return;
   eval::Rows rows = eval::read_rows(metrics_path_);
   rows.train.push_back(row);
   look(std::move(rows), row.stage, row.step);
+}
+
+void LiveDoctor::watch_data(const std::string& stage, int64_t step, const std::vector<std::string>& held_out) {
+  if (held_out.empty()) return;
+  tell(stage, step,
+       {"train_test_overlap", false, stage, step, static_cast<double>(held_out.size()), 0,
+        cat(held_out.size(), " held-out instances are about to be trained on, the first: ", held_out.front(),
+            "; test accuracy will mean nothing"),
+        "take its task out of sft.demos.tasks, critic.mix.tasks and rl.mix.tasks, or mend its split"});
+}
+
+void LiveDoctor::tell(const std::string& stage, int64_t step, const Finding& f) {
+  if (told_.insert(f.code).second)
+    base::log_warning(cat(stage, " step ", step, ": ", f.message, " (", f.code, "); try ", f.fix));
 }
 
 void LiveDoctor::look(eval::Rows rows, const std::string& stage, int64_t step) {
@@ -362,8 +379,7 @@ void LiveDoctor::look(eval::Rows rows, const std::string& stage, int64_t step) {
       throw Error(ErrorCode::kUsage,
                   cat(f.message, " (", f.code, "); going on is senseless. Give another --out and ", f.fix),
                   cat(stage, " step ", step));
-    if (told_.insert(f.code).second)
-      base::log_warning(cat(stage, " step ", step, ": ", f.message, " (", f.code, "); try ", f.fix));
+    tell(stage, step, f);
   }
 }
 

@@ -25,15 +25,20 @@ std::vector<Finding> examine_rows(const eval::Rows& rows, const Recipe& recipe);
 // The rollouts of up to `steps` steps, evenly spread, against the rows and the splits.
 std::vector<Finding> examine_records(const std::string& run_dir, const eval::Rows& rows, int64_t steps);
 
-// Looks at a learning stage while it runs: at every step for what is fatal at once, after steps 3, 10, 25, 50, … for
-// all. A warning is logged once a code; a fatal finding is an Error(kUsage) with its fix.
+// Looks at a learning stage while it runs: at every step at its data, for what is fatal at once and for a gap between
+// sampler and trainer, after steps 3, 10, 25, 50, … and the last for all. A warning is logged once a code; a fatal
+// finding is an Error(kUsage) with its fix.
 class LiveDoctor {
  public:
   LiveDoctor(const Recipe& recipe, std::string metrics_path);
   void watch(const eval::RlRow& row);  // the row of the step just taken, not yet in the file
   void watch(const eval::TrainRow& row);
+  // held_out: instances of the held-out splits in what the step is about to learn from.
+  void watch_data(const std::string& stage, int64_t step, const std::vector<std::string>& held_out);
 
  private:
+  bool is_due(const std::string& stage, int64_t step) const;
+  void tell(const std::string& stage, int64_t step, const Finding& finding);
   void look(eval::Rows rows, const std::string& stage, int64_t step);
 
   const Recipe recipe_;

@@ -5,10 +5,14 @@
 
 #include <cmath>
 #include <functional>
+#include <optional>
 
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
+#include "ponder/recipes/audit.h"
+#include "ponder/recipes/problems.h"
 #include "ponder/recipes/records.h"
+#include "ponder/recipes/rl.h"
 #include "ponder/recipes/run.h"
 
 namespace ponder::recipes {
@@ -202,6 +206,141 @@ TEST_F(DoctorDirTest, ARunThatCannotEndItsSamplesStops) {
     EXPECT_EQ(e.code(), ErrorCode::kUsage);
     EXPECT_NE(std::string(e.what()).find("rl.max_tokens=2"), std::string::npos) << e.what();
     EXPECT_NE(std::string(e.what()).find("step 3"), std::string::npos) << e.what();
+  }
+}
+
+// What the doctor says while `work` goes on; the error that ends it is part of that.
+template <class Work>
+std::string said_during(const Work& work) {
+  testing::internal::CaptureStderr();
+  std::string error;
+  try {
+    work();
+  } catch (const Error& e) {
+    error = e.what();
+  }
+  return testing::internal::GetCapturedStderr() + error;
+}
+
+TEST_F(DoctorDirTest, AGapIsToldAtTheStepThatHasIt) {
+  base::write_file_atomic(metrics(), "");
+  LiveDoctor doctor(Recipe{}, metrics());
+  eval::RlRow row = healthy_rl()[4];  // a step at which nothing else is looked at
+  EXPECT_EQ(said_during([&] { doctor.watch(row); }), "");
+  row.logp_gap = 0.3;
+  EXPECT_NE(said_during([&] { doctor.watch(row); }).find("rl step 5: "), std::string::npos);
+  EXPECT_EQ(said_during([&] { doctor.watch(row); }), "") << "told twice";
+}
+
+// A stage of one or two steps gets all checks in its last.
+TEST_F(DoctorDirTest, AShortStageIsLookedAtInItsLastStep) {
+  base::write_file_atomic(metrics(), "");
+  Recipe recipe;
+  recipe.rl.train.steps = 2;
+  LiveDoctor doctor(recipe, metrics());
+  eval::RlRow row = healthy_rl()[0];
+  row.truncated = 0.6;
+  EXPECT_EQ(said_during([&] { doctor.watch(row); }), "");
+  row.step = 2;
+  EXPECT_NE(said_during([&] { doctor.watch(row); }).find("truncated_completions"), std::string::npos);
+}
+
+TEST_F(DoctorDirTest, HeldOutProblemsAreToldBeforeAnythingLearnsFromThem) {
+  const tasks::Task& task = tasks::find_task("countdown3");
+  const core::Item test = task.generate(base::RngKey(3), tasks::Split::kTest);
+  const core::Item train = task.generate(base::RngKey(3), tasks::Split::kTrain);
+  const auto prompt = [](const core::Item& item) {
+    core::Example example;
+    example.tokens = text::render_prompt(text::task_tokenizer(), item.problem);
+    example.weights.assign(example.tokens.size(), 1.0f);
+    return learn::make_row(example);
+  };
+  EXPECT_TRUE(held_out_instances({train, train}).empty());
+  EXPECT_TRUE(held_out_instances({prompt(train)}).empty());
+  const std::string canonical = task.canonical(test.problem);
+  EXPECT_EQ(held_out_instances({train, test}), std::vector<std::string>{canonical});
+  EXPECT_EQ(held_out_instances({prompt(train), prompt(test)}), std::vector<std::string>{canonical});
+  LiveDoctor doctor(Recipe{}, metrics());
+  EXPECT_EQ(said_during([&] { doctor.watch_data("sft", 1, {}); }), "");
+  const std::string text = said_during([&] { doctor.watch_data("sft", 1, {canonical}); });
+  EXPECT_NE(text.find("sft step 1: "), std::string::npos) << text;
+  EXPECT_NE(text.find("train_test_overlap"), std::string::npos) << text;
+}
+
+// A run behind its sft stage whose RL steps a test takes itself, to put a fault into them.
+class RlStepTest : public DoctorDirTest {
+ protected:
+  void SetUp() override {
+    DoctorDirTest::SetUp();
+    base::set_quiet(true);
+    Recipe recipe = load_recipe("recipes/micro.yaml",
+                                {"stages=sft,rl", "sft.eval_problems=2", "rl.train.lr=0.01", "rl.train.steps=100"});
+    recipe.stages = {"sft"};
+    run_recipe(recipe, dir_);
+    run.emplace(recipe, dir_);
+    run->before_rl = run->policy.clone();
+    base::set_quiet(false);
+  }
+
+  // Steps until one has changed the weights.
+  void learn_something(learn::Learner& learner, LiveDoctor& doctor) {
+    for (; learner.version() == 0 && step < 10; ++step, ++run->policy_version) {
+      const StepReport report = take_rl_step(*run, run->policy, learner, doctor, step, {});
+      EXPECT_EQ(report.row.at("stale").as_double(), 0);
+    }
+    ASSERT_GT(learner.version(), 0) << "no step had anything to learn from";
+  }
+
+  std::optional<Run> run;
+  int64_t step = 0;
+};
+
+TEST_F(RlStepTest, SamplesOfOtherWeightsStopTheRun) {
+  learn::Learner learner(run->policy, run->recipe.rl.train.learner, run->workers);
+  LiveDoctor doctor(run->recipe, metrics());
+  learn_something(learner, doctor);
+  const std::string text = said_during([&] { take_rl_step(*run, run->before_rl, learner, doctor, step, {}); });
+  EXPECT_NE(text.find("stale_weights"), std::string::npos) << text;
+}
+
+// The trainer changes a buffer of its own: the sampler's weights are the policy's, the trainer's are not.
+TEST_F(RlStepTest, ATrainerOfOtherWeightsIsToldAtOnce) {
+  {
+    learn::Learner learner(run->policy, run->recipe.rl.train.learner, run->workers);
+    LiveDoctor doctor(run->recipe, metrics());
+    learn_something(learner, doctor);
+  }
+  learn::Learner elsewhere(run->before_rl, run->recipe.rl.train.learner, run->workers);
+  LiveDoctor doctor(run->recipe, metrics());
+  std::string text;
+  for (int i = 0; i < 5; ++i)
+    text += said_during([&] { take_rl_step(*run, run->policy, elsewhere, doctor, step++, {}); });
+  EXPECT_NE(text.find("logp_gap"), std::string::npos) << text;
+}
+
+TEST_F(RlStepTest, TheGapIsMeasuredAtTheTemperatureOfTheSampler) {
+  for (const double temperature : {0.5, 1.0, 1.7}) {
+    core::SampleParams params;
+    params.temperature = temperature, params.max_tokens = 40;
+    Groups groups;
+    std::vector<core::SampleRequest> requests;
+    for (core::Item& item : rl_problems(run->recipe, run->key, 0)) {
+      requests.push_back(request_for(item.problem, params, run->key.child(requests.size())));
+      groups.push_back({std::move(item), {}, {}, {}, {}});
+    }
+    const auto sent = requests;
+    const auto completions = sample_requests(run->models(run->policy), std::move(requests), 1);
+    for (size_t i = 0; i < groups.size(); ++i)
+      groups[i].trajectories.push_back(
+          {sent[i].prefix, completions[i].tokens, completions[i].logps, 0, completions[i].stop, sent[i].key});
+    const auto gap = [&](const model::Parameters& weights, double t) {
+      return sampler_gap(weights, groups, t, run->recipe.rl.train.learner, run->workers);
+    };
+    EXPECT_LT(gap(run->policy, temperature), 1e-3);
+    EXPECT_GT(gap(run->policy, temperature * 1.2), 0.01);
+    model::Parameters other = run->policy.clone();
+    other.flat.mul_(1.1);
+    EXPECT_GT(gap(other, temperature), 0.01);
   }
 }
 

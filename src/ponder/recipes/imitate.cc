@@ -23,6 +23,7 @@ void fill_batch(int64_t tokens, int64_t context, const Make& make, std::vector<l
 
 StepReport imitate(learn::Learner& learner, LiveDoctor& doctor, const std::vector<learn::Row>& rows,
                    const TrainOptions& train, const std::string& stage, int64_t step, const Cost& before) {
+  doctor.watch_data(stage, step + 1, held_out_instances(rows));
   const learn::StepStats stats = learner.step(rows, learn::Objective{"sft", {}}, train.lr_at(step));
   eval::TrainRow row;
   row.stage = stage;

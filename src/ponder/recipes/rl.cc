@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "ponder/engine/policy.h"
 #include "ponder/recipes/accuracy.h"
 #include "ponder/recipes/audit.h"
 #include "ponder/recipes/doctor.h"
@@ -17,14 +18,17 @@ namespace ponder::recipes {
 namespace {
 
 // 1. tasks draws the problems of a step.
-Groups draw_groups(const Run& run, int64_t step) {
+Groups draw_groups(const Run& run, LiveDoctor& doctor, int64_t step) {
+  std::vector<core::Item> items = rl_problems(run.recipe, run.key, step);
+  doctor.watch_data("rl", step + 1, held_out_instances(items));
   Groups groups;
-  for (core::Item& item : rl_problems(run.recipe, run.key, step)) groups.push_back({std::move(item), {}, {}, {}, {}});
+  for (core::Item& item : items) groups.push_back({std::move(item), {}, {}, {}, {}});
   return groups;
 }
 
-// 2., 3. text renders the prompts, the engine samples.
-int64_t sample_groups(const Run& run, int64_t step, Groups& groups) {
+// 2., 3. text renders the prompts, the engine samples. A sample has the policy's version where the engine says that it
+// read the very weights that will learn from it.
+int64_t sample_groups(const Run& run, const model::Parameters& sampler, int64_t step, Groups& groups) {
   const RlOptions& o = run.recipe.rl;
   core::SampleParams params;
   params.temperature = o.temperature;
@@ -36,13 +40,15 @@ int64_t sample_groups(const Run& run, int64_t step, Groups& groups) {
       requests.push_back(request_for(groups[p].item.problem, params, key.child(p).child(static_cast<uint64_t>(g))));
   const std::vector<core::SampleRequest> sent = requests;
   std::vector<core::Completion> completions =
-      sample_requests(run.models(run.policy), std::move(requests), static_cast<size_t>(o.group));
+      sample_requests(run.models(sampler), std::move(requests), static_cast<size_t>(o.group));
+  const uint64_t learns = engine::weights_id(run.policy);
   int64_t processed = 0;
   for (size_t i = 0; i < completions.size(); ++i) {
     core::Completion& c = completions[i];
     processed += c.processed;
     groups[i / static_cast<size_t>(o.group)].trajectories.push_back(
-        {sent[i].prefix, std::move(c.tokens), std::move(c.logps), run.policy_version, c.stop, sent[i].key});
+        {sent[i].prefix, std::move(c.tokens), std::move(c.logps),
+         c.weights == learns ? run.policy_version : kOtherWeights, c.stop, sent[i].key});
   }
   return processed;
 }
@@ -75,17 +81,24 @@ void add_update(const learn::StepStats& stats, const RlOptions& o, eval::RlRow& 
   if (o.temperature == 1.0) row.logp_gap = stats.max_logp_gap;
 }
 
-StepReport rl_step(Run& run, learn::Learner& learner, LiveDoctor& doctor, int64_t step, const Cost& before) {
+}  // namespace
+
+StepReport take_rl_step(Run& run, const model::Parameters& sampler, learn::Learner& learner, LiveDoctor& doctor,
+                        int64_t step, const Cost& before) {
   const RlOptions& o = run.recipe.rl;
-  Groups groups = draw_groups(run, step);                                              // 1.
-  const int64_t sampled = sample_groups(run, step, groups);                            // 2., 3.
+  Groups groups = draw_groups(run, doctor, step);                                      // 1.
+  const int64_t sampled = sample_groups(run, sampler, step, groups);                   // 2., 3.
   judge_groups(run.recipe, run.key, step, groups);                                     // 4.
   const reward::Advantages advantages = reward::fill_advantages(groups, o.advantage);  // 5.
   run.records.append("rl", step + 1, rollout_rows("rl", step + 1, groups));
-  const std::vector<learn::Row> rows = training_rows(run, groups);                           // 6.
+  const std::vector<learn::Row> rows = training_rows(run, groups);  // 6.
+  const double tempered_gap = o.temperature == 1.0
+                                  ? eval::kNotMeasured
+                                  : sampler_gap(run.policy, groups, o.temperature, o.train.learner, run.workers);
   const learn::StepStats stats = learner.step(rows, {o.algo, o.loss}, o.train.lr_at(step));  // 6., 7.
 
   eval::RlRow row = measure_groups(run.recipe, groups, advantages, run.policy_version);
+  row.logp_gap = tempered_gap;
   add_update(stats, o, row);
   row.step = step + 1;
   row.lr = o.train.lr_at(step);
@@ -99,7 +112,21 @@ StepReport rl_step(Run& run, learn::Learner& learner, LiveDoctor& doctor, int64_
   return report;
 }
 
-}  // namespace
+// log softmax(z/T) is what the model with its last norm divided by T computes: one more forward pass, so that like is
+// compared with like.
+double sampler_gap(const model::Parameters& parameters, const Groups& groups, double temperature,
+                   const learn::LearnerOptions& options, int workers) {
+  model::Parameters tempered = parameters.clone();
+  model::weight_views(tempered.config, tempered.flat).final_norm.div_(temperature);
+  std::vector<learn::Row> rows;
+  for (const core::Group& group : groups) rows.push_back(learn::make_row(group.trajectories.front(), 1));
+  const std::vector<std::vector<float>> logps = learn::row_logps(tempered, rows, options.pack_tokens, workers);
+  double gap = 0;
+  for (size_t r = 0; r < rows.size(); ++r)
+    for (size_t i = 0; i < logps[r].size(); ++i)
+      if (rows[r].weights[i] != 0) gap = std::max(gap, std::abs(double{logps[r][i]} - double{rows[r].logp_old[i]}));
+  return gap;
+}
 
 // 4. tasks judges, reward makes numbers of it.
 void judge_groups(const Recipe& recipe, base::RngKey key, int64_t step, Groups& groups) {
@@ -166,14 +193,15 @@ void run_rl(Run& run) {
   learn::Learner learner(run.policy, o.train.learner, run.workers);
   LiveDoctor doctor(run.recipe, run.directory.metrics());
   std::string accuracy;
-  train_stage(run, {"rl", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
-              {[&](int64_t step, const Cost& before) { return rl_step(run, learner, doctor, step, before); },
-               [&](int64_t done, const Cost& so_far, std::string& metric) {
-                 if (done % o.eval_every == 0 || done == o.train.steps)
-                   write_greedy_accuracy(run, "rl", done, so_far, o.eval_problems, accuracy);
-                 if (done == o.train.steps) write_rl_gain(run, done, o.eval_problems);
-                 metric += "  " + accuracy;
-               }});
+  train_stage(
+      run, {"rl", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
+      {[&](int64_t step, const Cost& before) { return take_rl_step(run, run.policy, learner, doctor, step, before); },
+       [&](int64_t done, const Cost& so_far, std::string& metric) {
+         if (done % o.eval_every == 0 || done == o.train.steps)
+           write_greedy_accuracy(run, "rl", done, so_far, o.eval_problems, accuracy);
+         if (done == o.train.steps) write_rl_gain(run, done, o.eval_problems);
+         metric += "  " + accuracy;
+       }});
 }
 
 }  // namespace ponder::recipes

@@ -19,8 +19,8 @@ namespace {
 Recipe tiny_recipe() {
   return load_recipe(
       "recipes/micro.yaml",
-      {"pretrain.train.steps=6", "pretrain.train.checkpoint_every=2", "sft.train.steps=6",
-       "sft.train.checkpoint_every=2", "sft.eval_problems=4", "critic.problems=4", "critic.train.steps=4",
+      {"pretrain.train.steps=6", "pretrain.train.checkpoint_every=2", "sft.train.steps=40",
+       "sft.train.checkpoint_every=10", "sft.eval_problems=4", "critic.problems=4", "critic.train.steps=4",
        "critic.train.checkpoint_every=2", "critic.dev_problems=3", "rl.prompts=3", "rl.eval_problems=4",
        "rl.train.steps=4", "search.problems=4,4,4", "search.harder_problems=4"});
 }
@@ -43,6 +43,16 @@ void expect_same_run(const std::string& a, const std::string& b) {
   }
 }
 
+// A run whose RL teaches nothing could lose its weights in a resume, and nobody would see it.
+void expect_rl_learned(const std::string& dir) {
+  EXPECT_FALSE(weights_of(dir, "sft") == weights_of(dir, "rl"));
+  EXPECT_FALSE(weights_of(dir, "critic") == weights_of(dir, "critic_rl"));
+  int64_t updates = 0;
+  for (const eval::RlRow& row : eval::read_rows(base::join_path(dir, "metrics.jsonl")).rl)
+    updates += row.reward_std > 0 && row.grad_norm > 0;
+  EXPECT_GE(updates, 2) << "RL must have learned on both sides of a checkpoint";
+}
+
 class RunTest : public testing::Test {
  protected:
   void SetUp() override { base::set_quiet(true), base::clear_stop(); }
@@ -54,6 +64,7 @@ TEST_F(RunTest, AllStagesLeaveRowsAndASecondRunIsTheSame) {
   run_recipe(tiny_recipe(), a);
   run_recipe(tiny_recipe(), b);
   expect_same_run(a, b);
+  expect_rl_learned(a);
 
   const base::Json report = base::Json::parse(base::read_file(base::join_path(a, "report.json")), "report.json");
   std::vector<std::string> stages;
@@ -67,6 +78,7 @@ TEST_F(RunTest, AllStagesLeaveRowsAndASecondRunIsTheSame) {
 TEST_F(RunTest, StoppedAgainAndAgainItEndsInTheSameBits) {
   const std::string whole = fresh_dir("run_whole"), stopped = fresh_dir("run_stopped");
   run_recipe(tiny_recipe(), whole);
+  expect_rl_learned(whole);
   int stops = 0;
   for (int attempt = 0; attempt < 200; ++attempt) {
     std::thread later([attempt] {

@@ -2,6 +2,7 @@
 """The command contract as far as it needs no model: help, bad usage, bad files, problems, verify, loss."""
 import math
 import re
+import subprocess
 
 import cli
 from cli import CliTest
@@ -26,6 +27,16 @@ class Help(CliTest):
 
     def test_version(self):
         self.assertRegex(self.ponder("--version").out, r"^ponder \d+\.\d+\.\d+\n$")
+
+
+class LostOutput(CliTest):
+    def test_results_that_cannot_be_written_are_a_failure(self):
+        for arguments in (["--version"], ["--help"], ["problems", "--task", "countdown3", "--n", "3"]):
+            with self.subTest(arguments):
+                done = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', cli.PONDER, *arguments], capture_output=True,
+                                      text=True, cwd=cli.REPOSITORY, timeout=60)
+                self.assertEqual(done.returncode, 4, done.stderr)
+                self.assertIn("standard output", done.stderr)
 
 
 class BadUsage(CliTest):

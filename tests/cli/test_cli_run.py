@@ -93,6 +93,12 @@ class DryRun(CliTest):
         self.refuse("stages: [rl]\n", ["recipe.yaml:1", "rl", "pretrain or sft"])
         self.refuse("name: test\n", ["command line", "rl.train.steps"], "rl.train.steps=x")
 
+    def test_a_run_is_refused_for_the_same_reason_as_its_plan(self):
+        out, much = self.folder / "run", "engine.kv_pages=100000000"
+        self.plan(RECIPE, much, status=4, says=["memory"])
+        self.ponder("run", RECIPE, much, "--out", out, status=4, says=["memory"])
+        self.assertFalse(out.exists())
+
     def test_a_recipe_that_is_not_there(self):
         none = self.folder / "none.yaml"
         self.plan(none, status=2, says=[str(none)])
@@ -111,7 +117,7 @@ def healthy(row):
 
 
 class Doctor(CliTest):
-    def run_with(self, change=lambda row: row, records=False):
+    def run_with(self, change=lambda row: row, records=True):
         """A healthy run, apart from what `change` makes of its rows."""
         out = self.folder / "run"
         shutil.rmtree(out, ignore_errors=True)
@@ -148,12 +154,16 @@ class Doctor(CliTest):
         self.assertIn("stop    stale_weights in rl", self.ponder("doctor", out, status=1).out)
 
     def test_damaged_files(self):
-        out = self.run_with(records=True)
+        out = self.run_with()
         damage(out / "rollouts.jsonl.zst")
         self.assertIn("records_unreadable", [finding["code"] for finding in self.findings(out)])
         with open(out / "metrics.jsonl", "a") as rows:
             rows.write("{]\n")
         self.assertIn("rows_unreadable", [finding["code"] for finding in self.findings(out)])
+
+    def test_rows_without_records(self):
+        (finding,) = self.findings(self.run_with(records=False))
+        self.assertEqual((finding["code"], finding["step"]), ("records_missing", 1))
 
     def test_no_run(self):
         self.ponder("doctor", self.folder / "none", status=3, says=["none"])
@@ -163,6 +173,46 @@ def damage(path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+
+
+class Evidence(CliTest):
+    """A run goes on only where all that it had saved is still there, and touches nothing otherwise."""
+    def copy(self):
+        out = self.folder / "run"
+        shutil.copytree(made, out)
+        return out
+
+    def refuse(self, out, name, *overrides):
+        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != ".lock"}
+        self.ponder("run", RECIPE, "--out", out, *overrides, status=3, says=[name])
+        after = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != ".lock"}
+        self.assertEqual(before, after)
+
+    def test_cut_and_removed_files(self):
+        for name in ("metrics.jsonl", "rollouts.jsonl.zst", "rollouts.index.jsonl"):
+            with self.subTest(name):
+                out = self.copy()
+                os.truncate(out / name, (out / name).stat().st_size - 100)
+                self.refuse(out, name)
+                (out / name).unlink()
+                self.refuse(out, name)
+                shutil.rmtree(out)
+
+    def test_a_missing_configuration(self):
+        out = self.copy()
+        (out / "config.yaml").unlink()
+        self.refuse(out, "config.yaml", "seed=5")
+
+    def test_weights_that_were_changed_are_not_loaded(self):
+        out = self.copy()
+        newest = max((out / "checkpoints" / "rl").iterdir())
+        damage(newest / "model.safetensors")
+        for arguments in (["info", out], ["score", "--model", out, "--tokens", "1,2"],
+                          ["logits", "--model", newest, "--tokens", "1,2", "--out", self.folder / "l.safetensors"],
+                          ["generate", "--model", out, "--prompt", "x"],
+                          ["solve", "--model", out, "--problems", "task:countdown3", "--n", "1"]):
+            with self.subTest(arguments[0]):
+                self.ponder(*arguments, status=3, says=["model.safetensors"])
 
 
 class Replay(CliTest):

@@ -1,7 +1,10 @@
 // The `ponder` launcher: answers --help and --version at once and loads the commands (and with them LibTorch, 0.2 s)
 // only when one is run.
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -68,11 +71,7 @@ int run_in_library(int argc, char** argv) {
   return entry(argc, argv);
 }
 
-}  // namespace
-}  // namespace ponder::app
-
-int main(int argc, char** argv) {
-  using namespace ponder::app;
+int run(int argc, char** argv) {
   const std::string first = argc > 1 ? argv[1] : "--help";
   if (first == "--help" || first == "-h" || first == "help") {
     print_help();
@@ -86,7 +85,31 @@ int main(int argc, char** argv) {
   try {
     return run_in_library(argc, argv);
   } catch (const std::exception& e) {
-    ponder::base::log_error(e.what());
+    base::log_error(e.what());
     return 1;
   }
+}
+
+// Where standard output is closed, the next file to be opened would take its number and receive the results. This keeps
+// the number busy and can only be read, so that writing to it still fails.
+void keep_output_number() {
+  if (::fcntl(STDOUT_FILENO, F_GETFD) < 0) (void)!::open("/dev/null", O_RDONLY);
+}
+
+// A result that nobody can read is no success: the last bytes leave the program only here.
+int with_output_written(int status) {
+  errno = 0;
+  const bool is_lost = std::fflush(stdout) != 0 || std::ferror(stdout);
+  if (!is_lost) return status;
+  const std::string cause = errno != 0 ? base::cat(": ", std::strerror(errno)) : "";
+  base::log_error(base::cat("standard output: cannot write the results", cause, "; what was printed is not whole"));
+  return status == 0 || status == 1 ? exit_status(ErrorCode::kResource) : status;
+}
+
+}  // namespace
+}  // namespace ponder::app
+
+int main(int argc, char** argv) {
+  ponder::app::keep_output_number();
+  return ponder::app::with_output_written(ponder::app::run(argc, argv));
 }

@@ -189,6 +189,20 @@ void write_file_atomic(const std::string& path, std::string_view bytes) {
   sync_directory(parent_path(path));
 }
 
+void check_output_file(const std::string& path) {
+  if (!is_directory(parent_path(path)))
+    throw Error(ErrorCode::kUsage, "the folder of this file does not exist; make it first", path);
+  struct stat info;
+  if (::lstat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    throw Error(ErrorCode::kUsage,
+                cat("is a ",
+                    S_ISDIR(info.st_mode)   ? "directory"
+                    : S_ISLNK(info.st_mode) ? "link"
+                                            : "device or pipe",
+                    " and stays as it is; name a regular file, or one that is not there yet"),
+                path);
+}
+
 void sync_directory(const std::string& path) {
   Descriptor dir(open_retrying(path, O_RDONLY | O_DIRECTORY));
   if (dir.fd < 0) fail_resource("open the directory", path, errno);

@@ -22,6 +22,9 @@ std::string parent_path(std::string_view path);  // before the last /, "." when 
 // Writes aside (path + ".tmp"), syncs, renames, syncs the directory: a reader sees the old file or the new one.
 // Error(kResource) names the file, the bytes that were to be written and the cause (disk full, …).
 void write_file_atomic(const std::string& path, std::string_view bytes);
+// Error(kUsage) when a result cannot be put there: the folder is missing, or the path is a directory, a link or a
+// device, which a rename would replace.
+void check_output_file(const std::string& path);
 void sync_directory(const std::string& path);
 void sync_file(const std::string& path);
 void truncate_file(const std::string& path, int64_t bytes);

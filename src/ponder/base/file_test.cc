@@ -158,6 +158,24 @@ TEST_F(FileTest, ADiskThatIsReallyFull) {
   }
 }
 
+TEST_F(FileTest, OnlyARegularFileIsAPlaceForAResult) {
+  EXPECT_NO_THROW(check_output_file(path("new")));
+  write_file_atomic(path("old"), "x");
+  EXPECT_NO_THROW(check_output_file(path("old")));
+  ASSERT_EQ(::symlink(path("old").c_str(), path("link").c_str()), 0);
+  ASSERT_EQ(::symlink(path("nowhere").c_str(), path("dangling").c_str()), 0);
+  for (const std::string& bad :
+       {path("link"), path("dangling"), path("none/file"), path(""), std::string("/dev/null")}) {
+    try {
+      check_output_file(bad);
+      ADD_FAILURE() << bad;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kUsage);
+      EXPECT_EQ(e.where(), bad);
+    }
+  }
+}
+
 TEST_F(FileTest, WriterStreamsAndAppends) {
   std::string expected;
   {

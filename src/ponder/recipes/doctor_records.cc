@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "ponder/recipes/doctor.h"
 #include "ponder/recipes/records.h"
@@ -45,13 +46,39 @@ void look_at(const std::vector<core::Group>& groups, std::optional<int64_t> trai
 
 }  // namespace
 
+namespace {
+
+// Steps that a row speaks of and no block; a run that is still going writes the block first.
+std::optional<Finding> rows_without_records(const std::vector<store::RecordBlock>& blocks, const eval::Rows& rows) {
+  std::set<int64_t> recorded;
+  for (const store::RecordBlock& block : blocks)
+    if (block.stage == "rl") recorded.insert(block.step);
+  int64_t missing = 0, first = 0;
+  for (const eval::RlRow& row : rows.rl)
+    if (!recorded.contains(row.step) && missing++ == 0) first = row.step;
+  if (missing == 0) return std::nullopt;
+  return Finding{"records_missing",
+                 false,
+                 "rl",
+                 first,
+                 static_cast<double>(missing),
+                 0,
+                 cat(missing, " of ", rows.rl.size(), " RL steps have a row and no recorded rollouts, the first: step ",
+                     first, "; nothing can be replayed of them"),
+                 "restore rollouts.jsonl.zst and rollouts.index.jsonl, or run the recipe again in a new --out"};
+}
+
+}  // namespace
+
 std::vector<Finding> examine_records(const std::string& run_dir, const eval::Rows& rows, int64_t steps) {
   std::map<int64_t, int64_t> trained;  // step -> policy version, as its row says
   for (const eval::RlRow& row : rows.rl)
     if (row.policy_version >= 0) trained[row.step] = row.policy_version;
   std::vector<Finding> findings;
   Seen seen;
-  for (const store::RecordBlock& block : spread(store::list_records(run_dir, kRollouts), static_cast<size_t>(steps))) {
+  const std::vector<store::RecordBlock> blocks = store::list_records(run_dir, kRollouts);
+  if (auto missing = rows_without_records(blocks, rows)) findings.push_back(std::move(*missing));
+  for (const store::RecordBlock& block : spread(blocks, static_cast<size_t>(steps))) {
     const auto row = trained.find(block.step);
     try {
       look_at(read_rollouts(run_dir, block), row == trained.end() ? std::nullopt : std::optional(row->second), seen);

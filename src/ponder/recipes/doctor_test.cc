@@ -363,6 +363,11 @@ TEST_F(DoctorDirTest, RecordsAreHeldAgainstRowsAndSplits) {
   }
   EXPECT_TRUE(examine_records(dir_, rows, 8).empty()) << codes(examine_records(dir_, rows, 8));
   EXPECT_TRUE(examine_records(dir_, eval::Rows{}, 8).empty());  // nothing to hold them against
+  store::RecordLog(dir_, kRollouts).rewind("rl", 39);
+  const auto missing = examine_records(dir_, rows, 8);
+  ASSERT_TRUE(find(missing, "records_missing")) << codes(missing);
+  EXPECT_EQ(find(missing, "records_missing")->step, 40);
+  EXPECT_EQ(find(missing, "records_missing")->value, 1);
   {
     store::RecordLog log(dir_, kRollouts);
     log.rewind("rl", 39);

@@ -157,6 +157,7 @@ int command_score(const ScoreArgs& args) {
 
 int command_logits(const ScoreArgs& args) {
   tensor::set_operator_threads(1);
+  base::check_output_file(args.out);
   const OpenedModel model = open_model(args.model);
   const core::Tokens ids = parse_ids(args.tokens, model.policy.config, "--tokens");
   if (ids.empty()) throw Error(ErrorCode::kUsage, "give --tokens, for example 1,2,3", "command line");

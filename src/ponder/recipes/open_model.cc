@@ -9,14 +9,32 @@
 namespace ponder::recipes {
 namespace {
 
+// The newest checkpoint that was committed, damaged or not: an older one in its place would be another model. Its name
+// ends in the step, with leading zeros.
+std::string newest_committed(const std::string& dir) {
+  std::string newest;
+  for (const std::string& name : base::list_directory(dir))
+    if (name.find(".tmp-") == std::string::npos &&
+        base::file_exists(base::join_path(base::join_path(dir, name), "DONE")) &&
+        std::pair(name.size(), name) > std::pair(newest.size(), newest))
+      newest = name;
+  return newest.empty() ? "" : base::join_path(dir, newest);
+}
+
 // The newest checkpoint of the first of these stages that has one; "" when none has.
 std::string newest_of(const std::string& run_dir, std::initializer_list<const char*> stages) {
   for (const char* stage : stages) {
     const std::string dir = base::join_path(base::join_path(run_dir, "checkpoints"), stage);
     if (!base::is_directory(dir)) continue;
-    if (const auto latest = store::latest_checkpoint(dir)) return *latest;
+    if (const std::string newest = newest_committed(dir); !newest.empty()) return newest;
   }
   return "";
+}
+
+// Every byte of a checkpoint against its manifest; a model from elsewhere has none.
+model::LoadedModel load_verified(const std::string& path) {
+  if (base::file_exists(base::join_path(path, "manifest.json"))) store::verify_checkpoint(path);
+  return model::load_hf(path);
 }
 
 text::WordTokenizer open_tokenizer(const std::string& json, const std::string& path) {
@@ -43,10 +61,10 @@ OpenedModel open_model(const std::string& path, const std::string& device) {
                   "checkpoint, or a Hugging Face directory",
                   path);
   }
-  model::LoadedModel loaded = model::load_hf(policy_path);
+  model::LoadedModel loaded = load_verified(policy_path);
   OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt,
                      open_tokenizer(loaded.tokenizer_json, policy_path)};
-  if (!critic_path.empty()) opened.critic = model::load_hf(critic_path).parameters;
+  if (!critic_path.empty()) opened.critic = load_verified(critic_path).parameters;
   const c10::Device where = tensor::resolve_device(device);
   opened.policy.flat = opened.policy.flat.to(where);
   if (opened.critic) opened.critic->flat = opened.critic->flat.to(where);

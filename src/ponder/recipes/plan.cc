@@ -219,17 +219,22 @@ void plan_disk(const Recipe& recipe, const std::string& run_dir, Plan& plan) {
   plan.disk_free = free_disk(run_dir);
 }
 
+Plan plan_machine(const Recipe& recipe, const c10::Device& device) {
+  Plan plan;
+  plan.parameters = recipe.model.parameter_count();
+  plan.device = device.str();
+  plan.workers = recipe.workers > 0 ? recipe.workers : device.is_cuda() ? 1 : base::hardware_threads();
+  plan_memory(recipe, plan);
+  return plan;
+}
+
 std::string mib(double bytes) { return base::cat(base::fixed(bytes / 0x1p20, bytes < 0x1p20 ? 2 : 0), " MiB"); }
 
 }  // namespace
 
 Plan make_plan(const Recipe& recipe, const std::string& run_dir) {
-  Plan plan;
   const c10::Device device = tensor::resolve_device(recipe.device);
-  plan.parameters = recipe.model.parameter_count();
-  plan.device = device.str();
-  plan.workers = recipe.workers > 0 ? recipe.workers : device.is_cuda() ? 1 : base::hardware_threads();
-  plan_memory(recipe, plan);
+  Plan plan = plan_machine(recipe, device);
   plan_disk(recipe, run_dir, plan);
   plan.gemm_rate = measure_rate(recipe.model, static_cast<int>(plan.workers), device);
   StageSums sums(recipe.model, plan.gemm_rate);
@@ -268,7 +273,9 @@ base::Json to_json(const Plan& plan) {
   return json;
 }
 
-void check_resources(const Plan& plan, const std::string& run_dir) {
+namespace {
+
+void refuse_too_little_memory(const Plan& plan) {
   // What a GPU's memory holds is not known here.
   if (plan.device == "cpu" && plan.memory > plan.memory_available)
     throw Error(
@@ -276,6 +283,16 @@ void check_resources(const Plan& plan, const std::string& run_dir) {
         base::cat("this run needs about ", mib(plan.memory), " of memory and ", mib(plan.memory_available),
                   " are available; fewer workers, a smaller learner.pack_tokens, engine.kv_mib or model need less"),
         "memory");
+}
+
+}  // namespace
+
+void check_memory(const Recipe& recipe) {
+  refuse_too_little_memory(plan_machine(recipe, tensor::resolve_device(recipe.device)));
+}
+
+void check_resources(const Plan& plan, const std::string& run_dir) {
+  refuse_too_little_memory(plan);
   if (plan.disk > plan.disk_free)
     throw Error(ErrorCode::kResource,
                 base::cat("this run needs about ", mib(plan.disk), " of disk and ", mib(plan.disk_free),

@@ -37,6 +37,8 @@ base::Json to_json(const Plan& plan);
 
 // Prints the plan and gives 0. Error(kResource) behind it, with the numbers, when memory or disk do not suffice.
 int print_plan(const Recipe& recipe, const std::string& run_dir, bool json);
+// Error(kResource) when the memory does not suffice; measures nothing and takes no time. Called before a run.
+void check_memory(const Recipe& recipe);
 void check_resources(const Plan& plan, const std::string& run_dir);
 
 }  // namespace ponder::recipes

@@ -198,6 +198,16 @@ void check_demos(const craft::DemoOptions& o) {
   if (o.tasks.size() != o.shares.size())
     impossible("sft.demos.shares sft.demos.tasks", base::cat("sft.demos.shares has ", o.shares.size(), " numbers for ",
                                                              o.tasks.size(), " tasks; give one share a task"));
+  if (std::ranges::none_of(o.shares, [](double share) { return share > 0; }))
+    impossible("sft.demos.shares", "sft.demos.shares are all 0; at least one must be positive");
+}
+
+// It becomes a directory's name.
+void check_name(const std::string& name) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
+    impossible("name", base::cat("name = \"", name,
+                                 "\" cannot name a directory; it must not be empty, . or .. and must "
+                                 "hold no /"));
 }
 
 // Whether the device is there is the run's question; a directory may be read on another machine.
@@ -224,6 +234,7 @@ void check_context(const Recipe& recipe) {
 }
 
 void check_recipe(const Recipe& recipe) {
+  check_name(recipe.name);
   check_device(recipe.device);
   check_demos(recipe.sft.demos);
   check_stages(recipe.stages);
@@ -234,6 +245,8 @@ void check_recipe(const Recipe& recipe) {
     impossible("search.problems search.tasks",
                base::cat("search.problems has ", recipe.search.problems.size(), " numbers for ",
                          recipe.search.tasks.size(), " tasks; give one number a task"));
+  if (recipe.search.budgets.empty())
+    impossible("search.budgets", "search.budgets is empty; name at least one budget, in tokens");
   for (size_t i = 1; i < recipe.search.budgets.size(); ++i)
     if (recipe.search.budgets[i] <= recipe.search.budgets[i - 1])
       impossible("search.budgets", "search.budgets must be ascending");

@@ -91,6 +91,11 @@ TEST(Recipe, ImpossibleCombinationsSayWhereTheyAreSet) {
         Case{"name: x\nmodel:\n  width: 100\n", "", "recipe_test.yaml:3: ", "model.width"},
         Case{"name: x\nmodel: {heads: 3}\n", "", "recipe_test.yaml:2: ", "model.width"},
         Case{"name: x\nsft:\n  demos:\n    shares: [1]\n", "", "recipe_test.yaml:4: ", "sft.demos.shares"},
+        Case{"name: x\nsft:\n  demos:\n    shares: [0, 0, 0]\n", "", "recipe_test.yaml:4: ", "sft.demos.shares"},
+        Case{"name: x\nsearch:\n  budgets: []\n", "", "recipe_test.yaml:3: ", "search.budgets"},
+        Case{"seed: 1\nname: a/b\n", "", "recipe_test.yaml:2: ", "name"},
+        Case{"seed: 1\nname: ..\n", "", "recipe_test.yaml:2: ", "name"},
+        Case{"seed: 1\n", "name=", "command line: ", "name"},
         Case{"name: x\nstages: [rl]\n", "", "recipe_test.yaml:2: ", "stage"},
         Case{"name: x\nrl:\n  mix:\n    tasks: []\n    weights: []\n", "", "recipe_test.yaml:4: ", "rl.mix.tasks"}}) {
     const std::vector<std::string> overrides =

@@ -31,10 +31,60 @@ void keep_configuration(store::RunDirectory& directory, const std::string& yaml)
                 base::cat("this directory holds a run with another configuration (", first_difference(*earlier, yaml),
                           "); give --out another directory, or remove this one"),
                 directory.path());
-  if (!earlier) directory.write_config(yaml);
+  if (earlier) return;
+  // Rows of one configuration must not come to stand under another.
+  const bool has_rows = base::file_exists(directory.metrics()) && base::file_size(directory.metrics()) > 0;
+  if (has_rows || base::file_exists(directory.file("state.json")) || base::is_directory(directory.checkpoints()))
+    throw Error(ErrorCode::kInput,
+                "is missing, yet this directory holds a run; restore the file from a copy, or choose another --out",
+                directory.file("config.yaml"));
+  directory.write_config(yaml);
+}
+
+// What a stage that was interrupted has saved: of its newest checkpoint that is whole. Nothing is mended here; the
+// stage does that when it goes on, and says what it passes over.
+store::Extent saved_within(const store::RunDirectory& directory, const std::string& stage) {
+  auto checkpoints = store::list_checkpoints(base::join_path(directory.checkpoints(), stage));
+  for (; !checkpoints.empty(); checkpoints.pop_back()) {
+    try {
+      store::verify_checkpoint(checkpoints.back().path);
+      const std::string path = base::join_path(checkpoints.back().path, "trainer.json");
+      return store::extent_from(base::Json::parse(base::read_file(path), path));
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  return {};
+}
+
+store::Extent committed(const store::RunDirectory& directory, const Recipe& recipe) {
+  store::Extent extent = directory.committed();
+  for (const std::string& stage : recipe.stages)
+    if (!directory.finished(stage)) extent = store::later(extent, saved_within(directory, stage));
+  return extent;
 }
 
 std::string resolved_yaml(Recipe recipe) { return base::to_yaml(recipe); }
+
+// A finished stage is not run again, so its weights cannot be passed over as an interrupted one's can.
+void verify_finished(const std::string& stage, const std::string& checkpoint) {
+  try {
+    store::verify_checkpoint(checkpoint);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kInput) throw;
+    throw Error(e.code(),
+                base::cat(e.message(), ". These are the weights that stage ", stage,
+                          " ended with: restore the file from a copy, or run the recipe again in a new --out"),
+                e.where());
+  }
+}
+
+// The directory, once it is known that this recipe's run may go on in it; nothing is cut or added before.
+const std::string& checked(store::RunDirectory& directory, const Recipe& recipe) {
+  keep_configuration(directory, resolved_yaml(recipe));
+  store::check_extent(directory.path(), committed(directory, recipe));
+  return directory.path();
+}
 
 // On a GPU one worker keeps the device busy; on a CPU it is one a core.
 int worker_count(const Recipe& recipe) {
@@ -67,9 +117,9 @@ Run::Run(Recipe r, const std::string& dir)
       key(static_cast<uint64_t>(recipe.seed)),
       codec(text::task_tokenizer()),
       directory(dir),
-      records(dir, kRollouts),
+      records(checked(directory, recipe), kRollouts),
       rows_(dir) {
-  keep_configuration(directory, resolved_yaml(recipe));
+  hold(committed(directory, recipe));
   policy.config = recipe.model;
   for (const std::string& stage : recipe.stages)
     if (const base::Json* finished = directory.finished(stage)) restore(stage, *finished);
@@ -86,11 +136,27 @@ Run::Run(Recipe r, const std::string& dir)
   write(eval::to_json(row), "run", 0);
 }
 
+void Run::hold(const store::Extent& extent) {
+  store::check_extent(directory.path(), extent);
+  rows_.hold(extent.metrics_bytes);
+  records.hold(extent.record_blocks);
+}
+
 void Run::restore(const std::string& stage, const base::Json& finished) {
-  cost += cost_from(finished.at("cost"));
-  const std::string& checkpoint = finished.at("checkpoint").as_string();
+  std::string checkpoint;
+  int64_t version = 0;
+  try {
+    cost += cost_from(finished.at("cost"));
+    checkpoint = finished.string_at("checkpoint");
+    version = finished.int_at("policy_version");
+  } catch (const Error& e) {
+    throw Error(ErrorCode::kInput,
+                base::cat("is not the state of a run (stage ", stage, ": ", e.message(),
+                          "); restore it from a copy, or choose another --out"),
+                directory.file("state.json"));
+  }
   if (checkpoint.empty()) return;
-  store::verify_checkpoint(directory.file(checkpoint));
+  verify_finished(stage, directory.file(checkpoint));
   model::Parameters weights = on_device(model::load_hf(directory.file(checkpoint)).parameters);
   if (stage == "critic_rl") {
     critic = std::move(weights);
@@ -99,7 +165,7 @@ void Run::restore(const std::string& stage, const base::Json& finished) {
   } else {
     policy = std::move(weights);
     if (stage != "rl") before_rl = policy;
-    policy_version = finished.at("policy_version").as_int();
+    policy_version = version;
   }
 }
 

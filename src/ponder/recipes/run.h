@@ -55,6 +55,8 @@ class Run {
   // A row of metrics.jsonl; stage and step let a resumed run take rows back.
   void write(base::Json row, const std::string& stage, int64_t step);
   void rewind(const std::string& stage, int64_t step) { rows_.rewind(stage, step), records.rewind(stage, step); }
+  // Error(kInput) when less than this is on disk; from now on rewind() does not cut behind it.
+  void hold(const store::Extent& committed);
   void sync() { rows_.sync(), records.sync(); }  // before anything is saved that relies on the rows
 
   // Ends a stage: its cost goes into the ledger, `left` (a checkpoint's path) into the run's state.

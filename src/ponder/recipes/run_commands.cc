@@ -42,6 +42,7 @@ int command_run(const RunArgs& args) {
   }
   const std::string dir = args.out.empty() ? base::join_path("runs", recipe.name) : args.out;
   if (args.dry_run) return print_plan(recipe, dir, args.json);
+  check_memory(recipe);
   run_recipe(recipe, dir);
   if (args.json) {
     std::printf("%s\n", base::read_file(base::join_path(dir, "report.json")).c_str());

@@ -160,6 +160,63 @@ void flip_a_bit(const std::string& path) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
+std::string text_of(const std::string& dir, const std::string& name) {
+  return base::read_file(base::join_path(dir, name));
+}
+
+// The error of going on in a directory; it must leave the three files of evidence as they are.
+std::string refused(const std::string& dir) {
+  const auto evidence = [&] {
+    std::string all;
+    for (const char* name : {"metrics.jsonl", "rollouts.jsonl.zst", "rollouts.index.jsonl"}) {
+      const std::string path = base::join_path(dir, name);
+      all += base::file_exists(path) ? base::read_file(path) : "none";
+    }
+    return all;
+  };
+  const std::string before = evidence();
+  try {
+    run_recipe(short_recipe(), dir);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kInput) << e.what();
+    EXPECT_TRUE(evidence() == before) << e.what();
+    return base::file_name(e.where());
+  }
+  return "";
+}
+
+TEST_F(RunFaultsTest, EvidenceOfAFinishedRunThatWasCutOrChangedIsNamedAndKept) {
+  for (const std::string name : {"metrics.jsonl", "rollouts.jsonl.zst", "rollouts.index.jsonl"}) {
+    const std::string path = base::join_path(whole_, name), bytes = text_of(whole_, name);
+    std::ofstream(path, std::ios::binary) << bytes.substr(0, bytes.size() - 2);
+    EXPECT_EQ(refused(whole_), name);
+    base::remove_all(path);
+    EXPECT_EQ(refused(whole_), name);
+    std::ofstream(path, std::ios::binary) << bytes;
+  }
+  const std::string index = text_of(whole_, "rollouts.index.jsonl");
+  std::string changed = index;
+  changed.insert(changed.find("\"bytes\":") + 8, "1");
+  std::ofstream(base::join_path(whole_, "rollouts.index.jsonl")) << changed;
+  EXPECT_EQ(refused(whole_), "rollouts.index.jsonl");
+  std::ofstream(base::join_path(whole_, "rollouts.index.jsonl")) << index;
+  base::remove_all(base::join_path(whole_, "config.yaml"));
+  EXPECT_EQ(refused(whole_), "config.yaml");
+}
+
+// What an interrupted stage saved counts too: its state is in its checkpoint.
+TEST_F(RunFaultsTest, ShortenedRowsOfAnInterruptedStageAreNamed) {
+  const std::string dir = test_dir("failing");
+  int k = 0;
+  while (all_checkpoints(dir).empty()) fail_once(dir, k++, EIO);
+  const std::string path = base::join_path(dir, "metrics.jsonl"), bytes = base::read_file(path);
+  std::ofstream(path, std::ios::binary) << bytes.substr(0, bytes.find('\n') + 1);
+  EXPECT_EQ(refused(dir), "metrics.jsonl");
+  std::ofstream(path, std::ios::binary) << bytes;
+  run_recipe(short_recipe(), dir);
+  expect_same_as_whole(dir);
+}
+
 // A disk that says it wrote what it did not.
 TEST_F(RunFaultsTest, ADamagedCheckpointIsPassedOver) {
   const std::string dir = test_dir("failing");

@@ -116,8 +116,7 @@ ProblemFile readable_problems(const SolveArgs& args, const OpenedModel& model) {
 // Before any work: what can be known to fail at its end.
 void check_outputs(const SolveArgs& args) {
   for (const std::string& path : {args.dump, args.rows})
-    if (!path.empty() && !base::is_directory(base::parent_path(path)))
-      throw Error(ErrorCode::kUsage, "the folder of this file does not exist; make it first", path);
+    if (!path.empty()) base::check_output_file(path);
 }
 
 // The strategy's options; completions may fill the model's context unless the user says otherwise.

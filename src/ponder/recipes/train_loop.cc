@@ -41,6 +41,7 @@ void write_checkpoint(Run& run, const StageSpec& spec, const model::Parameters& 
   state["policy_version"] = run.policy_version;
   state["seed"] = run.recipe.seed;  // with stage and step, all there is to randomness and to the place in the data
   put_cost(at.cost, state);
+  state["committed"] = to_json(store::extent_of(run.directory.path()));
   writer.write_text("trainer.json", state.dump(2) + "\n");
   writer.commit();
   store::prune_checkpoints(parent, kKeptCheckpoints);
@@ -89,6 +90,7 @@ Position resume(Run& run, const StageSpec& spec, model::Parameters& weights, lea
   store::prune_checkpoints(parent, kKeptCheckpoints);  // a kill may have come between a commit and this
   if (const auto latest = newest_sound_checkpoint(parent)) {
     const base::Json state = trainer_state(*latest);
+    run.hold(store::later(run.directory.committed(), store::extent_from(state)));
     at.step = state.at("step").as_int();
     at.cost = cost_from(state);
     run.policy_version = state.at("policy_version").as_int();

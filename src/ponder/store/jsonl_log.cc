@@ -50,6 +50,12 @@ void JsonlLog::rewind(const std::string& stage, int64_t step) {
   for (int64_t number = 1; lines.next(line); ++number) {
     const base::Json row = base::Json::parse(line, base::cat(path_, ":", number));
     if (is_after(row, stage, step)) {
+      if (kept < held_)
+        throw Error(ErrorCode::kInput,
+                    base::cat("this row is of ", stage, " behind step ", step,
+                              ", yet it stands before what the run had saved; the file was changed. Restore it from a "
+                              "copy, or run the recipe again in a new --out"),
+                    base::cat(path_, ":", number));
       base::truncate_file(path_, kept);
       bytes_ = kept;
       return;

@@ -125,6 +125,15 @@ void RecordLog::rewind(const std::string& stage, int64_t step) {
   cut_data();
 }
 
+void RecordLog::hold(int64_t blocks) {
+  if (!index_ || blocks == 0) return;
+  base::LineReader lines(index_path_);
+  int64_t bytes = 0;
+  std::string line;
+  for (int64_t i = 0; i < blocks && lines.next(line); ++i) bytes += static_cast<int64_t>(line.size()) + 1;
+  index_->hold(bytes);
+}
+
 void RecordLog::sync() {
   if (!index_) return;
   data_->sync();
@@ -136,6 +145,32 @@ std::vector<RecordBlock> list_records(const std::string& dir, const std::string&
   const std::string path = index_path(dir, name);
   if (!base::file_exists(path)) return blocks;
   base::read_jsonl(path, [&](base::Json&& row, int64_t) { blocks.push_back(block_from(row)); });
+  return blocks;
+}
+
+std::vector<RecordBlock> list_whole_records(const std::string& dir, const std::string& name) {
+  std::vector<RecordBlock> blocks;
+  const std::string path = index_path(dir, name);
+  if (!base::file_exists(path)) return blocks;
+  int64_t end = 0;
+  bool is_whole = true;
+  const auto take = [&](base::Json&& row) {
+    const RecordBlock block = block_from(row);
+    is_whole = is_whole && block.offset == end && block.bytes > 0;
+    if (!is_whole) return;
+    end += block.bytes;
+    blocks.push_back(block);
+  };
+  base::read_jsonl(
+      path,
+      [&](base::Json&& row, int64_t) {
+        try {
+          take(std::move(row));
+        } catch (const Error&) {
+          is_whole = false;
+        }
+      },
+      [&](const std::string&, int64_t) { is_whole = false; });
   return blocks;
 }
 

@@ -28,6 +28,8 @@ class RecordLog {
   void append(const std::string& stage, int64_t step, std::span<const base::Json> rows);
   // Takes back the first block of `stage` whose step is above `step`, and all behind it (as JsonlLog does).
   void rewind(const std::string& stage, int64_t step);
+  // From now on rewind() throws Error(kInput) rather than taking back one of the first `blocks`.
+  void hold(int64_t blocks);
   void sync();
 
  private:
@@ -43,6 +45,8 @@ class RecordLog {
 // The blocks in the order in which they were written; none where nothing was recorded. A reader needs no lock: it sees
 // whole blocks or none.
 std::vector<RecordBlock> list_records(const std::string& dir, const std::string& name);
+// Those at the front that follow one another without a gap; the rest, a half-written line too, is left out.
+std::vector<RecordBlock> list_whole_records(const std::string& dir, const std::string& name);
 // Error(kInput) names the file and the block when its bytes are not those that were written.
 std::vector<base::Json> read_records(const std::string& dir, const std::string& name, const RecordBlock& block);
 

@@ -52,12 +52,24 @@ RunDirectory::RunDirectory(std::string dir) : dir_(std::move(dir)) {
   try {
     const std::string state_path = file("state.json");
     if (!base::file_exists(state_path)) return;
-    const Json state = Json::parse(base::read_file(state_path), state_path);
-    finished_ = state.at("finished");
-    ledger_ = Ledger::from_json(state.at("ledger"));
+    read_state(state_path);
   } catch (...) {
     ::close(lock_fd_);
     throw;
+  }
+}
+
+void RunDirectory::read_state(const std::string& path) {
+  const Json state = Json::parse(base::read_file(path), path);
+  try {
+    finished_ = state.at("finished");
+    for (const auto& [stage, left] : finished_.as_object()) (void)left.as_object();
+    ledger_ = Ledger::from_json(state.at("ledger"));
+    (void)committed();
+  } catch (const Error& e) {
+    throw Error(ErrorCode::kInput,
+                cat("is not the state of a run (", e.message(), "); restore it from a copy, or choose another --out"),
+                path);
   }
 }
 
@@ -76,8 +88,15 @@ void RunDirectory::write_config(const std::string& yaml) { base::write_file_atom
 const Json* RunDirectory::finished(std::string_view stage) const { return finished_.find(stage); }
 
 void RunDirectory::finish(const std::string& stage, Json result) {
+  result["committed"] = to_json(extent_of(dir_));
   finished_[stage] = std::move(result);
   save();
+}
+
+Extent RunDirectory::committed() const {
+  Extent extent;
+  for (const auto& [stage, left] : finished_.as_object()) extent = later(extent, extent_from(left));
+  return extent;
 }
 
 void RunDirectory::save() {

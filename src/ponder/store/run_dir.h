@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ponder/base/json.h"
+#include "ponder/store/extent.h"
 #include "ponder/store/ledger.h"
 
 namespace ponder::store {
@@ -29,13 +30,17 @@ class RunDirectory {
   void write_config(const std::string& yaml);
 
   // Stages that are done, each with what it left for the later ones (a path, an accuracy, …).
-  const base::Json* finished(std::string_view stage) const;                         // null: not finished
-  void finish(const std::string& stage, base::Json result = base::Json::object());  // saves
+  const base::Json* finished(std::string_view stage) const;  // null: not finished
+  // Saves; also how far rows and records reach, which must be synced by then.
+  void finish(const std::string& stage, base::Json result = base::Json::object());
+  Extent committed() const;  // the furthest that any finished stage says
   Ledger& ledger() { return ledger_; }
   const Ledger& ledger() const { return ledger_; }
   void save();  // state.json, atomically
 
  private:
+  void read_state(const std::string& path);
+
   std::string dir_;
   int lock_fd_ = -1;
   base::Json finished_ = base::Json::object();

@@ -73,6 +73,34 @@ TEST_F(RunDir, ABrokenStateIsAnErrorAndReleasesTheLock) {
   RunDirectory run(path("run"));
 }
 
+TEST_F(RunDir, AStateOfTheWrongShapeNamesItsFile) {
+  base::make_directories(path("run"));
+  for (const char* state : {"[]", "3", "{}", "{\"finished\":{}}", "{\"finished\":3,\"ledger\":[]}",
+                            "{\"finished\":{\"sft\":1},\"ledger\":[]}", "{\"finished\":{},\"ledger\":[{}]}",
+                            "{\"finished\":{\"sft\":{\"committed\":{}}},\"ledger\":[]}"}) {
+    base::write_file_atomic(path("run/state.json"), state);
+    try {
+      RunDirectory run(path("run"));
+      FAIL() << state;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kInput) << e.what();
+      EXPECT_EQ(e.where(), path("run/state.json")) << e.what();
+    }
+  }
+}
+
+TEST_F(RunDir, ARowThatWasSavedIsNotTakenBack) {
+  JsonlLog log(path("m.jsonl"));
+  for (int step = 1; step <= 3; ++step) log.append(row("rl", step));
+  const std::string all = text("m.jsonl");
+  log.hold(static_cast<int64_t>(all.size()));
+  EXPECT_THROW(log.rewind("rl", 2), Error);
+  EXPECT_EQ(text("m.jsonl"), all);
+  log.append(row("rl", 4));
+  log.rewind("rl", 3);
+  EXPECT_EQ(text("m.jsonl"), all);
+}
+
 TEST_F(RunDir, RowsAreOnDiskAtOnceAndAppendedAcrossStarts) {
   {
     JsonlLog log(path("m.jsonl"));

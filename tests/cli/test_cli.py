@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The command contract as far as it needs no model: help, bad usage, bad files, problems, verify, loss."""
+import json
 import math
 import re
 import subprocess
@@ -27,6 +28,14 @@ class Help(CliTest):
 
     def test_version(self):
         self.assertRegex(self.ponder("--version").out, r"^ponder \d+\.\d+\.\d+\n$")
+        self.assertRegex(json.loads(self.ponder("--version", "--json").out)["version"], r"^\d+\.\d+\.\d+$")
+
+    def test_every_knob_of_a_recipe(self):
+        knobs = json.loads(self.ponder("run", "recipes/micro.yaml", "--options", "--json").out)
+        (steps,) = [knob for knob in knobs if knob["name"] == "rl.train.steps"]
+        self.assertEqual((steps["default"], steps["type"]), ("6", "whole number"))
+        plain = self.ponder("run", "recipes/micro.yaml", "--options").out
+        self.assertEqual(plain.count("\n"), len(knobs))
 
 
 class LostOutput(CliTest):

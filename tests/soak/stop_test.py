@@ -55,6 +55,17 @@ class Stop(unittest.TestCase):
         runs.run_to_end(BINARY, RECIPE, stopped)
         self.assertEqual(runs.differences(whole, stopped, lambda name: not self.is_extra(name, stopped)), [])
 
+    def test_while_the_program_loads(self):
+        """The signal waits for somebody who can handle it, and is then obeyed as any other."""
+        process = runs.start(BINARY, RECIPE, self.folder / "loading")
+        self.addCleanup(process.kill)
+        while "libtorch_cpu" not in Path(f"/proc/{process.pid}/maps").read_text():
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGTERM)
+        _, messages = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 130, messages)
+        self.assertIn("the same command goes on", messages)
+
     def test_while_a_critic_s_labels_are_made(self):
         """No step is lost by giving labels up, so it does not wait for their end; a resumed run makes the same ones."""
         overrides = ["critic.problems=300"]

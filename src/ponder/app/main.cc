@@ -15,6 +15,7 @@
 #include "ponder/base/error.h"
 #include "ponder/base/fields.h"
 #include "ponder/base/log.h"
+#include "ponder/base/stop.h"
 
 namespace ponder::app {
 namespace {
@@ -53,6 +54,7 @@ int unknown_command(const std::string& name) {
 
 // libponder_commands.so lies beside the program, or in ../lib of an installation.
 int run_in_library(int argc, char** argv) {
+  base::hold_stop_signals();  // loading takes a moment, in which Ctrl-C would end the program without a word
   const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   void* library = nullptr;
   std::string tried;
@@ -78,7 +80,8 @@ int run(int argc, char** argv) {
     return argc > 1 ? 0 : 2;
   }
   if (first == "--version") {
-    std::printf("ponder %s\n", kVersion);
+    const bool json = argc > 2 && std::strcmp(argv[2], "--json") == 0;
+    std::printf(json ? "{\"version\":\"%s\"}\n" : "ponder %s\n", kVersion);
     return 0;
   }
   if (!known_command(first)) return unknown_command(first);

@@ -375,11 +375,6 @@ std::string default_text(const Json& value) {
   return out.empty() ? "[]" : out;
 }
 
-std::string markdown_cell(std::string text) {
-  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, 1, '\\');
-  return text;
-}
-
 // Damerau–Levenshtein distance with adjacent swaps: a swap of two letters is one slip of the fingers.
 size_t edit_distance(const std::string& a, const std::string& b) {
   std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
@@ -446,16 +441,15 @@ std::string fields_help(AnyOptions options) {
   return out;
 }
 
-std::string fields_markdown(AnyOptions options) {
-  std::string out = "| option | default | type | range | unit | meaning |\n|---|---|---|---|---|---|\n";
-  for (const auto& [name, type, value, info] : Collector(options).knobs) {
-    FieldInfo without_unit = info;
-    without_unit.unit = "";
-    out += cat("| `", name, "` | `", markdown_cell(default_text(value)), "` | ", type, " | ",
-               markdown_cell(limits_text(without_unit)), " | ", markdown_cell(info.unit), " | ",
-               markdown_cell(info.help), " |\n");
-  }
-  return out;
+Json fields_json(AnyOptions options) {
+  Json list = Json::array();
+  for (const auto& [name, type, value, info] : Collector(options).knobs)
+    list.push_back(Json::Object{{"name", name},
+                                {"default", default_text(value)},
+                                {"type", type},
+                                {"range", limits_text(info)},
+                                {"help", info.help}});
+  return list;
 }
 
 uint64_t fields_hash(AnyOptions options) { return hash64(to_yaml(options)); }

@@ -75,8 +75,8 @@ bool has_field(AnyOptions options, const std::string& dotted_name);
 std::string to_yaml(AnyOptions options);      // resolved configuration; reads back the same
 Json to_json(AnyOptions options);             // nested objects
 std::string fields_help(AnyOptions options);  // one line a knob: dotted name, default, range, unit, help
-std::string fields_markdown(AnyOptions options);
-uint64_t fields_hash(AnyOptions options);  // of to_yaml
+Json fields_json(AnyOptions options);         // the same as a list of objects
+uint64_t fields_hash(AnyOptions options);     // of to_yaml
 
 // The valid name with the least edit distance to a mistyped one, "" when nothing is near.
 std::string nearest_name(const std::string& mistyped, const std::vector<std::string>& valid);

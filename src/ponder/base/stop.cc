@@ -15,6 +15,13 @@ void on_signal(int) {
   if (g_stop.exchange(true)) _exit(130);
 }
 
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT), sigaddset(&set, SIGTERM);
+  return set;
+}
+
 }  // namespace
 
 void install_stop_handler() {
@@ -24,6 +31,13 @@ void install_stop_handler() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  const sigset_t signals = stop_signals();
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+void hold_stop_signals() {
+  const sigset_t signals = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
 bool stop_requested() { return g_stop.load(std::memory_order_relaxed); }

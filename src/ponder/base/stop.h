@@ -3,6 +3,7 @@
 
 namespace ponder::base {
 
+void hold_stop_signals();     // a signal that comes before the handler is there waits for it
 void install_stop_handler();  // first signal asks, a second one ends the process at once
 bool stop_requested();
 void request_stop();  // as a signal would; for tests

@@ -21,13 +21,21 @@ struct Trajectory {
   base::RngKey key;
 };
 
+// One of the numbers that a reward is the sum of: "outcome", "format", …
+struct RewardPart {
+  std::string name;
+  double value = 0;
+  bool operator==(const RewardPart&) const = default;
+};
+
 // All samples of one problem in one step, with their verdicts and rewards.
 struct Group {
   Item item;
-  std::vector<Trajectory> trajectories;  // [G]
-  std::vector<Verdict> verdicts;         // [G]
-  std::vector<float> rewards;            // [G]
-  std::vector<float> advantages;         // [G], one number for the whole answer (outcome reward)
+  std::vector<Trajectory> trajectories = {};               // [G]
+  std::vector<Verdict> verdicts = {};                      // [G]
+  std::vector<std::vector<RewardPart>> reward_parts = {};  // [G], each a list without repeated names
+  std::vector<float> rewards = {};                         // [G], the sum of the parts
+  std::vector<float> advantages = {};                      // [G], one number for the whole answer (outcome reward)
 };
 
 }  // namespace ponder::core

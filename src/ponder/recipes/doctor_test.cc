@@ -291,7 +291,7 @@ class RlStepTest : public DoctorDirTest {
     ASSERT_GT(learner.version(), 0) << "no step had anything to learn from";
   }
 
-  std::optional<Run> run;
+  std::optional<recipes::Run> run;
   int64_t step = 0;
 };
 
@@ -326,7 +326,7 @@ TEST_F(RlStepTest, TheGapIsMeasuredAtTheTemperatureOfTheSampler) {
     std::vector<core::SampleRequest> requests;
     for (core::Item& item : rl_problems(run->recipe, run->key, 0)) {
       requests.push_back(request_for(item.problem, params, run->key.child(requests.size())));
-      groups.push_back({std::move(item), {}, {}, {}, {}});
+      groups.push_back({std::move(item)});
     }
     const auto sent = requests;
     const auto completions = sample_requests(run->models(run->policy), std::move(requests), 1);
@@ -349,7 +349,7 @@ core::Group recorded_group(int64_t version, tasks::Split split) {
   group.item = tasks::find_task("countdown3").generate(base::RngKey(3), split);
   group.trajectories.push_back({{1, 2}, {3, 101}, {-0.5f, -0.25f}, version, core::StopReason::kStopToken, {}});
   group.verdicts.push_back({core::VerdictKind::kWrong, "3", ""});
-  group.rewards = {0}, group.advantages = {0};
+  group.reward_parts = {{{"outcome", 0}}}, group.rewards = {0}, group.advantages = {0};
   return group;
 }
 

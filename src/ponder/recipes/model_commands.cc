@@ -163,6 +163,11 @@ int command_logits(const ScoreArgs& args) {
   if (ids.empty()) throw Error(ErrorCode::kUsage, "give --tokens, for example 1,2,3", "command line");
   const at::Tensor logits = engine::token_logits(model.policy, ids);
   store::write_safetensors(args.out, {{"logits", "F32", logits.sizes().vec(), logits.const_data_ptr()}});
+  if (args.json)
+    std::printf("%s\n",
+                base::Json(base::Json::Object{{"out", args.out}, {"shape", base::Json::list(logits.sizes().vec())}})
+                    .dump()
+                    .c_str());
   return 0;
 }
 

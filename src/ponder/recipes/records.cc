@@ -64,7 +64,7 @@ void add_row(const base::Json& row, std::vector<core::Group>& groups) {
   const int64_t group = row.int_at("group");
   if (group == static_cast<int64_t>(groups.size())) {
     core::Item item = tasks::find_task(row.string_at("task")).parse(row.at("problem"), "");
-    groups.push_back({std::move(item), {}, {}, {}, {}});
+    groups.push_back({std::move(item)});
   }
   if (group + 1 != static_cast<int64_t>(groups.size())) bad(base::cat("\"group\" ", group, " is out of order"));
   core::Group& g = groups.back();
@@ -74,6 +74,9 @@ void add_row(const base::Json& row, std::vector<core::Group>& groups) {
   verdict.kind = named("verdict", row.string_at("verdict"), core::verdict_name, core::VerdictKind::kCannotJudge);
   verdict.extracted = row.string_at("answer");
   g.verdicts.push_back(std::move(verdict));
+  g.reward_parts.emplace_back();
+  for (const auto& [name, value] : row.at("reward_parts").as_object())
+    g.reward_parts.back().push_back({name, value.as_double()});
   g.rewards.push_back(static_cast<float>(row.double_at("reward")));
   g.advantages.push_back(static_cast<float>(row.double_at("advantage")));
 }
@@ -130,6 +133,8 @@ std::vector<base::Json> rollout_rows(const std::string& stage, int64_t step, con
       row["policy_version"] = t.policy_version, row["key"] = base::hex64(t.key.value);
       row["stop"] = core::stop_reason_name(t.stop);
       row["verdict"] = core::verdict_name(g.verdicts[i].kind), row["answer"] = g.verdicts[i].extracted;
+      base::Json& parts = row["reward_parts"] = base::Json::object();
+      for (const core::RewardPart& part : g.reward_parts[i]) parts[part.name] = part.value;
       row["reward"] = g.rewards[i], row["advantage"] = g.advantages[i];
       rows.push_back(std::move(row));
     }

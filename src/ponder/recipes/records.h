@@ -3,11 +3,13 @@
 //
 //   {"stage":"rl","step":3,"group":0,"sample":1,"task":"countdown3","problem":{"id":…,"numbers":[…],"target":…},
 //    "prompt":[…],"tokens":[…],"logp":"…","policy_version":562,"key":"9f86d081884c7d65","stop":"stop",
-//    "verdict":"wrong","answer":"13 * 2 ; 26 + 8","reward":0,"advantage":-0.35}
+//    "verdict":"wrong","answer":"13 * 2 ; 26 + 8","reward_parts":{"outcome":0},"reward":0,
+//     "advantage":-0.35}
 //
 // problem: the task's row, with what its verifier needs. logp: base64 of little-endian 32-bit floats, nats, one a
 // token; with them a row reads back to the bit. key: of the sample's randomness, hexadecimal. step counts from 1 as in
-// metrics.jsonl.
+// metrics.jsonl. reward_parts: what the reward is the sum of; "shuffle" is what a control that permutes rewards put on
+// top.
 #pragma once
 #include <string>
 #include <vector>

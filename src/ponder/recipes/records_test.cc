@@ -56,6 +56,7 @@ core::Group random_group(const std::string& task, base::RngKey key) {
     t.key = key.child(static_cast<uint64_t>(i));
     group.trajectories.push_back(std::move(t));
     group.verdicts.push_back({static_cast<core::VerdictKind>(rng.below(5)), "13 * 2 ; 26 - 8", ""});
+    group.reward_parts.push_back({{"outcome", rng.normal()}, {"format", 0.1}});
     group.rewards.push_back(static_cast<float>(rng.normal()));
     group.advantages.push_back(static_cast<float>(rng.normal()));
   }
@@ -84,6 +85,7 @@ TEST_F(RecordsTest, GroupsReadBackToTheBit) {
     EXPECT_EQ(a.item.problem.question, b.item.problem.question);
     EXPECT_EQ(a.item.gold, b.item.gold);  // what the verifier needs: vm's hidden tests
     ASSERT_EQ(a.trajectories.size(), b.trajectories.size());
+    EXPECT_EQ(a.reward_parts, b.reward_parts);
     EXPECT_EQ(a.rewards, b.rewards);
     EXPECT_EQ(a.advantages, b.advantages);
     for (size_t i = 0; i < a.trajectories.size(); ++i) {
@@ -127,6 +129,9 @@ void write_step(const std::string& dir, const Recipe& recipe, int64_t step) {
     groups.push_back(std::move(group));
   }
   judge_groups(recipe, key, step - 1, groups);
+  for (const core::Group& group : groups)
+    for (size_t i = 0; i < group.rewards.size(); ++i)
+      EXPECT_FLOAT_EQ(group.rewards[i], static_cast<float>(reward::sum_of(group.reward_parts[i])));
   eval::RlRow row = measure_groups(recipe, groups, reward::fill_advantages(groups, recipe.rl.advantage), 40);
   row.step = step;
   EXPECT_GT(row.reward_std, 0.3);
@@ -182,6 +187,7 @@ TEST_F(RecordsTest, AChangedRecordIsFound) {
   };
   EXPECT_EQ(replay_with("step", 3), "");
   EXPECT_EQ(replay_with("reward", 0.75), "reward ");
+  EXPECT_EQ(replay_with("reward_parts", base::Json::Object{{"outcome", 0.75}}), "reward_parts ");
   EXPECT_EQ(replay_with("advantage", 3), "advantage ");
   EXPECT_EQ(replay_with("verdict", "timeout"), "verdict ");
   EXPECT_EQ(replay_with("answer", "2 + 2"), "answer ");
@@ -191,6 +197,7 @@ TEST_F(RecordsTest, AChangedRecordIsFound) {
                                    {"verdict", "maybe"},
                                    {"logp", "AACAPw=="},
                                    {"sample", 9},
+                                   {"reward_parts", base::Json::Array{1}},
                                    {"reward", nullptr}})
     EXPECT_THROW(replay_with(key, value), Error) << key;
 }

@@ -27,6 +27,12 @@ store::RecordBlock find_block(const std::string& run_dir, int64_t step) {
 
 std::string ids_text(const core::Tokens& ids) { return base::Json::list(ids).dump(); }
 
+std::string parts_text(const std::vector<core::RewardPart>& parts) {
+  base::Json json = base::Json::object();
+  for (const core::RewardPart& part : parts) json[part.name] = part.value;
+  return json.dump();
+}
+
 // Equal numbers are equal to the bit; a NaN stands for "not measured" and agrees with nothing that is.
 void compare(double recorded, double replayed, Mismatch at, std::vector<Mismatch>& mismatches) {
   if (recorded == replayed) return;
@@ -52,6 +58,7 @@ void compare_groups(const Groups& recorded, const Groups& replayed, std::vector<
       compare(core::verdict_name(a.verdicts[i].kind), core::verdict_name(b.verdicts[i].kind), at("verdict"),
               mismatches);
       compare(a.verdicts[i].extracted, b.verdicts[i].extracted, at("answer"), mismatches);
+      compare(parts_text(a.reward_parts[i]), parts_text(b.reward_parts[i]), at("reward_parts"), mismatches);
       compare(double{a.rewards[i]}, double{b.rewards[i]}, at("reward"), mismatches);
       compare(double{a.advantages[i]}, double{b.advantages[i]}, at("advantage"), mismatches);
     }
@@ -106,10 +113,11 @@ void print_samples(const Replay& replay, int64_t n) {
   for (size_t p = 0; p < replay.groups.size(); ++p) {
     const core::Group& group = replay.groups[p];
     for (size_t i = 0; i < group.trajectories.size() && n > 0; ++i, --n)
-      std::printf("\ngroup %zu sample %zu: %s, reward %s, advantage %s%s%s\n  %s\n  %s\n", p, i,
+      std::printf("\ngroup %zu sample %zu: %s, reward %s %s, advantage %s%s%s\n  %s\n  %s\n", p, i,
                   core::verdict_name(group.verdicts[i].kind), base::fixed(group.rewards[i], 3).c_str(),
-                  base::fixed(group.advantages[i], 3).c_str(), group.verdicts[i].reason.empty() ? "" : ": ",
-                  group.verdicts[i].reason.c_str(), group.item.problem.question.c_str(),
+                  parts_text(group.reward_parts[i]).c_str(), base::fixed(group.advantages[i], 3).c_str(),
+                  group.verdicts[i].reason.empty() ? "" : ": ", group.verdicts[i].reason.c_str(),
+                  group.item.problem.question.c_str(),
                   text::task_tokenizer().decode(group.trajectories[i].tokens).c_str());
   }
 }

@@ -12,7 +12,8 @@ namespace ponder::recipes {
 // A number that came out otherwise than it was recorded.
 struct Mismatch {
   int64_t group = -1, sample = -1;  // −1: of the whole step
-  std::string field;                // "verdict", "answer", "reward", "advantage", "prompt", or a key of the step's row
+  std::string
+      field;  // "verdict", "answer", "reward_parts", "reward", "advantage", "prompt", or a key of the step's row
   std::string recorded, replayed;
 };
 

@@ -22,7 +22,7 @@ Groups draw_groups(const Run& run, LiveDoctor& doctor, int64_t step) {
   std::vector<core::Item> items = rl_problems(run.recipe, run.key, step);
   doctor.watch_data("rl", step + 1, held_out_instances(items));
   Groups groups;
-  for (core::Item& item : items) groups.push_back({std::move(item), {}, {}, {}, {}});
+  for (core::Item& item : items) groups.push_back({std::move(item)});
   return groups;
 }
 
@@ -144,7 +144,11 @@ void judge_groups(const Recipe& recipe, base::RngKey key, int64_t step, Groups& 
   rng.shuffle(all);
   size_t next = 0;
   for (core::Group& group : groups)
-    for (float& r : group.rewards) r = all[next++];
+    for (size_t i = 0; i < group.rewards.size(); ++i) {
+      const float given = all[next++];
+      group.reward_parts[i].push_back({"shuffle", double{given} - double{group.rewards[i]}});
+      group.rewards[i] = given;
+    }
 }
 
 eval::RlRow measure_groups(const Recipe& recipe, const Groups& groups, const reward::Advantages& advantages,

@@ -13,15 +13,17 @@ namespace ponder::recipes {
 
 namespace {
 
+int print_options(Recipe& recipe, bool json) {
+  std::printf("%s", json ? (base::fields_json(recipe).dump() + "\n").c_str() : base::fields_help(recipe).c_str());
+  return 0;
+}
+
 int command_study(const RunArgs& args) {
   const Study study = load_study(args.recipe);
   if (args.options || args.dry_run) {
     const Study::Arm& arm = study.arms.front();
     Recipe recipe = arm_recipe(study, arm, study.seeds.front(), args.overrides);
-    if (args.options) {
-      std::printf("%s", base::fields_help(recipe).c_str());
-      return 0;
-    }
+    if (args.options) return print_options(recipe, args.json);
     return print_plan(recipe, base::join_path(args.out.empty() ? "runs" : args.out, recipe.name), args.json);
   }
   const std::string dir = args.out.empty() ? base::join_path("runs", study.name) : args.out;
@@ -36,10 +38,7 @@ int command_study(const RunArgs& args) {
 int command_run(const RunArgs& args) {
   if (is_study(args.recipe)) return command_study(args);
   Recipe recipe = load_recipe(args.recipe, args.overrides);
-  if (args.options) {
-    std::printf("%s", base::fields_help(recipe).c_str());
-    return 0;
-  }
+  if (args.options) return print_options(recipe, args.json);
   const std::string dir = args.out.empty() ? base::join_path("runs", recipe.name) : args.out;
   if (args.dry_run) return print_plan(recipe, dir, args.json);
   check_memory(recipe);

@@ -9,6 +9,7 @@
 
 #include "ponder/base/file_faults.h"
 #include "ponder/base/log.h"
+#include "ponder/base/power_cut.h"
 #include "ponder/base/rng.h"
 #include "ponder/recipes/run.h"
 #include "ponder/recipes/test_run.h"
@@ -117,6 +118,9 @@ class RunFaultsTest : public testing::Test {
   const std::string whole_ = test_dir("whole");
 };
 
+// Weights and two moments as 32-bit floats.
+int64_t checkpoint_bytes() { return 3 * 4 * short_recipe().model.parameter_count(); }
+
 // Returns false when the run did not get as far as operation k.
 bool fail_once(const std::string& dir, int k, int error) {
   Disk disk(k, error);
@@ -129,6 +133,7 @@ bool fail_once(const std::string& dir, int k, int error) {
     EXPECT_NE(what.find(error == EIO ? "Input/output error" : "No space left"), std::string::npos) << what;
     if (e.where().find("/checkpoints/") != std::string::npos) {
       EXPECT_NE(what.find("a checkpoint of stage "), std::string::npos) << what;
+      EXPECT_NE(what.find(base::cat(" takes ", checkpoint_bytes(), " bytes")), std::string::npos) << what;
     }
     for (const auto& [stage, newest] : disk.newest_checkpoints())
       EXPECT_EQ(store::latest_checkpoint(checkpoints_of(dir, stage)).value_or("none"), newest) << what;
@@ -152,6 +157,22 @@ TEST_F(RunFaultsTest, AfterAnyFailureTheCheckpointsAreGoodAndTheRunGoesOnToTheSa
     }
     EXPECT_GT(k, 150);
   }
+}
+
+// A checkpoint, or a stage that is called finished, must not outlive the rows and rollouts before it.
+TEST_F(RunFaultsTest, RowsAndRolloutsAreOnDiskBeforeWhatReliesOnThem) {
+  int checkpoints = 0, states = 0;
+  base::PowerCut cut([&](const std::string& to) {
+    const std::string name = base::file_name(to);
+    if (name != "state.json" && !name.starts_with("step-")) return;
+    ++(name == "state.json" ? states : checkpoints);
+    for (const std::string& file : cut.bytes_at_risk())
+      EXPECT_FALSE(file.find("metrics") != std::string::npos || file.find("rollouts") != std::string::npos)
+          << file << " before " << to;
+  });
+  run_recipe(short_recipe(), test_dir("failing"));
+  EXPECT_GE(checkpoints, 4);
+  EXPECT_GE(states, 3);
 }
 
 void flip_a_bit(const std::string& path) {

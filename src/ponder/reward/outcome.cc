@@ -12,17 +12,26 @@ void OutcomeOptions::fields(base::Fields& f) {
   f.field("format", format, {.min = -100, .max = 100, .help = "added when an answer could be read at all"});
 }
 
-double outcome_reward(const core::Verdict& verdict, const OutcomeOptions& options) {
+std::vector<core::RewardPart> outcome_parts(const core::Verdict& verdict, const OutcomeOptions& options) {
+  std::vector<core::RewardPart> parts = {{"outcome", verdict.correct() ? options.correct : options.wrong}};
   const bool readable = verdict.kind == VerdictKind::kCorrect || verdict.kind == VerdictKind::kWrong;
-  return (verdict.correct() ? options.correct : options.wrong) + (readable ? options.format : 0.0);
+  if (options.format != 0) parts.push_back({"format", readable ? options.format : 0.0});
+  return parts;
+}
+
+double sum_of(const std::vector<core::RewardPart>& parts) {
+  double sum = 0;
+  for (const core::RewardPart& part : parts) sum += part.value;
+  return sum;
 }
 
 void fill_rewards(core::Group& group, const OutcomeOptions& options) {
   PONDER_CHECK(group.verdicts.size() == group.trajectories.size(), "every trajectory needs one verdict, got ",
                group.verdicts.size(), " for ", group.trajectories.size());
-  group.rewards.clear();
-  for (const auto& verdict : group.verdicts) {
-    group.rewards.push_back(static_cast<float>(outcome_reward(verdict, options)));
+  group.reward_parts.clear(), group.rewards.clear();
+  for (const core::Verdict& verdict : group.verdicts) {
+    group.reward_parts.push_back(outcome_parts(verdict, options));
+    group.rewards.push_back(static_cast<float>(sum_of(group.reward_parts.back())));
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "ponder/base/fields.h"
 #include "ponder/core/problem.h"
@@ -17,11 +18,15 @@ struct OutcomeOptions {
   void fields(base::Fields& f);
 };
 
-// correct verdict: `correct`; all others: `wrong`. `format` is added whenever an answer could be read (correct or
-// wrong), so that the form of an answer can be paid for apart from its truth.
-double outcome_reward(const core::Verdict& verdict, const OutcomeOptions& options);
+// "outcome": `correct` for a correct verdict, `wrong` for all others. "format": `format` whenever an answer could be
+// read (correct or wrong), else 0, so that the form of an answer can be paid for apart from its truth; absent where
+// `format` is 0, which pays nobody.
+std::vector<core::RewardPart> outcome_parts(const core::Verdict& verdict, const OutcomeOptions& options);
 
-// Fills group.rewards from group.verdicts.
+// The reward itself, added up in the parts' order.
+double sum_of(const std::vector<core::RewardPart>& parts);
+
+// Fills group.reward_parts and group.rewards from group.verdicts.
 void fill_rewards(core::Group& group, const OutcomeOptions& options);
 
 // How often each kind of verdict was given.

@@ -11,6 +11,10 @@ using core::VerdictKind;
 
 core::Verdict verdict(VerdictKind kind) { return {kind, "", ""}; }
 
+double outcome_reward(const core::Verdict& verdict, const OutcomeOptions& options) {
+  return sum_of(outcome_parts(verdict, options));
+}
+
 TEST(Outcome, OnlyCorrectIsPaidByDefault) {
   const OutcomeOptions options;
   EXPECT_EQ(outcome_reward(verdict(VerdictKind::kCorrect), options), 1.0);
@@ -24,6 +28,10 @@ TEST(Outcome, FormatIsPaidForReadableAnswersAlone) {
   EXPECT_EQ(outcome_reward(verdict(VerdictKind::kCorrect), options), 1.25);
   EXPECT_EQ(outcome_reward(verdict(VerdictKind::kWrong), options), -0.75);
   EXPECT_EQ(outcome_reward(verdict(VerdictKind::kUnparsable), options), -1.0);
+  using Parts = std::vector<core::RewardPart>;
+  EXPECT_EQ(outcome_parts(verdict(VerdictKind::kWrong), options), (Parts{{"outcome", -1}, {"format", 0.25}}));
+  EXPECT_EQ(outcome_parts(verdict(VerdictKind::kTimeout), options), (Parts{{"outcome", -1}, {"format", 0}}));
+  EXPECT_EQ(outcome_parts(verdict(VerdictKind::kCorrect), {}), (Parts{{"outcome", 1}}));
 }
 
 TEST(Outcome, GroupsAreFilledInOrderAndMustBeComplete) {
@@ -32,6 +40,8 @@ TEST(Outcome, GroupsAreFilledInOrderAndMustBeComplete) {
   group.verdicts = {verdict(VerdictKind::kWrong), verdict(VerdictKind::kCorrect)};
   fill_rewards(group, {});
   EXPECT_EQ(group.rewards, (std::vector<float>{0, 1}));
+  ASSERT_EQ(group.reward_parts.size(), 2u);
+  EXPECT_EQ(group.reward_parts[1], (std::vector<core::RewardPart>{{"outcome", 1}}));
   group.verdicts.pop_back();
   EXPECT_THROW(fill_rewards(group, {}), Error);
 }

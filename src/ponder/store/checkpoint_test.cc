@@ -3,9 +3,11 @@
 #include <sys/wait.h>
 
 #include <cerrno>
+#include <set>
 
 #include "ponder/base/error.h"
 #include "ponder/base/json.h"
+#include "ponder/base/power_cut.h"
 #include "ponder/store/test_dir.h"
 
 namespace ponder::store {
@@ -64,6 +66,25 @@ TEST_F(Checkpoint, IsAPlainDirectoryWithAManifest) {
   const base::Json manifest = base::Json::parse(base::read_file(path("rl-000010/manifest.json")));
   EXPECT_EQ(manifest.at("files").as_array()[1].dump(),
             R"({"name":"model.safetensors","bytes":7,"xxh64":"779c224020e59198"})");
+}
+
+// DONE promises what the disk holds, not what was handed to the system; so does the name that makes a checkpoint exist.
+TEST_F(Checkpoint, NothingIsAtRiskBehindDoneAndBehindTheRename) {
+  for (int round = 0; round < 2; ++round) {  // a new name, then one that is replaced
+    std::set<std::string> seen;
+    base::PowerCut cut([&](const std::string& to) {
+      const std::string name = base::file_name(to);
+      seen.insert(name);
+      if (name != "DONE" && name != "rl-000010") return;
+      EXPECT_TRUE(cut.bytes_at_risk().empty()) << *cut.bytes_at_risk().begin() << " before " << name;
+      // A predecessor that is on its way out may well come back.
+      const char* expected = name == "DONE" ? "DONE.tmp" : "rl-000010.tmp-removed";
+      for (const std::string& other : cut.names_at_risk()) EXPECT_EQ(base::file_name(other), expected) << name;
+    });
+    commit("rl-000010", "weights");
+    EXPECT_TRUE(seen.contains("DONE") && seen.contains("rl-000010"));
+    EXPECT_TRUE(cut.names_at_risk().empty()) << *cut.names_at_risk().begin();
+  }
 }
 
 TEST_F(Checkpoint, NewestIsTheLastCommittedWhateverItsName) {

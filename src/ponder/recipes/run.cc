@@ -138,7 +138,7 @@ Run::Run(Recipe r, const std::string& dir)
 
 void Run::hold(const store::Extent& extent) {
   store::check_extent(directory.path(), extent);
-  rows_.hold(extent.metrics_bytes);
+  rows_.hold(extent.metrics_rows);
   records.hold(extent.record_blocks);
 }
 

@@ -12,7 +12,7 @@ namespace ponder::store {
 inline constexpr const char* kRolloutLog = "rollouts";  // the RecordLog of a run
 
 struct Extent {
-  int64_t metrics_bytes = 0;
+  int64_t metrics_rows = 0;  // not bytes: rows hold seconds, which have more digits in one run than in another
   int64_t record_blocks = 0, record_bytes = 0;  // of rollouts.*
   bool operator==(const Extent&) const = default;
 };

@@ -50,7 +50,7 @@ void JsonlLog::rewind(const std::string& stage, int64_t step) {
   for (int64_t number = 1; lines.next(line); ++number) {
     const base::Json row = base::Json::parse(line, base::cat(path_, ":", number));
     if (is_after(row, stage, step)) {
-      if (kept < held_)
+      if (number <= held_)
         throw Error(ErrorCode::kInput,
                     base::cat("this row is of ", stage, " behind step ", step,
                               ", yet it stands before what the run had saved; the file was changed. Restore it from a "

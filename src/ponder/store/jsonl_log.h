@@ -17,15 +17,15 @@ class JsonlLog {
   void sync();                          // survives a power cut; before a checkpoint that relies on the rows
   // Cuts the file at the first row whose "stage" is `stage` and whose "step" is above `step`, and all behind it.
   void rewind(const std::string& stage, int64_t step);
-  // From now on rewind() throws Error(kInput) rather than cutting into the first `bytes`.
-  void hold(int64_t bytes) { held_ = bytes; }
+  // From now on rewind() throws Error(kInput) rather than taking back one of the first `rows`.
+  void hold(int64_t rows) { held_ = rows; }
   const std::string& path() const { return path_; }
 
  private:
   std::string path_;
   std::unique_ptr<base::FileWriter> file_;
   int64_t bytes_ = 0;  // that hold whole rows
-  int64_t held_ = 0;   // of them, that something saved relies on
+  int64_t held_ = 0;   // rows that something saved relies on
 };
 
 }  // namespace ponder::store

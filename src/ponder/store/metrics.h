@@ -19,7 +19,7 @@ class Metrics {
   // row: an object with a "stage" and a "step". scalars: what TensorBoard gets of it, by tag.
   void add(const base::Json& row, const std::vector<std::pair<std::string, double>>& scalars);
   void rewind(const std::string& stage, int64_t step);  // see JsonlLog
-  void hold(int64_t bytes) { rows_.hold(bytes); }       // see JsonlLog
+  void hold(int64_t rows) { rows_.hold(rows); }         // see JsonlLog
   void sync() { rows_.sync(); }
 
  private:

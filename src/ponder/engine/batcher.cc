@@ -6,7 +6,6 @@
 #include <set>
 
 #include "ponder/base/error.h"
-#include "ponder/base/log.h"
 #include "ponder/model/decoder.h"
 
 namespace ponder::engine {
@@ -33,26 +32,13 @@ int64_t cache_pages(const model::DecoderConfig& config, const EngineOptions& opt
   return std::min(fitting, options.max_rows * one);
 }
 
-// Sampled and learned log-probs agree to the bit only where a row's GEMM result does not depend on the other rows.
-void check_gemm(const model::DecoderWeights& weights) {
-  if (!weights.embedding.is_cpu()) return;
-  const auto& layer = weights.layers.front();
-  for (const at::Tensor* w : {&layer.qkv, &layer.out, &layer.gate_up, &layer.down, &weights.head})
-    if (!tensor::linear_rows_agree(w->size(0), w->size(1)))
-      base::log_warning(
-          base::cat("this machine's BLAS rounds a ", w->size(0), "x", w->size(1),
-                    " product differently for different numbers of rows: results may depend on the batch"));
-}
-
 }  // namespace
 
 Batcher::Batcher(const model::Parameters& parameters, const EngineOptions& options)
     : config_(parameters.config),
       options_(options),
       weights_(model::weight_views(parameters.config, parameters.flat)),
-      cache_(config_.layers, config_.head_shape(), cache_pages(config_, options), options.share_prefixes) {
-  check_gemm(weights_);
-}
+      cache_(config_.layers, config_.head_shape(), cache_pages(config_, options), options.share_prefixes) {}
 
 Batcher::Step Batcher::step() {
   slots_.clear();
@@ -130,15 +116,12 @@ void Batcher::admit() {
 }
 
 at::Tensor Batcher::run() {
-  // Rows are padded here, once, so that linear() need not do it again in every product.
-  const int64_t count = std::max<int64_t>(static_cast<int64_t>(slots_.size()), tensor::kMinRows);
+  const auto count = static_cast<int64_t>(slots_.size());
   at::Tensor ids = at::empty({count}, at::kLong), positions = at::empty({count}, at::kLong);
   int64_t* id = ids.mutable_data_ptr<int64_t>();
   int64_t* position = positions.mutable_data_ptr<int64_t>();
   places_.clear();
-  visible_.assign(static_cast<size_t>(count), {});
-  std::fill_n(id, count, 0);
-  std::fill_n(position, count, 0);
+  visible_.resize(slots_.size());
   for (size_t t = 0; t < slots_.size(); ++t) {
     const Slot& slot = slots_[t];
     id[t] = slot.token;
@@ -165,6 +148,11 @@ at::Tensor Batcher::attend(int64_t layer, const at::Tensor& qkv) {
   at::Tensor out = at::empty({host.size(0), shape.heads * shape.head_dim}, host.options());
   tensor::attend_rows(rows, visible_.data(), host.size(0), shape, pages, out.mutable_data_ptr<float>(), nullptr);
   return out.to(qkv.device());
+}
+
+void Batcher::clear_cache() {
+  cache_.clear();
+  model::repack(weights_);
 }
 
 void Batcher::finish(const std::vector<Row*>& rows) {

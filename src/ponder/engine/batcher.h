@@ -26,7 +26,7 @@ struct Row {
 
 class Batcher {
  public:
-  // parameters is borrowed for its memory: new weights in the same buffer are seen at once, and need clear_cache().
+  // parameters is borrowed for its memory: new weights in the same buffer are seen after clear_cache().
   Batcher(const model::Parameters& parameters, const EngineOptions& options);
 
   void submit(std::unique_ptr<Row> row) { waiting_.push_back(std::move(row)); }
@@ -41,7 +41,7 @@ class Batcher {
   Step step();
   void finish(const std::vector<Row*>& rows);  // and forget them
 
-  void clear_cache() { cache_.clear(); }
+  void clear_cache();
   const model::DecoderConfig& config() const { return config_; }
   const model::DecoderWeights& weights() const { return weights_; }
   const KvCache& cache() const { return cache_; }
@@ -69,7 +69,7 @@ class Batcher {
   int64_t room_ = 0;                        // tokens that still fit into the pass
   std::vector<Slot> slots_;                 // [T] tokens of the pass
   std::vector<tensor::PageSlot> places_;    // [T] where their keys and values go
-  std::vector<tensor::AttendRow> visible_;  // [max(T, kMinRows)] what they see
+  std::vector<tensor::AttendRow> visible_;  // [T] what they see
 };
 
 }  // namespace ponder::engine

@@ -27,10 +27,11 @@ model::DecoderConfig small_config() {
   return c;
 }
 
-model::Parameters small_model(uint64_t seed = 1, bool value_head = false) {
+model::Parameters small_model(uint64_t seed = 1, bool value_head = false, const char* compute = "f32") {
   tensor::set_operator_threads(1);
   model::DecoderConfig c = small_config();
   c.value_head = value_head;
+  c.compute = compute;
   return model::make_parameters(c, {.embedding_std = 0.7}, base::RngKey(seed));
 }
 
@@ -86,8 +87,11 @@ void expect_same(const std::vector<core::Completion>& a, const std::vector<core:
   }
 }
 
-TEST(LocalPolicy, EqualsTheTrainersForwardPassToTheBit) {
-  const model::Parameters parameters = small_model();
+class Computes : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(LocalPolicy, Computes, testing::Values("f32", "bf16"));
+
+TEST_P(Computes, EqualsTheTrainersForwardPassToTheBit) {
+  const model::Parameters parameters = small_model(1, false, GetParam());
   const auto requests = random_requests(1, 40);
   LocalPolicy policy(parameters, {.max_rows = 16});
   const auto completions = sample_batch(policy, requests);
@@ -106,8 +110,8 @@ TEST(LocalPolicy, EqualsTheTrainersForwardPassToTheBit) {
   }
 }
 
-TEST(LocalPolicy, BitsDoNotDependOnBatchSharingOrEviction) {
-  const model::Parameters parameters = small_model();
+TEST_P(Computes, BitsDoNotDependOnBatchSharingOrEviction) {
+  const model::Parameters parameters = small_model(1, false, GetParam());
   const int64_t least = 6;  // pages of one context and one more
   for (uint64_t seed = 10; seed < 13; ++seed) {
     const auto requests = random_requests(seed, 80);
@@ -229,8 +233,8 @@ TEST(LocalPolicy, TheEndTokenEnds) {
   EXPECT_GT(ended, 3);
 }
 
-TEST(LocalPolicy, NewWeightsNeedANewVersion) {
-  const model::Parameters parameters = small_model(1), other = small_model(2);
+TEST_P(Computes, NewWeightsNeedANewVersion) {
+  const model::Parameters parameters = small_model(1, false, GetParam()), other = small_model(2, false, GetParam());
   const std::vector<core::SampleRequest> requests = {plain_request({1, 2, 3, 4}, 20, 7)};
   LocalPolicy policy(parameters, {}), fresh(other, {});
   sample_batch(policy, requests);

@@ -171,7 +171,8 @@ Learner::Learner(const model::Parameters& parameters, const LearnerOptions& opti
   for (int w = 0; w < workers; ++w) {
     Worker worker;
     worker.grad = at::zeros_like(parameters.flat);
-    worker.weights = model::leaf_views(parameters.config, parameters.flat, worker.grad);
+    worker.weights = model::leaf_views(parameters.config, parameters.flat, worker.grad,
+                                       workers_.empty() ? nullptr : &workers_[0].weights);
     workers_.push_back(std::move(worker));
   }
 }
@@ -188,6 +189,7 @@ StepStats Learner::step(std::span<const Row> rows, const Objective& objective, d
                                   {.max_tokens = options_.pack_tokens,
                                    .workers = n,
                                    .unit = info.kind == LossKind::kPreference ? size_t{2} : size_t{1}});
+    model::repack(workers_[0].weights);  // once a step, for all workers
     std::vector<Sums> sums(workers_.size());
     base::run_workers(n, [&](int w) {
       at::init_num_threads();  // LibTorch keeps its number of threads for each thread apart

@@ -58,7 +58,7 @@ class Learner {
  private:
   struct Worker {
     at::Tensor grad;                // [N] own
-    model::DecoderWeights weights;  // leaves over the shared buffer, gradients into grad
+    model::DecoderWeights weights;  // leaves over the shared buffer, gradients into grad; matrices packed by worker 0
   };
 
   model::Parameters parameters_;

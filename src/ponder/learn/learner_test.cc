@@ -72,6 +72,24 @@ TEST(Learner, OverfitsOneBatch) {
   }
 }
 
+// As far down as f32 and along nearly the same path.
+TEST(Learner, Bf16LearnsAsF32Does) {
+  const auto rows = example_rows(2, 8);
+  const auto learn = [&](const char* compute) {
+    const auto parameters = tiny_model(1, false, compute);
+    Learner learner(parameters, {.pack_tokens = kPack}, 2);
+    std::vector<double> losses;
+    for (int i = 0; i < 150; ++i) losses.push_back(learner.step(rows, {}, i < 120 ? 0.02 : 0.002).loss);
+    EXPECT_NEAR(mean_nll(parameters, rows), losses.back(), 0.02) << compute;
+    return losses;
+  };
+  const auto f32 = learn("f32"), bf16 = learn("bf16");
+  EXPECT_NE(f32[0], bf16[0]);
+  EXPECT_NEAR(f32[0], bf16[0], 0.01);
+  EXPECT_NEAR(f32[10], bf16[10], 0.1);
+  EXPECT_LT(bf16.back(), f32.back() + 0.02);
+}
+
 // The gradient of the whole path (embedding, layers, head, chunked log-prob, loss) against differences of the loss.
 TEST(Learner, GradientMatchesFiniteDifferences) {
   const auto parameters = tiny_model(3);

@@ -1,9 +1,7 @@
 #include "ponder/learn/logp.h"
 
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -15,6 +13,8 @@
 namespace ponder::learn {
 namespace {
 
+using tensor::Compute;
+using tensor::Matrix;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
@@ -24,8 +24,9 @@ constexpr int64_t kChunkLogits = int64_t{1} << 22;
 int64_t chunk_rows(int64_t vocab) { return std::max<int64_t>(64, kChunkLogits / vocab); }
 
 struct ChunkedLogp : torch::autograd::Function<ChunkedLogp> {
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& head,
-                               const at::Tensor& targets, bool with_entropy) {
+  // The head comes twice: as what autograd follows, and with its packed copies.
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& head_weight,
+                               const at::Tensor& targets, const Matrix& head, bool with_entropy) {
     const int64_t rows = hidden.size(0), step = chunk_rows(head.size(0));
     at::Tensor logp = at::empty({rows}, hidden.options()), logsumexp = at::empty({rows}, hidden.options());
     at::Tensor entropy = with_entropy ? at::empty({rows}, hidden.options()) : at::Tensor();
@@ -37,7 +38,8 @@ struct ChunkedLogp : torch::autograd::Function<ChunkedLogp> {
       logsumexp.narrow(0, from, n).copy_(chunk.logsumexp);
       if (with_entropy) entropy.narrow(0, from, n).copy_(chunk.entropy);
     }
-    ctx->save_for_backward({hidden, head, targets, logsumexp});
+    ctx->save_for_backward({hidden, head_weight, targets, logsumexp, head.transposed, head.straight});
+    ctx->saved_data["compute"] = static_cast<int64_t>(head.compute);
     if (!with_entropy) return {logp};
     ctx->mark_non_differentiable({entropy});
     return {logp, entropy};
@@ -45,28 +47,29 @@ struct ChunkedLogp : torch::autograd::Function<ChunkedLogp> {
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &hidden = saved[0], &head = saved[1], &targets = saved[2], &logsumexp = saved[3];
+    const at::Tensor &hidden = saved[0], &targets = saved[2], &logsumexp = saved[3];
+    Matrix head(saved[1], static_cast<Compute>(ctx->saved_data["compute"].toInt()));
+    head.transposed = saved[4], head.straight = saved[5];
     const at::Tensor grad = grads[0].contiguous();
     const int64_t rows = hidden.size(0), step = chunk_rows(head.size(0));
-    at::Tensor grad_hidden = at::empty_like(hidden), grad_head = at::zeros_like(head);
+    at::Tensor grad_hidden = at::empty_like(hidden), grad_head = at::zeros_like(head.weight);
     for (int64_t from = 0; from < rows; from += step) {
       const int64_t n = std::min(step, rows - from);
       const at::Tensor part = hidden.narrow(0, from, n);
       at::Tensor logits = tensor::linear(part, head);
       tensor::target_logp_backward_(logits, targets.narrow(0, from, n), logsumexp.narrow(0, from, n),
                                     grad.narrow(0, from, n));
-      at::Tensor out = grad_hidden.narrow(0, from, n);
-      at::mm_out(out, logits, head);
-      grad_head.addmm_(logits.t(), part);
+      grad_hidden.narrow(0, from, n).copy_(tensor::linear_grad_x(logits, head));
+      tensor::add_linear_grad_w(grad_head, logits, part, head.compute);
     }
-    return {grad_hidden, grad_head, at::Tensor(), at::Tensor()};
+    return {grad_hidden, grad_head, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
-TokenLogp token_logp(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets, bool with_entropy) {
-  const auto out = ChunkedLogp::apply(hidden, head, targets, with_entropy);
+TokenLogp token_logp(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets, bool with_entropy) {
+  const auto out = ChunkedLogp::apply(hidden, head.weight, targets, head, with_entropy);
   return {out[0], with_entropy ? out[1] : at::Tensor()};
 }
 

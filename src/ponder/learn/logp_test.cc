@@ -55,13 +55,17 @@ TEST(TokenLogp, ValuesAndGradientsMatchAutograd) {
 }
 
 TEST(TokenLogp, ARowsBitsDoNotDependOnItsNeighbours) {
-  const at::Tensor hidden = random_tensor({300, 16}, 1, 1), head = random_tensor({20000, 16}, 2, 0.3);
+  const at::Tensor hidden = random_tensor({300, 16}, 1, 1), weight = random_tensor({20000, 16}, 2, 0.3);
   const at::Tensor targets = random_targets(300, 20000);
-  const at::Tensor all = token_logp(hidden, head, targets, false).logp;
-  for (int64_t t : {0, 208, 209, 210, 299}) {  // around the edge of the first chunk too
-    const auto alone =
-        tensor::target_logp(tensor::linear(hidden.narrow(0, t, 1), head), targets.narrow(0, t, 1), false);
-    EXPECT_TRUE(at::equal(alone.logp, all.narrow(0, t, 1))) << t;
+  for (const auto compute : {tensor::Compute::kF32, tensor::Compute::kBf16}) {
+    tensor::Matrix head(weight, compute);
+    tensor::pack(head, tensor::Uses::kForward);
+    const at::Tensor all = token_logp(hidden, head, targets, false).logp;
+    for (int64_t t : {0, 208, 209, 210, 299}) {  // around the edge of the first chunk too
+      const auto alone =
+          tensor::target_logp(tensor::linear(hidden.narrow(0, t, 1), head), targets.narrow(0, t, 1), false);
+      EXPECT_TRUE(at::equal(alone.logp, all.narrow(0, t, 1))) << t;
+    }
   }
 }
 

@@ -4,7 +4,7 @@
 
 namespace ponder::learn {
 
-inline model::Parameters tiny_model(uint64_t seed, bool value_head = false) {
+inline model::Parameters tiny_model(uint64_t seed, bool value_head = false, const char* compute = "f32") {
   model::DecoderConfig config;
   config.width = 16;
   config.layers = 2;
@@ -13,6 +13,7 @@ inline model::Parameters tiny_model(uint64_t seed, bool value_head = false) {
   config.context = 64;
   config.vocab = 12;
   config.value_head = value_head;
+  config.compute = compute;
   config.resolve();
   return model::make_parameters(config, {.number_features = false, .embedding_std = 0.3}, base::RngKey(seed));
 }

@@ -67,6 +67,10 @@ void DecoderConfig::fields(base::Fields& f) {
   f.field("rope_theta", rope_theta, {.min = 1, .help = "base of the rotary positions"});
   f.field("norm_eps", norm_eps, {.min = 0, .max = 1, .help = "added under the root of RMSNorm"});
   f.field("tied", tied, {.help = "the output head is the embedding"});
+  f.field(
+      "compute", compute,
+      {.help = "matrix products on the CPU: f32, or bf16 inputs summed in f32; auto = bf16 where the processor has it",
+       .choices = {"auto", "f32", "bf16"}});
 }
 
 void DecoderConfig::resolve() {
@@ -86,8 +90,18 @@ void DecoderConfig::resolve() {
     head_dim = width / heads;
   }
   check_multiple("head_dim", head_dim, 16);
+  if (compute == "auto") compute = tensor::has_fast_bf16() ? "bf16" : "f32";
+  if (compute != "f32" && compute != "bf16") bad(base::cat("compute = \"", compute, "\"; valid: auto, f32, bf16"));
   for (const int64_t id : eos_ids)
     if (id < 0 || id >= vocab) bad(base::cat("end token ", id, " is not in 0 … ", vocab - 1));
+}
+
+tensor::Compute DecoderConfig::product_type() const {
+  return compute == "bf16" ? tensor::Compute::kBf16 : tensor::Compute::kF32;
+}
+
+tensor::HeadShape DecoderConfig::head_shape() const {
+  return {heads, kv_heads, head_dim, compute == "bf16" ? tensor::KvType::kBf16 : tensor::KvType::kF32};
 }
 
 int64_t DecoderConfig::parameter_count() const {
@@ -132,6 +146,7 @@ base::Json to_hf_json(const DecoderConfig& config) {
   json["pad_token_id"] = id(config.pad_id);
   json["torch_dtype"] = "float32";
   if (config.value_head) json["ponder_value_head"] = true;
+  if (config.compute == "bf16") json["ponder_compute"] = config.compute;
   return json;
 }
 
@@ -155,6 +170,7 @@ DecoderConfig from_hf_json(const base::Json& json, const std::string& where) {
   config.pad_id = int_or(json, "pad_token_id", -1);
   config.eos_ids = ids_of(json.find("eos_token_id"));
   config.value_head = flag_or(json, "ponder_value_head", false);
+  if (const base::Json* compute = json.find("ponder_compute")) config.compute = compute->as_string();
   try {
     config.resolve();
   } catch (const Error& error) {

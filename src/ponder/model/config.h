@@ -21,6 +21,8 @@ struct DecoderConfig {
   double rope_theta = 10000;
   double norm_eps = 1e-5;
   bool tied = true;  // the head is the embedding
+  // What matrix products round their inputs to, and keys and values, on the CPU; weights, sums and all else stay f32.
+  std::string compute = "f32";
   // Not knobs: known from the tokenizer and the use that the model is put to.
   int64_t vocab = 0;                 // V
   int64_t bos_id = -1, pad_id = -1;  // −1 = none
@@ -30,7 +32,8 @@ struct DecoderConfig {
   void fields(base::Fields& f);
   // Fills in what 0 stands for and checks the rest; Error(kUsage) says which number is wrong and what would be right.
   void resolve();
-  tensor::HeadShape head_shape() const { return {heads, kv_heads, head_dim}; }
+  tensor::Compute product_type() const;
+  tensor::HeadShape head_shape() const;
   int64_t parameter_count() const;
   bool operator==(const DecoderConfig&) const = default;
 };

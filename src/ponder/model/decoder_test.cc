@@ -64,12 +64,12 @@ TEST(Weights, TableMatchesTheFusedViews) {
       throw Error(ErrorCode::kInternal, name);
     };
     EXPECT_TRUE(at::equal(by_name("model.embed_tokens.weight"), w.embedding));
-    EXPECT_TRUE(at::equal(by_name("model.layers.1.self_attn.k_proj.weight"), w.layers[1].qkv.narrow(0, 64, 32)));
-    EXPECT_TRUE(at::equal(by_name("model.layers.1.self_attn.v_proj.weight"), w.layers[1].qkv.narrow(0, 96, 32)));
-    EXPECT_TRUE(at::equal(by_name("model.layers.0.mlp.up_proj.weight"), w.layers[0].gate_up.narrow(0, 48, 48)));
-    EXPECT_TRUE(at::equal(by_name("model.layers.1.mlp.down_proj.weight"), w.layers[1].down));
+    EXPECT_TRUE(at::equal(by_name("model.layers.1.self_attn.k_proj.weight"), w.layers[1].qkv.weight.narrow(0, 64, 32)));
+    EXPECT_TRUE(at::equal(by_name("model.layers.1.self_attn.v_proj.weight"), w.layers[1].qkv.weight.narrow(0, 96, 32)));
+    EXPECT_TRUE(at::equal(by_name("model.layers.0.mlp.up_proj.weight"), w.layers[0].gate_up.weight.narrow(0, 48, 48)));
+    EXPECT_TRUE(at::equal(by_name("model.layers.1.mlp.down_proj.weight"), w.layers[1].down.weight));
     EXPECT_TRUE(at::equal(by_name("model.norm.weight"), w.final_norm));
-    EXPECT_TRUE(at::equal(by_name(tied ? "model.embed_tokens.weight" : "lm_head.weight"), w.head));
+    EXPECT_TRUE(at::equal(by_name(tied ? "model.embed_tokens.weight" : "lm_head.weight"), w.head.weight));
     EXPECT_TRUE(at::equal(by_name("value_head.weight"), w.value_weight));
     EXPECT_EQ(table.back().offset + table.back().numel(), c.parameter_count());
   }
@@ -83,7 +83,8 @@ TEST(Weights, LayerMatricesAreTheFusedOnes) {
   ASSERT_EQ(matrices.size(), 8u);
   EXPECT_EQ(matrices[6].name, "layers.1.gate_up");
   const auto& m = matrices[6];
-  EXPECT_TRUE(at::equal(p.flat.narrow(0, m.offset, m.rows * m.columns).view({m.rows, m.columns}), w.layers[1].gate_up));
+  EXPECT_TRUE(
+      at::equal(p.flat.narrow(0, m.offset, m.rows * m.columns).view({m.rows, m.columns}), w.layers[1].gate_up.weight));
 }
 
 TEST(Weights, InitIsKeyedAndScaled) {
@@ -94,8 +95,8 @@ TEST(Weights, InitIsKeyedAndScaled) {
   EXPECT_TRUE(at::equal(a.flat, make_parameters(c, {.number_features = true}, base::RngKey(5)).flat));
   EXPECT_FALSE(at::equal(a.flat, make_parameters(c, {.number_features = true}, base::RngKey(6)).flat));
   const auto w = weight_views(c, a.flat);
-  EXPECT_NEAR(w.layers[0].qkv.std().item<double>(), 1 / std::sqrt(128.0), 0.002);
-  EXPECT_NEAR(w.layers[0].down.std().item<double>(), 1 / std::sqrt(352.0 * 2 * 2), 0.002);
+  EXPECT_NEAR(w.layers[0].qkv.weight.std().item<double>(), 1 / std::sqrt(128.0), 0.002);
+  EXPECT_NEAR(w.layers[0].down.weight.std().item<double>(), 1 / std::sqrt(352.0 * 2 * 2), 0.002);
   EXPECT_EQ(w.final_norm.min().item<double>(), 1.0);
   EXPECT_EQ(w.value_weight.abs().max().item<double>(), 0.0);
   EXPECT_NEAR(w.embedding[5][0].item<double>(), -0.1, 1e-7);  // cos(2π·5/2)
@@ -131,6 +132,38 @@ TEST(Decoder, GradientMatchesFiniteDifferences) {
     };
     EXPECT_NEAR((moved(h) - moved(-h)) / (2 * h), length, 0.01 * length + 0.02) << entry.name;
   }
+}
+
+// Rounding to 8 bits errs by up to 0.4% an input, mostly at random.
+TEST(Decoder, Bf16StaysCloseToF32) {
+  DecoderConfig c = small_config();
+  const Parameters p = make_parameters(c, {.embedding_std = 0.5}, base::RngKey(2));
+  const at::Tensor ids = some_ids(40, c.vocab, 3);
+  at::Tensor exact = at::zeros_like(p.flat), half = at::zeros_like(p.flat);
+  const double expected = log_likelihood(c, p.flat, ids, {0, 17, 40}, &exact);
+  c.compute = "bf16";
+  const double rounded = log_likelihood(c, p.flat, ids, {0, 17, 40}, &half);
+  EXPECT_EQ(rounded, log_likelihood(c, p.flat, ids, {0, 17, 40}, nullptr)) << "the path without gradients";
+  EXPECT_NE(rounded, expected);
+  EXPECT_NEAR(rounded, expected, 0.005 * std::abs(expected));
+  for (const auto& entry : parameter_table(c)) {
+    const at::Tensor a = exact.narrow(0, entry.offset, entry.numel()), b = half.narrow(0, entry.offset, entry.numel());
+    EXPECT_LT(a.sub(b).norm().item<double>(), 0.03 * a.norm().item<double>()) << entry.name;
+  }
+}
+
+TEST(Decoder, WorkersShareWhatIsPacked) {
+  const DecoderConfig c = small_config();
+  const Parameters p = make_parameters(c, {.embedding_std = 0.5}, base::RngKey(2));
+  at::Tensor grad = at::zeros_like(p.flat), other_grad = at::zeros_like(p.flat);
+  DecoderWeights first = leaf_views(c, p.flat, grad);
+  const DecoderWeights second = leaf_views(c, p.flat, other_grad, &first);
+  const at::Tensor ids = some_ids(20, c.vocab, 3);
+  const at::NoGradGuard no_grad;
+  p.flat.mul_(1.1);
+  repack(first);
+  const at::Tensor fresh = packed_hidden(c, weight_views(c, p.flat), ids, {0, 20});
+  EXPECT_TRUE(at::equal(packed_hidden(c, second, ids, {0, 20}), fresh));
 }
 
 TEST(Decoder, LeavesAddIntoGradFlatFromSeveralThreads) {

@@ -52,6 +52,15 @@ class Load : public testing::Test {
   std::string directory_;
 };
 
+TEST_F(Load, AModelRemembersWhatItComputesIn) {
+  for (const char* compute : {"f32", "bf16"}) {
+    Parameters p = small_model(true, false);
+    p.config.compute = compute;
+    save_hf(directory_, p, "");
+    EXPECT_EQ(load_hf(directory_).parameters.config, p.config);
+  }
+}
+
 TEST_F(Load, GivesBackWhatWasSaved) {
   for (const bool tied : {true, false})
     for (const bool value_head : {true, false}) {

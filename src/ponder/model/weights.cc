@@ -87,6 +87,30 @@ void set_number_features(float* embedding, const DecoderConfig& config) {
     }
 }
 
+std::vector<tensor::Matrix*> matrices_of(DecoderWeights& weights) {
+  std::vector<tensor::Matrix*> matrices;
+  for (LayerWeights& layer : weights.layers)
+    matrices.insert(matrices.end(), {&layer.qkv, &layer.out, &layer.gate_up, &layer.down});
+  matrices.push_back(&weights.head);
+  return matrices;
+}
+
+void pack_matrices(DecoderWeights& weights, tensor::Compute compute, tensor::Uses uses) {
+  for (tensor::Matrix* matrix : matrices_of(weights)) {
+    matrix->compute = compute;
+    tensor::pack(*matrix, uses);
+  }
+}
+
+void share_packed(DecoderWeights& from, DecoderWeights& to) {
+  const auto packed = matrices_of(from), bare = matrices_of(to);
+  for (size_t i = 0; i < bare.size(); ++i) {
+    bare[i]->compute = packed[i]->compute;
+    bare[i]->transposed = packed[i]->transposed;
+    bare[i]->straight = packed[i]->straight;
+  }
+}
+
 }  // namespace
 
 int64_t ParameterInfo::numel() const { return product(shape); }
@@ -115,6 +139,12 @@ std::vector<MatrixInfo> layer_matrices(const DecoderConfig& config) {
 
 Parameters Parameters::clone() const { return {config, flat.clone()}; }
 
+Parameters Parameters::on(const c10::Device& device) const {
+  Parameters there{config, flat.to(device)};
+  if (!device.is_cpu()) there.config.compute = "f32";
+  return there;
+}
+
 void InitOptions::fields(base::Fields& f) {
   f.field("number_features", number_features,
           {.help = "start the embeddings of ids 0 … 99 with cosines and sines of the number"});
@@ -140,19 +170,22 @@ DecoderWeights weight_views(const DecoderConfig& config, const at::Tensor& flat)
   PONDER_CHECK(flat.dim() == 1 && flat.size(0) == config.parameter_count(), "flat must hold ", config.parameter_count(),
                " weights");
   int64_t offset = 0;
-  return take_weights(config, [&](const std::string&, const std::vector<int64_t>& shape) {
+  DecoderWeights weights = take_weights(config, [&](const std::string&, const std::vector<int64_t>& shape) {
     const int64_t n = product(shape);
     at::Tensor view = flat.narrow(0, offset, n).view(shape);
     offset += n;
     return view;
   });
+  pack_matrices(weights, config.product_type(), tensor::Uses::kForward);
+  return weights;
 }
 
-DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, const at::Tensor& grad_flat) {
+DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, const at::Tensor& grad_flat,
+                          DecoderWeights* packed) {
   PONDER_CHECK(flat.dim() == 1 && flat.size(0) == config.parameter_count() && grad_flat.sizes() == flat.sizes(),
                "flat and grad_flat must hold ", config.parameter_count(), " weights");
   int64_t offset = 0;
-  return take_weights(config, [&](const std::string&, const std::vector<int64_t>& shape) {
+  DecoderWeights weights = take_weights(config, [&](const std::string&, const std::vector<int64_t>& shape) {
     const int64_t n = product(shape);
     at::Tensor leaf = flat.detach().narrow(0, offset, n).view(shape).detach();
     leaf.requires_grad_(true);
@@ -160,6 +193,16 @@ DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, c
     offset += n;
     return leaf;
   });
+  if (packed)
+    share_packed(*packed, weights);
+  else
+    pack_matrices(weights, config.product_type(), tensor::Uses::kForwardAndBackward);
+  return weights;
+}
+
+void repack(DecoderWeights& weights) {
+  for (tensor::Matrix* matrix : matrices_of(weights))
+    tensor::pack(*matrix, matrix->straight.defined() ? tensor::Uses::kForwardAndBackward : tensor::Uses::kForward);
 }
 
 }  // namespace ponder::model

@@ -2,11 +2,14 @@
 // rows (and gate and up rows) lie one behind the other, so the fused products read views and the Hugging Face tensors
 // are slices of rows: nothing is ever copied between the file, the sampler and the trainer.
 #pragma once
+#include <c10/core/Device.h>
+
 #include <string>
 #include <vector>
 
 #include "ponder/base/rng.h"
 #include "ponder/model/config.h"
+#include "ponder/tensor/matrix.h"
 #include "ponder/tensor/tensor.h"
 
 namespace ponder::model {
@@ -34,6 +37,9 @@ struct Parameters {
   DecoderConfig config;
   at::Tensor flat;  // f32 [N]
   Parameters clone() const;
+  // The same weights there, in the same memory where they are there already. Only the CPU computes in bf16: elsewhere
+  // the configuration says f32, so that sampler and trainer agree.
+  Parameters on(const c10::Device& device) const;
 };
 
 struct InitOptions {
@@ -49,29 +55,35 @@ struct InitOptions {
 Parameters make_parameters(const DecoderConfig& config, const InitOptions& options, base::RngKey key);
 
 struct LayerWeights {
-  at::Tensor attn_norm;  // [D]
-  at::Tensor qkv;        // [(H+2·KV)·hd, D]
-  at::Tensor out;        // [D, H·hd]
-  at::Tensor ffn_norm;   // [D]
-  at::Tensor gate_up;    // [2F, D]
-  at::Tensor down;       // [D, F]
+  at::Tensor attn_norm;    // [D]
+  tensor::Matrix qkv;      // [(H+2·KV)·hd, D]
+  tensor::Matrix out;      // [D, H·hd]
+  at::Tensor ffn_norm;     // [D]
+  tensor::Matrix gate_up;  // [2F, D]
+  tensor::Matrix down;     // [D, F]
 };
 
 struct DecoderWeights {
   at::Tensor embedding;  // [V,D]
   std::vector<LayerWeights> layers;
   at::Tensor final_norm;    // [D]
-  at::Tensor head;          // [V,D]; the same tensor as embedding when tied
+  tensor::Matrix head;      // [V,D]; of the same tensor as embedding when tied
   at::Tensor value_weight;  // [1,D], undefined without a value head
   at::Tensor value_bias;    // [1]
 };
 
-// Views of flat, without gradients; no copy.
+// Views of flat, without gradients. The matrices' packed copies are the only thing that is copied: whoever keeps the
+// views calls repack() when flat has changed.
 DecoderWeights weight_views(const DecoderConfig& config, const at::Tensor& flat);
 
 // Views that are autograd leaves, each with its .grad aliased into grad_flat: backward() adds straight into grad_flat.
 // Several workers can each have one, over the same flat and a grad_flat of their own, and run backward at the same
-// time. grad_flat must have flat's shape and is not cleared here.
-DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, const at::Tensor& grad_flat);
+// time. grad_flat must have flat's shape and is not cleared here. Workers share the packed copies of the first one's
+// matrices.
+DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, const at::Tensor& grad_flat,
+                          DecoderWeights* packed = nullptr);
+
+// Packs the matrices again from changed weights, for these views and all that share their packed copies.
+void repack(DecoderWeights& weights);
 
 }  // namespace ponder::model

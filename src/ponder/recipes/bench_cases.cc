@@ -198,9 +198,8 @@ std::function<BenchRun()> make_grpo_step(const model::Parameters& model, int wor
 }  // namespace
 
 model::Parameters bench_model(const std::string& dtype) {
-  if (dtype != "f32")
-    throw Error(ErrorCode::kUsage, base::cat("this build computes in f32 only, not in ", dtype), "--dtype");
   model::DecoderConfig config;
+  config.compute = dtype;
   config.vocab = kVocab;
   config.width = 160, config.layers = 5, config.heads = 5, config.ffn = 640;
   config.context = 512;
@@ -242,7 +241,8 @@ double bench_gemm_rate(const model::DecoderConfig& config, int workers) {
     double work = 0, seconds = 0;
     for (const auto& [in, out] : shapes) {
       double best = 0;  // a peak: what disturbed a try is not the machine's limit
-      for (int i = 0; i < kTries; ++i) best = std::max(best, tensor::measure_gemm_rate(cpu, in, out, kSecondsEach));
+      for (int i = 0; i < kTries; ++i)
+        best = std::max(best, tensor::measure_gemm_rate(cpu, in, out, kSecondsEach, config.product_type()));
       work += d(in * out);
       seconds += d(in * out) / best;
     }

@@ -11,7 +11,7 @@
 namespace ponder::recipes {
 
 // 2.07 M parameters: d 160, 5 layers, 5 heads, SwiGLU 640, vocabulary 128, tied; no end token, so every sample runs to
-// its full length. dtype: what the products are computed in, "f32"; Error(kUsage) for one that is not there.
+// its full length. dtype: what the products are computed in, "f32" or "bf16"; Error(kUsage) for another.
 model::Parameters bench_model(const std::string& dtype);
 // Writes that model as a Hugging Face directory, with a tokenizer of the words w0 … w127.
 void save_bench_model(const std::string& directory);

@@ -66,8 +66,8 @@ OpenedModel open_model(const std::string& path, const std::string& device) {
                      open_tokenizer(loaded.tokenizer_json, policy_path)};
   if (!critic_path.empty()) opened.critic = load_verified(critic_path).parameters;
   const c10::Device where = tensor::resolve_device(device);
-  opened.policy.flat = opened.policy.flat.to(where);
-  if (opened.critic) opened.critic->flat = opened.critic->flat.to(where);
+  opened.policy = opened.policy.on(where);
+  if (opened.critic) opened.critic = opened.critic->on(where);
   return opened;
 }
 

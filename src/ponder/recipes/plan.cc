@@ -78,7 +78,8 @@ double measure_rate(const model::DecoderConfig& config, int workers, const c10::
   constexpr double kSeconds = 0.25;
   std::vector<double> rates(static_cast<size_t>(workers));
   base::run_workers(workers, [&](int worker) {
-    rates[static_cast<size_t>(worker)] = tensor::measure_gemm_rate(device, config.width, 2 * config.ffn, kSeconds);
+    rates[static_cast<size_t>(worker)] =
+        tensor::measure_gemm_rate(device, config.width, 2 * config.ffn, kSeconds, config.product_type());
   });
   return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
@@ -197,7 +198,9 @@ void plan_memory(const Recipe& recipe, Plan& plan) {
   }
   const bool learns = std::ranges::any_of(recipe.stages, is_learning);
   plan.program = resident_bytes();
-  plan.weights = models * model_bytes;
+  // As products read them: once for each worker that samples, and once more, both ways round, for learning.
+  const double packed_bytes = model_bytes * (recipe.model.compute == "bf16" ? 0.5 : 1);
+  plan.weights = models * model_bytes + (models * d(plan.workers) + (learns ? 2 : 0)) * packed_bytes;
   plan.optimizer = learns ? 2 * model_bytes : 0;
   plan.gradients = learns ? d(plan.workers) * model_bytes : 0;
   plan.activations = d(plan.workers) * pack_tokens * activation_floats(recipe.model) * kFloat;

@@ -38,6 +38,9 @@ TEST(Plan, GrowsWithTheRecipe) {
   EXPECT_EQ(rl(base).name, "rl");
   EXPECT_GT(rl(more).tokens, rl(base).tokens);
   EXPECT_GT(rl(plan_of({"rl.loss.beta=0.1"})).flops, rl(base).flops);  // the reference reads the samples too
+  const Plan bf16 = plan_of({"model.compute=bf16"});
+  EXPECT_DOUBLE_EQ(bf16.kv_cache, base.kv_cache / 2);
+  EXPECT_LT(bf16.weights, base.weights);
 }
 
 TEST(Plan, TooLittleMemoryOrDiskIsAnErrorWithItsNumbers) {

@@ -195,8 +195,7 @@ Models Run::models(const model::Parameters& weights, const model::Parameters* cr
 }
 
 model::Parameters Run::on_device(model::Parameters weights) const {
-  weights.flat = weights.flat.to(tensor::resolve_device(recipe.device));
-  return weights;
+  return weights.on(tensor::resolve_device(recipe.device));
 }
 
 std::vector<core::Item> Run::test_problems(const std::string& task, int64_t n) const {

@@ -6,6 +6,7 @@
 
 #include "ponder/base/clock.h"
 #include "ponder/tensor/guard.h"
+#include "ponder/tensor/matrix.h"
 #include "ponder/tensor/ops.h"
 
 namespace ponder::tensor {
@@ -19,12 +20,14 @@ double thread_seconds() {
 
 }  // namespace
 
-double measure_gemm_rate(const c10::Device& device, int64_t in, int64_t out, double seconds) {
+double measure_gemm_rate(const c10::Device& device, int64_t in, int64_t out, double seconds, Compute compute) {
   return guarded("tensor/gemm_rate", [&] {
     constexpr int64_t kRows = 1024;
     set_operator_threads(1);
     const at::TensorOptions f32 = at::TensorOptions(at::kFloat).device(device);
-    const at::Tensor x = at::ones({kRows, in}, f32), w = at::ones({out, in}, f32);
+    const at::Tensor x = at::ones({kRows, in}, f32);
+    Matrix w(at::ones({out, in}, f32), compute);
+    pack(w, Uses::kForward);
     at::Tensor y = linear(x, w);  // the first one sets things up
     int64_t products = 0;
     const base::Stopwatch watch;

@@ -1,23 +1,16 @@
 #include "ponder/tensor/ops.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/equal.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/rms_norm.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <map>
-#include <mutex>
 #include <utility>
 
 #include "ponder/base/error.h"
@@ -39,8 +32,6 @@ bool wants_grad(const at::Tensor& a, const at::Tensor& b) { return wants_grad(a)
 
 const float* in(const at::Tensor& x) { return x.const_data_ptr<float>(); }
 float* out(at::Tensor& x) { return x.mutable_data_ptr<float>(); }
-
-at::Tensor pad_rows(const at::Tensor& x) { return at::constant_pad_nd(x, {0, 0, 0, kMinRows - x.size(0)}); }
 
 // ---- RMSNorm ----
 at::Tensor rms_norm_forward(const at::Tensor& x, const at::Tensor& w, double eps, at::Tensor* rstd) {
@@ -193,36 +184,7 @@ at::Tensor attention_generic(const at::Tensor& qkv, const std::vector<int64_t>& 
   return at::cat(results, 0);
 }
 
-// Any numbers whose sums depend on their order will do; sines need no generator.
-at::Tensor sines(int64_t rows, int64_t columns, double step) {
-  return at::arange(rows * columns, at::kFloat).mul_(step).sin_().view({rows, columns});
-}
-
-bool compare_row_counts(int64_t out_columns, int64_t in_columns) {
-  const at::NoGradGuard no_grad;
-  constexpr int64_t kRows = 320;
-  const at::Tensor w = sines(out_columns, in_columns, 0.7), x = sines(kRows, in_columns, 1.3);
-  const at::Tensor residual = sines(kRows, out_columns, 0.3);
-  const at::Tensor whole = linear(x, w), added = linear_add(residual, x, w);
-  for (const int64_t rows : {1, 7, 16, 17, 31, 64, 100, 257}) {
-    const auto last = [&](const at::Tensor& t) { return t.narrow(0, kRows - rows, rows); };
-    if (!at::equal(linear(last(x), w), last(whole))) return false;
-    if (!at::equal(linear_add(last(residual), last(x), w), last(added))) return false;
-  }
-  return true;
-}
-
 }  // namespace
-
-at::Tensor linear(const at::Tensor& x, const at::Tensor& w) {
-  if (x.size(0) >= kMinRows || !on_cpu_f32(x)) return at::mm(x, w.t());
-  return at::mm(pad_rows(x), w.t()).narrow(0, 0, x.size(0));
-}
-
-at::Tensor linear_add(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& w) {
-  if (x.size(0) >= kMinRows || !on_cpu_f32(x)) return at::addmm(residual, x, w.t());
-  return at::addmm(pad_rows(residual), pad_rows(x), w.t()).narrow(0, 0, x.size(0));
-}
 
 at::Tensor embed(const at::Tensor& table, const at::Tensor& ids) { return at::embedding(table, ids); }
 
@@ -257,15 +219,6 @@ at::Tensor causal_attention(const at::Tensor& qkv, const std::vector<int64_t>& s
   const at::Tensor rows = qkv.contiguous();
   return wants_grad(qkv) ? CausalAttention::apply(rows, starts, shape)
                          : attention_forward(rows, starts, shape, nullptr);
-}
-
-bool linear_rows_agree(int64_t out_columns, int64_t in_columns) {
-  static std::mutex mutex;
-  static std::map<std::pair<int64_t, int64_t>, bool> known;
-  const std::lock_guard lock(mutex);
-  const auto [entry, is_new] = known.try_emplace({out_columns, in_columns}, true);
-  if (is_new) entry->second = compare_row_counts(out_columns, in_columns);
-  return entry->second;
 }
 
 }  // namespace ponder::tensor

@@ -1,21 +1,25 @@
 // The operations that a decoder is made of, with and without autograd; the only ones that model, engine and learn use
-// on activations. f32 on the CPU runs ponder's own kernels (kernels.h) and LibTorch's GEMM, every other device plain
-// ATen. Each row's result is the same to the bit whatever other rows stand beside it: that is why the sampler's and the
-// trainer's log-probs agree exactly. T = tokens of all packed sequences together.
+// on activations. f32 on the CPU runs ponder's own kernels (kernels.h, gemm.h), every other device plain ATen. Each
+// row's result is the same to the bit whatever other rows stand beside it: that is why the sampler's and the trainer's
+// log-probs agree exactly. T = tokens of all packed sequences together.
 #pragma once
 #include <cstdint>
 #include <vector>
 
 #include "ponder/tensor/fwd.h"
+#include "ponder/tensor/gemm.h"
 
 namespace ponder::tensor {
 
-// x [T,K] · wᵀ, w [N,K] → [T,N]. BLAS picks other kernels, and with them other bits, for very few rows: fewer than
-// kMinRows are padded.
-inline constexpr int64_t kMinRows = 16;
-at::Tensor linear(const at::Tensor& x, const at::Tensor& w);
+struct Matrix;  // matrix.h
+
+// x [T,K] · wᵀ, w [N,K] → [T,N].
+at::Tensor linear(const at::Tensor& x, const Matrix& w);
 // residual [T,N] + x · wᵀ.
-at::Tensor linear_add(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& w);
+at::Tensor linear_add(const at::Tensor& residual, const at::Tensor& x, const Matrix& w);
+// Their gradients, for backward passes that are written by hand: grad [T,N] · w → [T,K], and grad_w [N,K] += gradᵀ · x.
+at::Tensor linear_grad_x(const at::Tensor& grad, const Matrix& w);
+void add_linear_grad_w(at::Tensor& grad_w, const at::Tensor& grad, const at::Tensor& x, Compute compute);
 
 // Rows of table [V,D] → [T,D]; ids i64 [T].
 at::Tensor embed(const at::Tensor& table, const at::Tensor& ids);
@@ -46,9 +50,5 @@ at::Tensor rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadSh
 // 0 to T), each row sees itself and the rows before it in its own sequence. qkv rotated, [T,(H+2·KV)·hd] → [T,H·hd].
 // Query head h reads key/value head h / (H / KV). Scale 1/√hd.
 at::Tensor causal_attention(const at::Tensor& qkv, const std::vector<int64_t>& starts, const HeadShape& shape);
-
-// Does this machine's BLAS keep the promise above for products of this shape? Compares a row's bits for several numbers
-// of rows, once a process; asked for a model's shapes when an engine is made.
-bool linear_rows_agree(int64_t out_columns, int64_t in_columns);
 
 }  // namespace ponder::tensor

@@ -20,6 +20,7 @@
 #include "ponder/base/rng.h"
 #include "ponder/tensor/device.h"
 #include "ponder/tensor/log_softmax.h"
+#include "ponder/tensor/matrix.h"
 #include "ponder/tensor/simd.h"
 
 namespace ponder::tensor {
@@ -192,11 +193,48 @@ TEST(Linear, GradientsAndResidual) {
                                {random({rows, 64}, 9), random({32, 64}, 10), random({rows, 32}, 11)}, 2e-5);
 }
 
-TEST(Linear, ARowsBitsDoNotDependOnTheNumberOfRows) {
-  set_operator_threads(1);
-  const std::vector<std::pair<int64_t, int64_t>> shapes = {{384, 128}, {128, 128}, {704, 128}, {128, 352},
-                                                           {144, 128}, {480, 160}, {160, 640}, {48, 16}};
-  for (const auto& [n, k] : shapes) EXPECT_TRUE(linear_rows_agree(n, k)) << n << "x" << k;
+// With inputs that bf16 holds exactly, bf16 products are those of f32 up to the order of the sums; the gradient that
+// comes in is rounded too.
+TEST(Linear, Bf16RoundsInputsAndIncomingGradientsAndNothingElse) {
+  const auto in_bf16 = [](const at::Tensor& t) { return t.to(at::kBFloat16).to(at::kFloat); };
+  const at::Tensor x = in_bf16(random({20, 48}, 1)), w = in_bf16(random({33, 48}, 2)), added = random({20, 33}, 3);
+  const at::Tensor seed = random({20, 33}, 4);
+  const auto run = [&](Compute compute, const at::Tensor& a, const at::Tensor& b, const at::Tensor& grad) {
+    const at::Tensor ax = leaf(a), bw = leaf(b), residual = leaf(added);
+    Matrix matrix(bw, compute);
+    pack(matrix, Uses::kForwardAndBackward);
+    const at::Tensor y = linear_add(residual, ax, matrix);
+    y.backward(grad);
+    return std::vector<at::Tensor>{y.detach(), ax.grad(), bw.grad(), residual.grad()};
+  };
+  const auto exact = run(Compute::kF32, x, w, in_bf16(seed));
+  const auto half = run(Compute::kBf16, x.mul(1.001), w.mul(1.001), seed);  // rounds back to x and w
+  for (size_t i = 0; i < 3; ++i) EXPECT_LT(largest_difference(exact[i], half[i]), 2e-5) << i;
+  EXPECT_TRUE(at::equal(half[3], seed));
+}
+
+TEST(Linear, PackedAndUnpackedGiveTheSameBits) {
+  for (const Compute compute : {Compute::kF32, Compute::kBf16}) {
+    const at::Tensor x = random({20, 48}, 1);
+    Matrix packed(random({33, 48}, 2), compute);
+    const Matrix bare = packed;
+    pack(packed, Uses::kForwardAndBackward);
+    EXPECT_TRUE(at::equal(linear(x, packed), linear(x, bare)));
+    const at::Tensor grad = random({20, 33}, 3);
+    EXPECT_TRUE(at::equal(linear_grad_x(grad, packed), linear_grad_x(grad, bare)));
+    // Packing again shows copies the new weight.
+    const Matrix copy = packed;
+    packed.weight.mul_(2);
+    EXPECT_FALSE(at::equal(linear(x, copy), linear(x, bare)));
+    pack(packed, Uses::kForwardAndBackward);
+    EXPECT_TRUE(at::equal(linear(x, copy), linear(x, bare)));
+  }
+}
+
+TEST(Linear, RowsThatAreNotContiguousAndNoRows) {
+  const at::Tensor wide = random({9, 96}, 1), w = random({33, 48}, 2);
+  EXPECT_TRUE(at::equal(linear(wide.narrow(1, 16, 48), w), linear(wide.narrow(1, 16, 48).contiguous(), w)));
+  EXPECT_EQ(linear(wide.narrow(0, 0, 0).narrow(1, 0, 48), w).sizes(), (std::vector<int64_t>{0, 33}));
 }
 
 TEST(Device, NamesAreChecked) {

@@ -1,0 +1,34 @@
+// Matrix products on the CPU against weights that were packed beforehand, in f32 or with both inputs rounded to bf16
+// (to nearest, ties to even) and summed in f32. Each output is one sum over the depth in a fixed order, so a row's bits
+// depend neither on the other rows nor on how many there are; bf16 gives the same bits with and without the processor's
+// own bf16 instructions, above the smallest normal float. Called by ops.cc and matrix.cc.
+#pragma once
+#include <cstdint>
+
+namespace ponder::tensor {
+
+enum class Compute : uint8_t { kF32, kBf16 };
+
+// Does this machine multiply bf16 faster than f32?
+bool has_fast_bf16();
+
+// A right-hand side [depth, columns]: 4-byte words, a float or two bf16 of neighbouring depths, in panels of 48 columns
+// [depth or depth/2, 48]; the last panel is as narrow as multiples of 16 allow.
+struct PackedView {
+  const uint32_t* words = nullptr;
+  int64_t depth = 0, columns = 0;
+  Compute compute = Compute::kF32;
+};
+int64_t packed_words(int64_t depth, int64_t columns, Compute compute);
+
+// w [N,K] as the right-hand side of x · wᵀ (depth K), and of g · w (depth N).
+void pack_transposed(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words);
+void pack_straight(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words);
+
+// x [rows, depth] · packed (+ residual [rows, columns], when it is not null) → y [rows, columns].
+void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y);
+
+// y [N,K] += gᵀ · x, g [rows, N], x [rows, K].
+void gemm_transposed_add(const float* g, const float* x, int64_t rows, int64_t n, int64_t k, Compute compute, float* y);
+
+}  // namespace ponder::tensor

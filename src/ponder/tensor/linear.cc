@@ -1,0 +1,100 @@
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <optional>
+
+#include "ponder/base/error.h"
+#include "ponder/tensor/gemm.h"
+#include "ponder/tensor/matrix.h"
+#include "ponder/tensor/ops.h"
+
+namespace ponder::tensor {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+using MaybeTensor = std::optional<at::Tensor>;
+
+bool on_cpu_f32(const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; }
+bool wants_grad(const at::Tensor& x) { return at::GradMode::is_enabled() && x.requires_grad(); }
+
+const float* in(const at::Tensor& x) { return x.const_data_ptr<float>(); }
+
+// x · words (+ residual) → [T,columns].
+at::Tensor multiply(const at::Tensor& x, const at::Tensor& words, int64_t columns, Compute compute,
+                    const MaybeTensor& residual) {
+  const at::Tensor rows = x.contiguous();
+  const at::Tensor added = residual ? residual->contiguous() : at::Tensor();
+  const PackedView packed{reinterpret_cast<const uint32_t*>(words.const_data_ptr<int32_t>()), rows.size(1), columns,
+                          compute};
+  at::Tensor y = at::empty({rows.size(0), columns}, rows.options());
+  gemm(in(rows), rows.size(0), packed, added.defined() ? in(added) : nullptr, y.mutable_data_ptr<float>());
+  return y;
+}
+
+at::Tensor forward_product(const at::Tensor& x, const Matrix& w, const MaybeTensor& residual) {
+  PONDER_CHECK(x.dim() == 2 && x.size(1) == w.size(1), "a product wants x [T,", w.size(1), "]");
+  return multiply(x, transposed_words(w), w.size(0), w.compute, residual);
+}
+
+// The weight comes twice: as what autograd follows, and with its packed copies.
+struct Linear : Function<Linear> {
+  static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& weight, const MaybeTensor& residual,
+                          const Matrix& w) {
+    ctx->save_for_backward({x, weight, w.straight});
+    ctx->saved_data["compute"] = static_cast<int64_t>(w.compute);
+    ctx->saved_data["adds"] = residual.has_value();
+    return forward_product(x, w, residual);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor grad = grads[0].contiguous();
+    Matrix w(saved[1], static_cast<Compute>(ctx->saved_data["compute"].toInt()));
+    w.straight = saved[2];
+    at::Tensor grad_x, grad_w;
+    if (ctx->needs_input_grad(0)) grad_x = linear_grad_x(grad, w);
+    if (ctx->needs_input_grad(1)) {
+      grad_w = at::zeros_like(w.weight);
+      add_linear_grad_w(grad_w, grad, saved[0], w.compute);
+    }
+    return {grad_x, grad_w, ctx->saved_data["adds"].toBool() ? grad : Variable(), Variable()};
+  }
+};
+
+at::Tensor product(const at::Tensor& x, const Matrix& w, const MaybeTensor& residual) {
+  if (wants_grad(x) || wants_grad(w.weight) || (residual && wants_grad(*residual)))
+    return Linear::apply(x, w.weight, residual, w);
+  return forward_product(x, w, residual);
+}
+
+}  // namespace
+
+at::Tensor linear(const at::Tensor& x, const Matrix& w) {
+  return on_cpu_f32(x) ? product(x, w, std::nullopt) : at::mm(x, w.weight.t());
+}
+
+at::Tensor linear_add(const at::Tensor& residual, const at::Tensor& x, const Matrix& w) {
+  return on_cpu_f32(x) ? product(x, w, residual) : at::addmm(residual, x, w.weight.t());
+}
+
+at::Tensor linear_grad_x(const at::Tensor& grad, const Matrix& w) {
+  if (!on_cpu_f32(grad)) return at::mm(grad, w.weight);
+  return multiply(grad, straight_words(w), w.size(1), w.compute, std::nullopt);
+}
+
+void add_linear_grad_w(at::Tensor& grad_w, const at::Tensor& grad, const at::Tensor& x, Compute compute) {
+  if (!on_cpu_f32(grad)) {
+    grad_w.addmm_(grad.t(), x);
+    return;
+  }
+  const at::Tensor g = grad.contiguous(), rows = x.contiguous();
+  gemm_transposed_add(in(g), in(rows), g.size(0), g.size(1), rows.size(1), compute, grad_w.mutable_data_ptr<float>());
+}
+
+}  // namespace ponder::tensor

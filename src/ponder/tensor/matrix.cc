@@ -1,0 +1,48 @@
+#include "ponder/tensor/matrix.h"
+
+#include <ATen/ops/empty.h>
+
+#include "ponder/base/error.h"
+
+namespace ponder::tensor {
+namespace {
+
+uint32_t* words_of(at::Tensor& packed) { return reinterpret_cast<uint32_t*>(packed.mutable_data_ptr<int32_t>()); }
+
+using Pack = void (*)(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words);
+
+// Words for a product with `depth` of the weight's sides; into `packed` when it is there already.
+void pack_into(at::Tensor& packed, const Matrix& matrix, Pack pack, int64_t depth, int64_t columns) {
+  PONDER_CHECK(matrix.weight.dim() == 2 && matrix.weight.is_contiguous(), "a weight must be contiguous [N,K]");
+  if (!packed.defined()) packed = at::empty({packed_words(depth, columns, matrix.compute)}, at::kInt);
+  pack(matrix.weight.const_data_ptr<float>(), matrix.size(0), matrix.size(1), matrix.compute, words_of(packed));
+}
+
+void pack_for_product(at::Tensor& packed, const Matrix& matrix) {
+  pack_into(packed, matrix, pack_transposed, matrix.size(1), matrix.size(0));
+}
+void pack_for_gradient(at::Tensor& packed, const Matrix& matrix) {
+  pack_into(packed, matrix, pack_straight, matrix.size(0), matrix.size(1));
+}
+
+}  // namespace
+
+void pack(Matrix& matrix, Uses uses) {
+  if (!matrix.weight.is_cpu()) return;
+  pack_for_product(matrix.transposed, matrix);
+  if (uses == Uses::kForwardAndBackward) pack_for_gradient(matrix.straight, matrix);
+}
+
+at::Tensor transposed_words(const Matrix& matrix) {
+  at::Tensor packed = matrix.transposed;
+  if (!packed.defined()) pack_for_product(packed, matrix);
+  return packed;
+}
+
+at::Tensor straight_words(const Matrix& matrix) {
+  at::Tensor packed = matrix.straight;
+  if (!packed.defined()) pack_for_gradient(packed, matrix);
+  return packed;
+}
+
+}  // namespace ponder::tensor

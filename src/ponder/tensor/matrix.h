@@ -1,0 +1,35 @@
+// A weight as it is multiplied: the tensor, and the packed copies of it that the CPU's products read. Made by model
+// when it takes views of a model's weights, read by linear() and its gradients.
+#pragma once
+#include <utility>
+
+#include "ponder/tensor/gemm.h"
+#include "ponder/tensor/tensor.h"
+
+namespace ponder::tensor {
+
+struct Matrix {
+  Matrix() = default;
+  // A tensor alone is a matrix that every product packs anew.
+  Matrix(at::Tensor weight, Compute compute = Compute::kF32)  // NOLINT(google-explicit-constructor)
+      : weight(std::move(weight)), compute(compute) {}
+
+  at::Tensor weight;                // f32 [N,K]; an autograd leaf where it is trained
+  Compute compute = Compute::kF32;  // of products on the CPU; other devices compute in f32
+  at::Tensor transposed;            // words for x · wᵀ
+  at::Tensor straight;              // words for g · w
+  int64_t size(int64_t dim) const { return weight.size(dim); }
+};
+
+// What is read of a matrix: products with it, or their gradients as well.
+enum class Uses { kForward, kForwardAndBackward };
+
+// Packs the weight, again into the same memory when it was packed before: copies of the matrix see the new weight, and
+// nobody may read them meanwhile. Nothing to do for weights that are not on the CPU.
+void pack(Matrix& matrix, Uses uses);
+
+// The packed copies; made on the spot where there are none.
+at::Tensor transposed_words(const Matrix& matrix);
+at::Tensor straight_words(const Matrix& matrix);
+
+}  // namespace ponder::tensor

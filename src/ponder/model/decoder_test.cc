@@ -12,6 +12,7 @@
 #include "ponder/base/error.h"
 #include "ponder/tensor/device.h"
 #include "ponder/tensor/log_softmax.h"
+#include "ponder/tensor/simd.h"
 
 namespace ponder::model {
 namespace {
@@ -235,6 +236,25 @@ TEST(Config, RefusesWhatItDoesNotCompute) {
   EXPECT_NE(message("rope_scaling", scaling).find("llama3"), std::string::npos);
   EXPECT_NE(message("hidden_size", 33).find("multiple of 16"), std::string::npos);
   EXPECT_NE(message("num_key_value_heads", 3).find("kv_heads"), std::string::npos);
+}
+
+TEST(Config, ComputesInWhatIsAskedForAndInTheFasterOneOnAuto) {
+  const auto resolved = [](const char* compute) {
+    DecoderConfig c = small_config();
+    c.compute = compute;
+    c.resolve();
+    return c;
+  };
+  EXPECT_EQ(resolved("auto").compute, tensor::has_fast_bf16() ? "bf16" : "f32");
+  tensor::simd::limit_level(4);  // a processor without bf16 products still does them where they are asked for
+  EXPECT_EQ(resolved("auto").compute, "f32");
+  const DecoderConfig f32 = resolved("f32"), bf16 = resolved("bf16");
+  tensor::simd::limit_level(100);
+  EXPECT_EQ(f32.product_type(), tensor::Compute::kF32);
+  EXPECT_EQ(f32.head_shape().kv, tensor::KvType::kF32);
+  EXPECT_EQ(bf16.product_type(), tensor::Compute::kBf16);
+  EXPECT_EQ(bf16.head_shape().kv, tensor::KvType::kBf16);
+  EXPECT_THROW(resolved("f16"), Error);
 }
 
 TEST(Config, FlopsMatchTheClosedForm) {

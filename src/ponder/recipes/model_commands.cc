@@ -208,6 +208,7 @@ int command_info(const InfoArgs& args) {
   json["family"] = c.family, json["parameters"] = c.parameter_count(), json["context"] = c.context;
   json["vocab"] = c.vocab, json["layers"] = c.layers, json["width"] = c.width, json["heads"] = c.heads;
   json["kv_heads"] = c.kv_heads, json["ffn"] = c.ffn, json["tied"] = c.tied;
+  json["compute"] = c.compute;
   json["path"] = model.policy_path;
   json["critic"] = model.critic_path.empty() ? base::Json() : base::Json(model.critic_path);
   if (args.json) {

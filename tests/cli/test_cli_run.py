@@ -198,6 +198,14 @@ class Evidence(CliTest):
                 self.refuse(out, name)
                 shutil.rmtree(out)
 
+    def test_a_row_that_cannot_be_read_is_named(self):
+        out = self.copy()
+        rows = (out / "metrics.jsonl").read_bytes().split(b"\n")
+        rows[2] = b"{]" + rows[2]
+        (out / "metrics.jsonl").write_bytes(b"\n".join(rows))
+        for command in (["run", RECIPE, "--out"], ["report"]):
+            self.ponder(*command, out, says=["row left out", "metrics.jsonl:3"])
+
     def test_a_missing_configuration(self):
         out = self.copy()
         (out / "config.yaml").unlink()

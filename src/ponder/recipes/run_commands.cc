@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "ponder/base/file.h"
+#include "ponder/base/log.h"
 #include "ponder/eval/report.h"
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/doctor.h"
@@ -15,6 +16,18 @@ namespace {
 
 int print_options(Recipe& recipe, bool json) {
   std::printf("%s", json ? (base::fields_json(recipe).dump() + "\n").c_str() : base::fields_help(recipe).c_str());
+  return 0;
+}
+
+// Of the report that was just written; rows that it had to leave out are named aloud.
+int print_report(const std::string& dir, bool json) {
+  const eval::Rows rows = eval::read_rows(base::join_path(dir, "metrics.jsonl"));
+  for (const std::string& line : rows.unreadable) base::log_warning(base::cat("row left out: ", line));
+  if (json) {
+    std::printf("%s\n", base::Json::parse(base::read_file(base::join_path(dir, "report.json"))).dump().c_str());
+  } else {
+    std::printf("%s\nreport: %s\n", eval::summary_table(rows).c_str(), base::join_path(dir, "report.html").c_str());
+  }
   return 0;
 }
 
@@ -43,26 +56,13 @@ int command_run(const RunArgs& args) {
   if (args.dry_run) return print_plan(recipe, dir, args.json);
   check_memory(recipe);
   run_recipe(recipe, dir);
-  if (args.json) {
-    std::printf("%s\n", base::read_file(base::join_path(dir, "report.json")).c_str());
-    return 0;
-  }
-  std::printf("%s\nreport: %s\n", eval::summary_table(eval::read_rows(base::join_path(dir, "metrics.jsonl"))).c_str(),
-              base::join_path(dir, "report.html").c_str());
-  return 0;
+  return print_report(dir, args.json);
 }
 
 int command_report(const ReportArgs& args) {
   if (!base::is_directory(args.dir)) throw Error(ErrorCode::kInput, "no such run directory", args.dir);
-  const base::Json report = eval::make_report(args.dir);
-  if (args.json) {
-    std::printf("%s\n", report.dump().c_str());
-    return 0;
-  }
-  std::printf("%s\nreport: %s\n",
-              eval::summary_table(eval::read_rows(base::join_path(args.dir, "metrics.jsonl"))).c_str(),
-              base::join_path(args.dir, "report.html").c_str());
-  return 0;
+  eval::make_report(args.dir);
+  return print_report(args.dir, args.json);
 }
 
 int command_doctor(const DoctorArgs& args) {

@@ -3,9 +3,12 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <set>
 
 #include "ponder/base/error.h"
+#include "ponder/base/log.h"
 #include "ponder/model/decoder.h"
 
 namespace ponder::engine {
@@ -32,13 +35,34 @@ int64_t cache_pages(const model::DecoderConfig& config, const EngineOptions& opt
   return std::min(fitting, options.max_rows * one);
 }
 
+// Sampled and learned log-probs agree to the bit only where a row's product does not depend on the other rows. The
+// kernels are written so; this asks those that were chosen for this processor, at this model's shapes.
+void check_products(const model::DecoderWeights& weights) {
+  if (!weights.embedding.is_cpu()) return;
+  constexpr int64_t kRows = 9, kRow = 5;
+  const auto& layer = weights.layers.front();
+  for (const tensor::Matrix* w : {&layer.qkv, &layer.out, &layer.gate_up, &layer.down, &weights.head}) {
+    at::Tensor x = at::empty({kRows, w->size(1)}, at::kFloat);
+    float* value = x.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < x.numel(); ++i) value[i] = std::sin(static_cast<float>(i));
+    const at::Tensor all = tensor::linear(x, *w), alone = tensor::linear(x.narrow(0, kRow, 1), *w);
+    if (std::memcmp(all.const_data_ptr<float>() + kRow * w->size(0), alone.const_data_ptr<float>(), alone.nbytes()) !=
+        0)
+      base::log_warning(
+          base::cat("on this processor a ", w->size(0), "x", w->size(1),
+                    " product has other bits for other numbers of rows: results may depend on the batch"));
+  }
+}
+
 }  // namespace
 
 Batcher::Batcher(const model::Parameters& parameters, const EngineOptions& options)
     : config_(parameters.config),
       options_(options),
       weights_(model::weight_views(parameters.config, parameters.flat)),
-      cache_(config_.layers, config_.head_shape(), cache_pages(config_, options), options.share_prefixes) {}
+      cache_(config_.layers, config_.head_shape(), cache_pages(config_, options), options.share_prefixes) {
+  check_products(weights_);
+}
 
 Batcher::Step Batcher::step() {
   slots_.clear();

@@ -1,5 +1,7 @@
 #include "ponder/craft/behaviours.h"
 
+#include <algorithm>
+
 #include "ponder/text/format.h"
 
 namespace ponder::craft {
@@ -65,6 +67,26 @@ std::optional<SlipProbe> plant_slip(const core::Problem& problem, core::TokenSpa
 
 bool is_repaired(const SlipProbe& probe, core::TokenSpan continuation) {
   return continuation.size() >= 2 && continuation[0] == text::kWait && continuation[1] == probe.right;
+}
+
+std::optional<SpoiledAnswer> spoil_answer(core::TokenSpan prompt, core::TokenSpan completion, base::RngKey key) {
+  base::Rng rng(key);
+  const auto ans = std::ranges::find(completion, core::Token{text::kAns});
+  std::vector<int64_t> places;
+  for (auto t = ans; t != completion.end() && *t != text::kSemicolon; ++t)
+    if (text::is_number(*t)) places.push_back(t - completion.begin());
+  if (places.empty()) return std::nullopt;
+  SpoiledAnswer spoiled{{completion.begin(), completion.end()}, rng.pick(places)};
+  core::Token& word = spoiled.completion[static_cast<size_t>(spoiled.at)];
+  std::vector<core::Token> beside, others;
+  for (int64_t place : places)
+    if (completion[static_cast<size_t>(place)] != word) beside.push_back(completion[static_cast<size_t>(place)]);
+  for (core::Token t : prompt)
+    if (text::is_number(t) && t != word) others.push_back(t);
+  const bool takes_neighbour = !beside.empty() && (others.empty() || rng.chance(0.5));
+  if (!takes_neighbour && others.empty()) return std::nullopt;
+  word = rng.pick(takes_neighbour ? beside : others);
+  return spoiled;
 }
 
 }  // namespace ponder::craft

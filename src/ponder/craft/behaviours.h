@@ -1,5 +1,6 @@
-// Interventions on thoughts (P7): a slip is planted in the middle of a completion, and what the model makes of it is
-// compared with the untouched completion. Called by eval's self-correction probe.
+// Interventions on completions (P7): a slip is planted in the middle of a thought, and what the model makes of it is
+// compared with the untouched thought; an answer is spoiled, for critics to learn from. Called by the probe, by rl and
+// by critics.
 #pragma once
 #include <optional>
 
@@ -23,5 +24,15 @@ std::optional<SlipProbe> plant_slip(const core::Problem& problem, core::TokenSpa
 
 // The continuation of a probe starts with "wait" and the right word.
 bool is_repaired(const SlipProbe& probe, core::TokenSpan continuation);
+
+struct SpoiledAnswer {
+  core::Tokens completion;
+  int64_t at = 0;  // which token is another one now
+};
+
+// The completion with another number in the first step of its answer: half of the time one that stands beside it there,
+// else one of the prompt's. What small policies do when they copy a thought into an answer; whether the result is wrong
+// is for a verifier to say. Nothing when there is no answer or no other number.
+std::optional<SpoiledAnswer> spoil_answer(core::TokenSpan prompt, core::TokenSpan completion, base::RngKey key);
 
 }  // namespace ponder::craft

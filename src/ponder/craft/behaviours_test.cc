@@ -35,7 +35,7 @@ TEST(PlantSlip, MakesOneStepWrongAndStopsThere) {
       EXPECT_NE(probe->prefix.back(), probe->right);
       EXPECT_FALSE(probe->doubted);  // what was wrong and taken back is no place for a slip
       bool in_list = completion[at - 1] != text::kEquals && kind != SlipKind::kFalseVerdict;
-      EXPECT_EQ(in_list, kind == SlipKind::kWrongLeft || kind == SlipKind::kMiscopied);
+      EXPECT_EQ(in_list, kind == SlipKind::kWrongLeft || kind == SlipKind::kNearCopy || kind == SlipKind::kMiscopied);
       probes.insert(probe->prefix);
       core::Tokens repair{text::kWait, probe->right, text::kSemicolon};
       EXPECT_TRUE(is_repaired(*probe, repair));
@@ -77,6 +77,35 @@ TEST(PlantSlip, NeedsAPlace) {
   EXPECT_FALSE(plant("12 - 9 = 3 ; stop end", SlipKind::kSwappedDigits));
   EXPECT_FALSE(plant("12 + 2 = 14 ; stop end", SlipKind::kFalseVerdict));
   EXPECT_TRUE(plant("12 + 2 = 14 ; stop end", SlipKind::kNearResult));
+}
+
+TEST(SpoilAnswer, ChangesOneNumberOfTheFirstStep) {
+  const core::Tokens prompt = text::render_prompt(text::task_tokenizer(), problem());
+  const core::Tokens completion = text::task_tokenizer().encode(kThought);
+  const std::set<core::Token> allowed = {12, 9, 2, 26};
+  std::set<core::Tokens> spoiled;
+  for (int i = 0; i < 60; ++i) {
+    const auto s = spoil_answer(prompt, completion, base::RngKey(1).child(i));
+    ASSERT_TRUE(s);
+    ASSERT_EQ(s->completion.size(), completion.size());
+    for (size_t t = 0; t < completion.size(); ++t)
+      EXPECT_EQ(s->completion[t] != completion[t], static_cast<int64_t>(t) == s->at);
+    const core::Token before = completion[static_cast<size_t>(s->at)], now = s->completion[static_cast<size_t>(s->at)];
+    EXPECT_TRUE(before == 12 || before == 2) << before;  // of "ans 12 + 2", not of "14 + 9"
+    EXPECT_TRUE(allowed.contains(now)) << now;
+    spoiled.insert(s->completion);
+  }
+  EXPECT_EQ(spoiled.size(), 6u);  // two places, three other numbers
+}
+
+TEST(SpoilAnswer, NeedsAnAnswer) {
+  const core::Tokens prompt = text::render_prompt(text::task_tokenizer(), problem());
+  const auto spoil = [&](const char* completion) {
+    return spoil_answer(prompt, text::task_tokenizer().encode(completion), base::RngKey(1)).has_value();
+  };
+  EXPECT_FALSE(spoil("12 + 2 = 14 ; stop end"));
+  EXPECT_FALSE(spoil("ans end"));
+  EXPECT_FALSE(spoil_answer({}, text::task_tokenizer().encode("ans 9 + 9 end"), base::RngKey(1)).has_value());
 }
 
 TEST(PlantSlip, ReadsAnyTokensWithoutFailing) {

@@ -76,7 +76,7 @@ TEST(Demonstrations, WeightsTeachAllButPromptAndSlips) {
 }
 
 // What stands before "wait" must be wrong: judged by the step checker on the text without the correction.
-TEST(Demonstrations, SlipsAreWrongAndOfThreeKinds) {
+TEST(Demonstrations, SlipsAreWrongAndOfFourKinds) {
   const tasks::Task& task = tasks::find_task("countdown4");
   DemoOptions options = only("countdown4");
   options.slip = 0.3;
@@ -93,7 +93,11 @@ TEST(Demonstrations, SlipsAreWrongAndOfThreeKinds) {
       int wrong = thought[i - 1], right = thought[i + 1];
       EXPECT_NE(wrong, right);
       if (!in_result) {
-        kinds.insert("left");
+        const bool copied = thought[i - 2] == text::kComma;
+        kinds.insert(copied ? "copy" : "left");
+        if (copied) {
+          EXPECT_TRUE(std::abs(wrong - right) == 1 || std::abs(wrong - right) == 10);
+        }
         continue;
       }
       auto verdicts = task.check_steps(item.problem, words(kept) + " , 1");
@@ -102,7 +106,7 @@ TEST(Demonstrations, SlipsAreWrongAndOfThreeKinds) {
       kinds.insert(distance == 1 || distance == 10 ? "near" : "operation");
     }
   }
-  EXPECT_EQ(kinds, (std::set<std::string>{"left", "near", "operation"}));
+  EXPECT_EQ(kinds, (std::set<std::string>{"copy", "left", "near", "operation"}));
 }
 
 TEST(Demonstrations, RowsDependOnTheirKeyAlone) {

@@ -28,6 +28,8 @@ std::vector<int> other_results(const SlipSite& site) {
   return values;
 }
 
+std::vector<int> near_results(int result) { return {result - 10, result - 1, result + 1, result + 10}; }
+
 std::vector<int> far_results(int result) {
   std::vector<int> values;
   for (int d = 3; d <= 8; ++d) values.insert(values.end(), {result - d, result + d});
@@ -48,9 +50,9 @@ std::optional<Slip> wrong_left(const SlipSite& site, base::Rng& rng) {
 }  // namespace
 
 const std::vector<SlipKind>& all_slip_kinds() {
-  static const std::vector<SlipKind> kinds{SlipKind::kNearResult,    SlipKind::kOtherOperation, SlipKind::kWrongLeft,
-                                           SlipKind::kSwappedDigits, SlipKind::kFarResult,      SlipKind::kOperandAgain,
-                                           SlipKind::kMiscopied,     SlipKind::kFalseVerdict};
+  static const std::vector<SlipKind> kinds{SlipKind::kNearResult,   SlipKind::kOtherOperation, SlipKind::kWrongLeft,
+                                           SlipKind::kNearCopy,     SlipKind::kSwappedDigits,  SlipKind::kFarResult,
+                                           SlipKind::kOperandAgain, SlipKind::kMiscopied,      SlipKind::kFalseVerdict};
   return kinds;
 }
 
@@ -62,6 +64,8 @@ const char* slip_name(SlipKind kind) {
       return "other_operation";
     case SlipKind::kWrongLeft:
       return "wrong_left";
+    case SlipKind::kNearCopy:
+      return "near_copy";
     case SlipKind::kSwappedDigits:
       return "swapped_digits";
     case SlipKind::kFarResult:
@@ -80,13 +84,18 @@ std::optional<Slip> draw_slip(SlipKind kind, const SlipSite& site, base::Rng& rn
   int r = site.result, wrong = -1, at = 0;
   switch (kind) {
     case SlipKind::kNearResult:
-      wrong = pick_wrong({r - 10, r - 1, r + 1, r + 10}, site, false, rng);
+      wrong = pick_wrong(near_results(r), site, false, rng);
       break;
     case SlipKind::kOtherOperation:
       wrong = pick_wrong(other_results(site), site, false, rng);
       break;
     case SlipKind::kWrongLeft:
       return wrong_left(site, rng);
+    case SlipKind::kNearCopy:
+      if (site.rest.empty()) break;
+      wrong = pick_wrong(near_results(r), site, false, rng);
+      at = 1;
+      break;
     case SlipKind::kSwappedDigits:
       // A round number would lose a digit.
       if (r % 10 > 0 && r >= 10) wrong = pick_wrong({r % 10 * 10 + r / 10}, site, true, rng);

@@ -1,5 +1,5 @@
 // Planted errors: one word of a step is wrong, "wait" follows, then the right word (P7, P11). Demonstrations hold the
-// first three kinds; the others are kept for probes (behaviours.h), so that a probe asks for more than what was shown.
+// first four kinds; the others are kept for probes (behaviours.h), so that a probe asks for more than what was shown.
 #pragma once
 #include <optional>
 #include <string>
@@ -14,13 +14,14 @@ enum class SlipKind {
   kNearResult,      // the result is off by one or by ten
   kOtherOperation,  // the result of another operation on the same two numbers
   kWrongLeft,       // what is left names an operand that was just used instead of a number that was not
+  kNearCopy,        // what is left names a number off by one or by ten instead of the result
   kSwappedDigits,   // the result with its digits swapped
   kFarResult,       // the result is off by 3 to 8
   kOperandAgain,    // the result is one of the two operands
-  kMiscopied,       // what is left names another number instead of the result
+  kMiscopied,       // what is left names a number off by 3 to 8 instead of the result
   kFalseVerdict,    // "? T" answered the wrong way round
 };
-inline constexpr int kTrainedSlipKinds = 3;
+inline constexpr int kTrainedSlipKinds = 4;
 const std::vector<SlipKind>& all_slip_kinds();
 const char* slip_name(SlipKind kind);  // "near_result", …
 

@@ -5,6 +5,7 @@
 
 #include "ponder/base/log.h"
 #include "ponder/recipes/audit.h"
+#include "ponder/recipes/critic_rows.h"
 #include "ponder/recipes/doctor.h"
 #include "ponder/recipes/problems.h"
 #include "ponder/recipes/train_loop.h"
@@ -12,15 +13,6 @@
 
 namespace ponder::recipes {
 namespace {
-
-struct Labelled {
-  core::Item item;
-  core::Tokens prompt, completion;
-  std::vector<int64_t> ends;                    // prefix lengths within the completion
-  std::vector<reward::MonteCarloLabel> labels;  // one an end
-  bool correct = false;                         // the whole completion
-  bool ended = false;                           // it was not cut off
-};
 
 struct LabelSet {
   std::vector<Labelled> rows;
@@ -57,7 +49,7 @@ LabelSet sample_completions(const Run& run, const std::string& stage) {
     for (int64_t c = 0; c < o.completions; ++c) {
       requests.push_back(
           request_for(item.problem, params_of(o), problem.child("sample").child(static_cast<uint64_t>(c))));
-      set.rows.push_back({item, requests.back().prefix, {}, {}, {}, false, false});
+      set.rows.push_back({item, requests.back().prefix, {}, {}, {}, false});
     }
   }
   const auto completions = sample_for_labels(run, stage + " samples", std::move(requests), o.completions);
@@ -65,7 +57,6 @@ LabelSet sample_completions(const Run& run, const std::string& stage) {
   for (size_t i = 0; i < completions.size(); ++i) {
     Labelled& row = set.rows[i];
     row.completion = completions[i].tokens;
-    row.ended = completions[i].ended;
     row.correct = grade(row.item, run.codec.decode(row.completion)).correct();
     row.ends = reward::choose_step_ends(row.completion, step_ends, o.prefixes, key.child("ends").child(i));
     row.labels.resize(row.ends.size());
@@ -74,10 +65,16 @@ LabelSet sample_completions(const Run& run, const std::string& stage) {
   return set;
 }
 
-// Re-rollouts from every chosen prefix; their verdicts are its label.
+// Re-rollouts from every chosen prefix; their verdicts are its label. Without re-rollouts the completion that it comes
+// from is the one sample: a noisier label, but of more problems for the same tokens.
 void label_prefixes(const Run& run, const std::string& stage, LabelSet& set) {
   const base::RngKey key = run.key.child(stage);
   const CriticOptions& o = run.recipe.critic;
+  if (o.rollouts == 0) {
+    for (Labelled& row : set.rows)
+      for (reward::MonteCarloLabel& label : row.labels) label.add(row.correct);
+    return;
+  }
   struct Place {
     size_t row, end;
   };
@@ -117,29 +114,6 @@ LabelSet make_labels(const Run& run, const StageSpec& spec) {
     if (e.code() != ErrorCode::kStopped) throw;
     throw stopped_before_steps(run, spec);
   }
-}
-
-// Soft labels at the chosen step ends, the verdict itself at the end of a finished completion.
-std::vector<learn::Row> critic_rows(const LabelSet& set) {
-  std::vector<learn::Row> rows;
-  for (const Labelled& l : set.rows) {
-    const auto prompt = static_cast<int64_t>(l.prompt.size());
-    std::vector<int64_t> positions;
-    std::vector<float> labels;
-    for (size_t e = 0; e < l.ends.size(); ++e) {
-      positions.push_back(prompt + l.ends[e]);
-      labels.push_back(static_cast<float>(l.labels[e].soft()));
-    }
-    if (l.ended) {
-      positions.push_back(prompt + static_cast<int64_t>(l.completion.size()));
-      labels.push_back(l.correct ? 1.0f : 0.0f);
-    }
-    if (positions.empty()) continue;
-    core::Tokens tokens = l.prompt;
-    tokens.insert(tokens.end(), l.completion.begin(), l.completion.end());
-    rows.push_back(learn::make_row(std::move(tokens), positions, labels));
-  }
-  return rows;
 }
 
 // The rows of each step: epochs in keyed order, cut into batches of batch_tokens.
@@ -237,14 +211,14 @@ void run_critic(Run& run, const std::string& stage) {
   PONDER_CHECK(run.policy.flat.defined(), "stage ", stage, " needs a policy; put pretrain or sft before it");
   const base::RngKey key = run.key.child(stage);
   const base::Stopwatch watch;
-  base::log_info(base::cat(stage, ": labelling ", o.problems * o.completions, " completions by ", o.rollouts,
-                           " re-rollouts a prefix"));
+  base::log_info(base::cat(stage, ": labelling ", o.problems * o.completions, " completions by ",
+                           o.rollouts ? base::cat(o.rollouts, " re-rollouts a prefix") : "their own verdicts"));
   const StageSpec spec{stage, o.train.steps, o.train.checkpoint_every, "critic"};
   LiveDoctor doctor(run.recipe, run.directory.metrics());
   doctor.watch_data(stage, 0, held_out_instances(critic_problems(run.recipe, run.key, stage)));
   const LabelSet set = make_labels(run, spec);
-  const std::vector<learn::Row> rows = critic_rows(set);
-  PONDER_CHECK(!rows.empty(), "no completion had a step end to label; is critic.max_tokens too small?");
+  const std::vector<learn::Row> rows = critic_rows(o, run.codec, set.rows, key.child("spoiled"));
+  PONDER_CHECK(!rows.empty(), "no completion had a step end or an answer to label; is critic.max_tokens too small?");
   const double labelling_seconds = watch.seconds();
   const auto batches = plan_batches(rows, o.train, key.child("batches"));
 

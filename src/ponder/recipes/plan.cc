@@ -143,14 +143,16 @@ void plan_rl(const Recipe& recipe, StageSums& sums) {
 void plan_search(const Recipe& recipe, StageSums& sums) {
   const SearchStageOptions& o = recipe.search;
   const double length = length_of(o.max_tokens), pool = d(o.pool);
-  double budgets = 0;
+  double budgets = 0, stopping = 0;
   for (int64_t budget : o.budgets) budgets += d(budget);
+  for (int64_t budget : o.stopping_budgets) stopping += d(budget);
   for (size_t t = 0; t < o.tasks.size(); ++t) {
     const double n = d(o.problems[t]);
     const double pools = o.before_rl ? 2 : 1;
     sums.sample(n * length * (pools + 1 + 2 * pools * pool),
                 length);  // greedy; the pool, written and read by the critic
     sums.sample(n * budgets * d(static_cast<int64_t>(o.tree_strategies.size())), length);
+    if (t == 0) sums.sample(n * stopping * d(static_cast<int64_t>(o.stopping_strategies.size())), length);
   }
   sums.sample(d(o.harder_problems) * d(static_cast<int64_t>(o.harder_tasks.size())) * length * (1 + 2 * pool), length);
 }

@@ -73,9 +73,17 @@ void SftOptions::fields(base::Fields& f) {
 void CriticOptions::fields(base::Fields& f) {
   f.field("problems", problems, {.min = 1, .max = 1e9, .help = "training problems"});
   f.field("completions", completions, {.min = 1, .max = 1024, .help = "completions a problem"});
-  f.field("prefixes", prefixes, {.min = 1, .max = 1024, .help = "labelled step ends a completion"});
-  f.field("rollouts", rollouts,
-          {.min = 1, .max = 1024, .help = "re-rollouts a prefix; their share of right answers is its label"});
+  f.field("prefixes", prefixes, {.min = 0, .max = 1024, .help = "labelled step ends a completion; 0 = answers alone"});
+  f.field("prefix_weight", prefix_weight,
+          {.min = 0.001, .max = 1, .help = "weight of such a label, when one in an answer weighs 1"});
+  f.field(
+      "rollouts", rollouts,
+      {.min = 0,
+       .max = 1024,
+       .help = "re-rollouts a prefix, whose share of right answers is its label; 0 = the completion's own verdict"});
+  f.field(
+      "spoiled", spoiled,
+      {.min = 0, .max = 1, .help = "share of right completions that are also learned with a spoiled, wrong answer"});
   f.field("max_tokens", max_tokens, {.min = 1, .max = 1e6, .unit = "tokens", .help = "longest completion"});
   f.field("dev_problems", dev_problems,
           {.min = 1, .max = 1e6, .help = "dev problems a task that the critic is measured on"});
@@ -97,6 +105,9 @@ void RlOptions::fields(base::Fields& f) {
   f.field(
       "shuffle_rewards", shuffle_rewards,
       {.help = "yes: a control, rewards are permuted over the batch and carry no signal", .choices = {"no", "yes"}});
+  f.field("repairs", repairs,
+          {.min = 0, .max = 1e6, .help = "slips a step, planted into the step's own thoughts, to learn to mend them"});
+  f.field("repair_advantage", repair_advantage, {.min = 0, .max = 100, .help = "advantage of mending such a slip"});
   f.group("mix", mix, "tasks that are reinforced");
   f.group("reward", reward, "verdict to reward (R1)");
   f.group("advantage", advantage, "rewards to advantages (L2, L4)");
@@ -119,7 +130,15 @@ void SearchStageOptions::fields(base::Fields& f) {
   f.field("max_tokens", max_tokens, {.min = 1, .max = 1e6, .unit = "tokens", .help = "longest completion"});
   f.field("tree_strategies", tree_strategies,
           {.help = "searches that run at every budget", .choices = {"beam", "dvts", "mcts", "best-first"}});
+  f.field("stopping_strategies", stopping_strategies,
+          {.help = "searches of the first task that end before their budget where they can",
+           .choices = {"reject", "first", "agree"}});
+  f.field("stopping_budgets", stopping_budgets,
+          {.min = 1, .max = 1e7, .unit = "tokens", .help = "most tokens of those"});
   f.field("before_rl", before_rl, {.help = "the sampling family on the model before RL too"});
+  f.group("reject", reject, "rejection with early acceptance (S1, S7)");
+  f.group("first", first, "the same without a judge");
+  f.group("agree", agree, "the same with two votes for a judge");
   f.group("beam", beam, "step beam search (S2)");
   f.group("dvts", dvts, "diverse verifier tree search (S2)");
   f.group("mcts", mcts, "Monte-Carlo tree search (S4)");
@@ -142,6 +161,9 @@ void Recipe::fields(base::Fields& f) {
   f.field("seed", seed, {.min = 0, .max = 9e15, .help = "all randomness; the same seed gives the same bits"});
   f.field("workers", workers, {.min = 0, .max = 1024, .help = "worker threads; 0 = one a core"});
   f.field("device", device, {.help = "auto, cpu or cuda"});
+  f.field("evaluate", evaluate,
+          {.help = "split whose problems are answered: dev while a recipe is being chosen, test for what is reported",
+           .choices = {"test", "dev"}});
   f.field("stages", stages,
           {.help = "what is run, in this order",
            .choices = {"pretrain", "sft", "critic", "rl", "critic_rl", "probe", "search", "report"}});
@@ -294,6 +316,10 @@ void resolve_model(Recipe& recipe) {
 }
 
 }  // namespace
+
+tasks::Split evaluation_split(const Recipe& recipe) {
+  return recipe.evaluate == "dev" ? tasks::Split::kDev : tasks::Split::kTest;
+}
 
 Recipe load_recipe(const std::string& path, const std::vector<std::string>& overrides) {
   Recipe recipe;

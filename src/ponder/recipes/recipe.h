@@ -14,6 +14,7 @@
 #include "ponder/reward/advantage.h"
 #include "ponder/reward/outcome.h"
 #include "ponder/search/options.h"
+#include "ponder/tasks/task.h"
 
 namespace ponder::recipes {
 
@@ -58,8 +59,10 @@ struct SftOptions {
 struct CriticOptions {
   int64_t problems = 600;     // training problems
   int64_t completions = 4;    // a problem
-  int64_t prefixes = 4;       // labelled step ends a completion
-  int64_t rollouts = 4;       // re-rollouts a prefix
+  int64_t prefixes = 4;       // labelled step ends a completion; 0: answers alone
+  double prefix_weight = 1;   // of such a label, when one in an answer weighs 1
+  int64_t rollouts = 4;       // re-rollouts a prefix; 0: its own completion is the only one
+  double spoiled = 0;         // share of right completions that are learned with a spoiled answer too
   int64_t dev_problems = 60;  // held-out problems that the critic's AUROC is measured on
   int64_t max_tokens = 192;
   double temperature = 1.0;
@@ -78,6 +81,8 @@ struct RlOptions {
   int64_t eval_every = 15;
   int64_t eval_problems = 200;         // test problems a task, always the same, answered greedily
   std::string shuffle_rewards = "no";  // control: rewards permuted over the batch carry no signal
+  int64_t repairs = 0;                 // slips planted into the step's own thoughts, to learn to mend them (repairs.h)
+  double repair_advantage = 0.5;
   TaskMix mix;
   reward::OutcomeOptions reward;
   reward::AdvantageOptions advantage;
@@ -96,7 +101,12 @@ struct SearchStageOptions {
   double temperature = 0.8;               // of that pool
   int64_t max_tokens = 192;
   std::vector<std::string> tree_strategies = {"beam", "mcts"};
+  std::vector<std::string> stopping_strategies = {};  // of the first task; they stop before their budget where they can
+  std::vector<int64_t> stopping_budgets = {2048};     // theirs; what they spend on the mean is for comparisons
   bool before_rl = true;  // the sampling family on the model before RL too (SFT + search, the control)
+  search::RejectOptions reject;
+  search::FirstOptions first;
+  search::AgreeOptions agree;
   search::BeamOptions beam;
   search::DvtsOptions dvts;
   search::MctsOptions mcts;
@@ -122,6 +132,7 @@ struct Recipe {
   int64_t seed = 1;
   int64_t workers = 0;  // 0 = one a core; part of the same-bits promise
   std::string device = "auto";
+  std::string evaluate = "test";  // "dev" while a recipe is being chosen, so that the test problems stay unseen
   std::vector<std::string> stages = {"pretrain", "sft", "critic", "rl", "critic_rl", "search", "report"};
   model::DecoderConfig model;
   model::InitOptions init;
@@ -135,6 +146,9 @@ struct Recipe {
   ReportOptions report;
   void fields(base::Fields& f);
 };
+
+// The split that `evaluate` names.
+tasks::Split evaluation_split(const Recipe& recipe);
 
 // Reads and checks a recipe file; overrides ("rl.train.steps=40") come last. Error(kUsage) names file, line and key.
 Recipe load_recipe(const std::string& path, const std::vector<std::string>& overrides);

@@ -36,7 +36,7 @@ TEST(Recipe, ShippedRecipesLoadAndRoundTrip) {
 TEST(Recipe, LaptopRunsTheWholeRoad) {
   const Recipe recipe = load_recipe("recipes/laptop.yaml", {});
   EXPECT_EQ(recipe.stages,
-            (std::vector<std::string>{"pretrain", "sft", "critic", "rl", "critic_rl", "search", "report"}));
+            (std::vector<std::string>{"pretrain", "sft", "rl", "critic_rl", "search", "probe", "report"}));
   ASSERT_EQ(recipe.search.tasks.size(), recipe.search.problems.size());
   for (size_t t = 0; t < recipe.search.tasks.size(); ++t) {
     if (recipe.search.tasks[t] == "countdown4") {

@@ -12,6 +12,7 @@
 #include "ponder/recipes/doctor.h"
 #include "ponder/recipes/problems.h"
 #include "ponder/recipes/records.h"
+#include "ponder/recipes/repairs.h"
 #include "ponder/recipes/train_loop.h"
 
 namespace ponder::recipes {
@@ -56,16 +57,28 @@ int64_t sample_groups(const Run& run, const model::Parameters& sampler, int64_t 
 // A KL term needs the log-probs of the model that RL started from.
 bool has_reference(const RlOptions& o) { return learn::resolve_options(learn::find_loss(o.algo), o.loss).beta > 0; }
 
+// Rows of repairs.h. Nobody sampled them, so the policy that learns stands for the one that did.
+std::vector<learn::Row> lessons_of_repair(const Run& run, int64_t step, const Groups& groups) {
+  const RlOptions& o = run.recipe.rl;
+  if (o.repairs == 0) return {};
+  const base::RngKey key = run.key.child("rl").child(static_cast<uint64_t>(step)).child("repairs");
+  std::vector<learn::Row> rows = repair_rows(groups, o.repairs, o.repair_advantage, key);
+  auto logps = learn::row_logps(run.policy, rows, o.train.learner.pack_tokens, run.workers);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i].logp_old = std::move(logps[i]);
+  return rows;
+}
+
 // 6. The rows that the update learns from. log-probs of a tempered sampler are not the model's own: then the policy
 // that learns stands for the one that sampled (one update a batch, so the ratio is 1 either way).
-std::vector<learn::Row> training_rows(const Run& run, const Groups& groups) {
+std::vector<learn::Row> training_rows(const Run& run, int64_t step, const Groups& groups) {
   const RlOptions& o = run.recipe.rl;
   std::vector<learn::Row> rows;
   for (const core::Group& group : groups)
-    for (size_t i = 0; i < group.trajectories.size(); ++i) {
+    for (size_t i = 0; i < group.trajectories.size(); ++i)
       rows.push_back(learn::make_row(group.trajectories[i], group.advantages[i]));
-      if (o.temperature != 1.0) rows.back().logp_old.clear();
-    }
+  std::ranges::move(lessons_of_repair(run, step, groups), std::back_inserter(rows));
+  if (o.temperature != 1.0)
+    for (learn::Row& row : rows) row.logp_old.clear();
   if (!has_reference(o)) return rows;
   auto reference = learn::row_logps(run.before_rl, rows, o.train.learner.pack_tokens, run.workers);
   for (size_t i = 0; i < rows.size(); ++i) rows[i].logp_ref = std::move(reference[i]);
@@ -91,7 +104,7 @@ StepReport take_rl_step(Run& run, const model::Parameters& sampler, learn::Learn
   judge_groups(run.recipe, run.key, step, groups);                                     // 4.
   const reward::Advantages advantages = reward::fill_advantages(groups, o.advantage);  // 5.
   run.records.append("rl", step + 1, rollout_rows("rl", step + 1, groups));
-  const std::vector<learn::Row> rows = training_rows(run, groups);  // 6.
+  const std::vector<learn::Row> rows = training_rows(run, step, groups);  // 6.
   const double tempered_gap = o.temperature == 1.0
                                   ? eval::kNotMeasured
                                   : sampler_gap(run.policy, groups, o.temperature, o.train.learner, run.workers);

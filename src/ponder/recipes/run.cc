@@ -199,7 +199,8 @@ model::Parameters Run::on_device(model::Parameters weights) const {
 }
 
 std::vector<core::Item> Run::test_problems(const std::string& task, int64_t n) const {
-  return tasks::make_problems(tasks::find_task(task), tasks::Split::kTest, static_cast<size_t>(n), key.child("test"));
+  return tasks::make_problems(tasks::find_task(task), evaluation_split(recipe), static_cast<size_t>(n),
+                              key.child(recipe.evaluate));
 }
 
 void run_recipe(const Recipe& recipe, const std::string& dir) {

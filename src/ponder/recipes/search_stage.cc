@@ -37,6 +37,9 @@ std::vector<Unit> plan_units(const Run& run) {
     units.push_back({model, o.tasks[t], "samples", 0, o.problems[t]});
     for (const std::string& strategy : o.tree_strategies)
       for (int64_t budget : o.budgets) units.push_back({model, o.tasks[t], strategy, budget, o.problems[t]});
+    if (t > 0) continue;
+    for (const std::string& strategy : o.stopping_strategies)
+      for (int64_t budget : o.stopping_budgets) units.push_back({model, o.tasks[t], strategy, budget, o.problems[t]});
   }
   for (const std::string& task : o.harder_tasks) units.push_back({model, task, "samples", 0, o.harder_problems, true});
   return units;
@@ -274,6 +277,9 @@ void set_options(search::Strategy& strategy, Options options, const SearchStageO
 
 std::unique_ptr<search::Strategy> recipe_strategy(const SearchStageOptions& o, const std::string& name) {
   auto strategy = search::make_strategy(name);
+  if (name == "reject") set_options(*strategy, o.reject, o);
+  if (name == "first") set_options(*strategy, o.first, o);
+  if (name == "agree") set_options(*strategy, o.agree, o);
   if (name == "beam") set_options(*strategy, o.beam, o);
   if (name == "dvts") set_options(*strategy, o.dvts, o);
   if (name == "mcts") set_options(*strategy, o.mcts, o);

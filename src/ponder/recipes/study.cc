@@ -62,6 +62,12 @@ Study::Subject read_subject(const base::Yaml& yaml, const Study& study, const st
   return s;
 }
 
+bool read_flag(const base::Yaml& yaml, const std::string& path) {
+  if (yaml.scalar != "true" && yaml.scalar != "false")
+    bad(path, yaml.line, base::cat("\"", yaml.scalar, "\" must be true or false"));
+  return yaml.scalar == "true";
+}
+
 // Everything that pretrain and sft read.
 std::string imitation_options(Recipe recipe) {
   Recipe bare;
@@ -69,7 +75,7 @@ std::string imitation_options(Recipe recipe) {
   bare.model = recipe.model, bare.init = recipe.init, bare.engine = recipe.engine;
   bare.pretrain = recipe.pretrain, bare.sft = recipe.sft;
   // The greedy answers at the end of sft.
-  bare.rl.mix = recipe.rl.mix, bare.rl.max_tokens = recipe.rl.max_tokens;
+  bare.evaluate = recipe.evaluate, bare.rl.mix = recipe.rl.mix, bare.rl.max_tokens = recipe.rl.max_tokens;
   return base::to_yaml(bare);
 }
 
@@ -127,10 +133,11 @@ Study load_study(const std::string& path) {
   if (study.seeds.empty() || study.arms.empty()) bad(path, yaml.line, "a study needs at least one seed and one arm");
   if (yaml.find("compare"))
     for (const base::Yaml& c : need(yaml, "compare", Kind::kList, path).list) {
-      only_keys(c, {"name", "task", "a", "b"}, path);
+      only_keys(c, {"name", "task", "a", "b", "equal_tokens"}, path);
       study.compare.push_back({need(c, "name", Kind::kScalar, path).scalar, need(c, "task", Kind::kScalar, path).scalar,
                                read_subject(need(c, "a", Kind::kScalar, path), study, path),
-                               read_subject(need(c, "b", Kind::kScalar, path), study, path)});
+                               read_subject(need(c, "b", Kind::kScalar, path), study, path),
+                               c.find("equal_tokens") && read_flag(*c.find("equal_tokens"), path)});
     }
   for (const Study::Arm& arm : study.arms) arm_recipe(study, arm, study.seeds.front(), {});  // errors now, not in hours
   return study;

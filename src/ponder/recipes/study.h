@@ -9,7 +9,7 @@
 //     shuffled: ["stages=[pretrain,sft,rl,report]", rl.shuffle_rewards=yes]
 //   compare:                          # a − b on the same problems of the same seed
 //     - {name: gain of RL, task: countdown4, a: main rl greedy, b: main sft greedy}
-//     - {name: search, task: countdown4, a: main rl mcts@1024, b: main rl majority@1024}
+//     - {name: search, task: countdown4, a: main rl reject@2048, b: main rl majority@1024, equal_tokens: true}
 #pragma once
 #include <cstdint>
 #include <string>
@@ -33,6 +33,7 @@ struct Study {
   struct Comparison {
     std::string name, task;
     Subject a, b;
+    bool equal_tokens = false;  // refused when a spends more tokens a problem than b, policy and critic together
   };
   std::string name, base;
   std::vector<int64_t> seeds;

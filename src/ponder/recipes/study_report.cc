@@ -1,6 +1,7 @@
 // What the finished runs of a study say together.
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
@@ -23,8 +24,9 @@ struct RunRows {
   std::vector<std::string> clusters_of_first(const std::string& task, size_t n) {
     std::vector<std::string>& known = clusters[task];
     if (known.size() < n)
-      known = clusters_of(tasks::make_problems(tasks::find_task(task), tasks::Split::kTest, n,
-                                               base::RngKey(static_cast<uint64_t>(recipe.seed)).child("test")));
+      known =
+          clusters_of(tasks::make_problems(tasks::find_task(task), evaluation_split(recipe), n,
+                                           base::RngKey(static_cast<uint64_t>(recipe.seed)).child(recipe.evaluate)));
     return {known.begin(), known.begin() + static_cast<int64_t>(n)};
   }
 };
@@ -38,6 +40,14 @@ const eval::OutcomeRow* find_outcomes(const RunRows& run, const std::string& tas
   for (const eval::OutcomeRow& row : run.rows.outcomes)
     if (row.task == task && row.model == s.model && row.strategy == s.strategy && row.budget == s.budget) return &row;
   return nullptr;
+}
+
+// What a search spent on a problem, policy and critic together; nothing where that was not measured.
+std::optional<double> find_tokens(const RunRows& run, const std::string& task, const Study::Subject& s) {
+  for (const eval::SearchRow& row : run.rows.search)
+    if (row.task == task && row.model == s.model && row.strategy == s.strategy && row.budget == s.budget)
+      return row.tokens_per_problem + row.critic_tokens_per_problem;
+  return std::nullopt;
 }
 
 std::vector<double> values_of(const std::string& outcomes) {
@@ -102,10 +112,33 @@ ArmRuns* find_arm(std::vector<ArmRuns>& arms, const std::string& name) {
   return found == arms.end() ? nullptr : &*found;
 }
 
-// a − b, paired by problem within each seed that both arms have; null where rows are missing.
+// Mean tokens a problem of both sides over the seeds that were compared.
+struct Spending {
+  double a = 0, b = 0;
+  int64_t seeds = 0, measured = 0;
+  void add(std::optional<double> left, std::optional<double> right) {
+    ++seeds;
+    if (!left || !right) return;
+    ++measured;
+    a += *left, b += *right;
+  }
+  bool is_known() const { return seeds > 0 && measured == seeds; }
+  double mean_a() const { return a / static_cast<double>(measured); }
+  double mean_b() const { return b / static_cast<double>(measured); }
+  // Why a claim at equal tokens cannot stand; "" when it can.
+  std::string objection() const {
+    if (seeds == 0) return "";
+    if (!is_known()) return "the tokens of one side were not measured";
+    if (a > b) return "a spends more tokens than b";
+    return "";
+  }
+};
+
+// a − b, paired by problem within each seed that both arms have; no value where rows are missing or tokens are unequal.
 Json comparison_json(const Study::Comparison& c, std::vector<ArmRuns>& arms) {
   ArmRuns *a = find_arm(arms, c.a.arm), *b = find_arm(arms, c.b.arm);
   std::vector<eval::ClusteredValues> runs;
+  Spending spending;
   Json each = Json::array();
   for (size_t i = 0; a && b && i < std::min(a->seeds.size(), b->seeds.size()); ++i) {
     const eval::OutcomeRow* left = find_outcomes(a->seeds[i], c.task, c.a);
@@ -117,13 +150,18 @@ Json comparison_json(const Study::Comparison& c, std::vector<ArmRuns>& arms) {
     for (size_t j = 0; j < n; ++j) run.values[j] -= minus[j];
     each.push_back(eval::mean(run.values).value);
     runs.push_back(std::move(run));
+    spending.add(find_tokens(a->seeds[i], c.task, c.a), find_tokens(b->seeds[i], c.task, c.b));
   }
-  Json json = runs.empty() ? Json::object() : estimate_json(eval::mean_over_runs(runs, bootstrap_key(c.name)));
+  const std::string objection = c.equal_tokens ? spending.objection() : "";
+  Json json = runs.empty() || !objection.empty() ? Json::object()
+                                                 : estimate_json(eval::mean_over_runs(runs, bootstrap_key(c.name)));
   const auto name_of = [](const Study::Subject& s) {
     return base::cat(s.arm, " ", s.model, " ", s.strategy, s.budget ? base::cat("@", s.budget) : std::string());
   };
   json["name"] = c.name, json["task"] = c.task, json["a"] = name_of(c.a), json["b"] = name_of(c.b);
   json["seeds"] = std::move(each);
+  if (spending.is_known()) json["a_tokens"] = spending.mean_a(), json["b_tokens"] = spending.mean_b();
+  if (!objection.empty()) json["refused"] = objection;
   return json;
 }
 
@@ -182,6 +220,13 @@ std::string study_table(const Json& study) {
   for (const Json& row : study.at("comparisons").as_array()) {
     text += base::cat("  ", row.at("name").as_string(), " (", row.at("task").as_string(), "; ", row.at("a").as_string(),
                       " - ", row.at("b").as_string(), "): ");
+    if (row.find("a_tokens"))
+      text += base::cat("[", base::fixed(row.at("a_tokens").as_double(), 0), " against ",
+                        base::fixed(row.at("b_tokens").as_double(), 0), " tokens] ");
+    if (row.find("refused")) {
+      text += base::cat("refused, ", row.at("refused").as_string(), "\n");
+      continue;
+    }
     text += row.find("value") ? base::cat(points(row, "value"), " [", points(row, "ci_lo"), ", ", points(row, "ci_hi"),
                                           "]  seeds ", seeds_text(row.at("seeds")), "  n ", row.at("n").as_int(), "\n")
                               : std::string("no rows yet\n");

@@ -5,6 +5,7 @@
 
 #include "ponder/base/error.h"
 #include "ponder/base/log.h"
+#include "ponder/eval/statistics.h"
 #include "ponder/recipes/run.h"
 #include "ponder/recipes/test_run.h"
 
@@ -44,7 +45,9 @@ TEST_F(StudyTest, ArmsShareImitationAndEndAsIfEachHadRunAlone) {
                       "  shuffled: ['stages=[pretrain,sft,rl,report]', rl.shuffle_rewards=yes]\n"
                       "compare:\n"
                       "  - {name: gain, task: countdown3, a: main rl greedy, b: main sft greedy}\n"
-                      "  - {name: absent, task: countdown3, a: main rl mcts@64, b: main rl greedy}\n"));
+                      "  - {name: absent, task: countdown3, a: main rl mcts@64, b: main rl greedy}\n"
+                      "  - {name: unmeasured, task: countdown3, a: main rl greedy, b: main sft greedy, "
+                      "equal_tokens: true}\n"));
   const std::string out = base::join_path(dir_, "out"), alone = base::join_path(dir_, "alone");
   run_study(study, kTiny, out);
   run_recipe(arm_recipe(study, study.arms[1], 2, kTiny), alone);
@@ -53,14 +56,55 @@ TEST_F(StudyTest, ArmsShareImitationAndEndAsIfEachHadRunAlone) {
   const std::string before = base::read_file(base::join_path(out, "study.json"));
   const base::Json json = base::Json::parse(before);
   const auto& comparisons = json.at("comparisons").as_array();
-  ASSERT_EQ(comparisons.size(), 2u);
+  ASSERT_EQ(comparisons.size(), 3u);
   EXPECT_EQ(comparisons[0].at("n").as_int(), 12);  // 6 problems of 2 seeds
   EXPECT_EQ(comparisons[0].at("seeds").size(), 2u);
   EXPECT_EQ(comparisons[1].find("value"), nullptr);
+  EXPECT_EQ(comparisons[1].find("refused"), nullptr);
+  EXPECT_EQ(comparisons[2].find("value"), nullptr);
+  EXPECT_NE(comparisons[2].at("refused").as_string().find("not measured"), std::string::npos);
   EXPECT_GT(json.at("accuracies").size(), 0u);
   EXPECT_NE(study_table(json).find("no rows yet"), std::string::npos);
   run_study(study, kTiny, out);  // all is finished: nothing changes
   EXPECT_EQ(base::read_file(base::join_path(out, "study.json")), before);
+}
+
+// Rows of two searches that spent what they say, answering 4 problems.
+void write_searches(const std::string& run_dir, double left_tokens, double left_critic_tokens) {
+  std::string rows;
+  const auto add = [&](const char* strategy, const char* outcomes, double tokens, double critic_tokens) {
+    eval::SearchRow search;
+    search.task = "countdown3", search.model = "rl", search.strategy = strategy, search.budget = 64;
+    search.tokens_per_problem = tokens, search.critic_tokens_per_problem = critic_tokens;
+    search.accuracy = eval::mean(std::vector<double>{0, 1});
+    rows += eval::to_json(search).dump() + "\n";
+    rows += eval::to_json(eval::OutcomeRow{"countdown3", "rl", strategy, 64, outcomes}).dump() + "\n";
+  };
+  add("reject", "1101", left_tokens, left_critic_tokens);
+  add("majority", "1100", 50, 0);
+  base::make_directories(run_dir);
+  base::write_file_atomic(base::join_path(run_dir, "metrics.jsonl"), rows);
+}
+
+TEST_F(StudyTest, AClaimAtEqualTokensStandsOnlyWhereTheyAreEqual) {
+  const Study study = load_study(
+      file("study: tiny\nbase: micro.yaml\nseeds: [1]\narms: {main: []}\ncompare:\n"
+           "  - {name: x, task: countdown3, a: main rl reject@64, b: main rl majority@64, equal_tokens: true}\n"
+           "  - {name: y, task: countdown3, a: main rl reject@64, b: main rl majority@64}\n"));
+  const std::string out = base::join_path(dir_, "out");
+  const auto compared = [&](double tokens, double critic_tokens) {
+    write_searches(base::join_path(out, "main-1"), tokens, critic_tokens);
+    return study_json(study, {}, out).at("comparisons").as_array();
+  };
+  auto fair = compared(30, 20);
+  EXPECT_EQ(fair[0].at("value").as_double(), 0.25);
+  EXPECT_EQ(fair[0].at("a_tokens").as_double(), 50);
+  EXPECT_EQ(fair[0].at("b_tokens").as_double(), 50);
+  auto unfair = compared(30, 21);  // the critic's tokens count
+  EXPECT_EQ(unfair[0].find("value"), nullptr);
+  EXPECT_EQ(unfair[0].at("refused").as_string(), "a spends more tokens than b");
+  EXPECT_EQ(unfair[1].at("value").as_double(), 0.25);  // makes no such claim
+  EXPECT_EQ(unfair[1].at("a_tokens").as_double(), 51);
 }
 
 TEST_F(StudyTest, ABadFileIsRefusedWithItsLine) {
@@ -77,6 +121,8 @@ TEST_F(StudyTest, ABadFileIsRefusedWithItsLine) {
     return message_of(good + "compare:\n  - {name: x, task: countdown3, a: " + a + ", b: main rl greedy}\n");
   };
   EXPECT_EQ(compare("main rl majority@64"), "no error");
+  EXPECT_EQ(compare("main rl majority@64, equal_tokens: true"), "no error");
+  EXPECT_TRUE(compare("main rl greedy, equal_tokens: perhaps").starts_with("study.yaml:7: \"perhaps\" must be true"));
   EXPECT_TRUE(compare("man rl greedy").starts_with("study.yaml:7: there is no arm \"man\""));
   EXPECT_TRUE(compare("main late greedy").starts_with("study.yaml:7: model \"late\""));
   EXPECT_TRUE(compare("greedy").starts_with("study.yaml:7: \"greedy\" must be ARM MODEL STRATEGY"));

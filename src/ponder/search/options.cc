@@ -85,6 +85,17 @@ Growth StepOptions::growth() const {
   return growth;
 }
 
+void RejectOptions::fields(base::Fields& f) {
+  f.field("n", n, {.min = 0, .max = kMany, .help = "samples; 0 = until the budget is spent (16 without a budget)"});
+  f.field("round", round, {.min = 1, .max = kMany, .help = "samples written side by side"});
+  f.field("accept", accept, {.min = 0, .max = 2, .help = "an answer worth this ends the search; above 1: none does"});
+  f.field("reject", reject, {.min = 0, .max = 1, .help = "a sample worth less is cut; 0 = none is, nor read for it"});
+  f.field("every", every, {.min = 1, .max = kMany, .unit = "tokens", .help = "at least, between two such readings"});
+  f.field("votes", votes, {.min = 0, .max = kMany, .help = "an answer claimed so often ends the search too; 0 = off"});
+  field_select(f, select);
+  StepOptions::fields(f);
+}
+
 void BeamOptions::fields(base::Fields& f) {
   f.field("n", n, {.min = 1, .max = kMany, .help = "beams"});
   f.field("beam_width", beam_width,

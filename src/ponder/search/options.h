@@ -48,6 +48,26 @@ struct StepOptions : SampleOptions {
   Growth growth() const;  // one step at a time, every step scored
 };
 
+struct RejectOptions : StepOptions {
+  int64_t n = 0;
+  int64_t round = 1;
+  double accept = 0.5;
+  double reject = 0.0;
+  int64_t every = 64;
+  int64_t votes = 0;
+  void fields(base::Fields& f);
+};
+
+// Takes the first answer, unjudged: a control that reject's guide has to beat.
+struct FirstOptions : RejectOptions {
+  FirstOptions() { accept = 0, reject = 0, guide = "likelihood"; }
+};
+
+// Takes the first answer that was claimed twice: the control that votes.
+struct AgreeOptions : RejectOptions {
+  AgreeOptions() { accept = 2, reject = 0, votes = 2, guide = "likelihood", select = "maj"; }
+};
+
 struct BeamOptions : StepOptions {
   int64_t n = 16;
   int64_t beam_width = 4;

@@ -32,6 +32,11 @@ std::vector<std::string> random_options(Strategy& strategy, base::Rng& rng) {
       {"temperature", {"0", "0.7", "1"}},
       {"filter_duplicates", {"true", "false"}},
       {"seed", {"0", "5"}},
+      {"round", {"1", "3"}},
+      {"accept", {"0", "0.6", "2"}},
+      {"reject", {"0", "0.3", "1"}},
+      {"every", {"1", "8", "64"}},
+      {"votes", {"0", "2"}},
   };
   std::vector<std::string> chosen;
   for (const auto& [name, values] : knobs) {
@@ -168,6 +173,8 @@ TEST_P(EverySearch, SpendsABudgetThatIsItsOnlyLimit) {
   world.value_of = some_value;
   std::vector<std::string> options = {"max_tokens=40"};
   if (GetParam() == "best-first") options.push_back("n=1000");
+  for (const char* name : {"reject", "first", "agree"})
+    if (GetParam() == name) options.insert(options.end(), {"accept=2", "votes=0"});
   const auto strategy = make_strategy(GetParam(), options);
   const bool one_completion = GetParam() == "greedy" || GetParam() == "sample";
   for (const auto& row : world.run(*strategy, 10, {.budget = {.tokens = 3000}})) {

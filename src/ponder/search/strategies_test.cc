@@ -19,7 +19,8 @@ std::string error_of(const std::string& name, const std::vector<std::string>& op
 
 TEST(Strategies, EveryNameOfTheTableCanBeMade) {
   const auto names = strategy_names();
-  for (const char* name : {"greedy", "sample", "majority", "bon", "beam", "dvts", "lookahead", "mcts", "best-first"}) {
+  for (const char* name : {"greedy", "sample", "majority", "bon", "beam", "dvts", "lookahead", "mcts", "best-first",
+                           "reject", "first", "agree"}) {
     EXPECT_NE(std::ranges::find(names, name), names.end()) << name;
   }
   for (const auto& name : names) EXPECT_EQ(make_strategy(name)->name(), name);

@@ -1,0 +1,86 @@
+#include <gtest/gtest.h>
+
+#include "ponder/search/fake_ports.h"
+
+namespace ponder::search {
+namespace {
+
+using fake::path_game;
+using fake::World;
+
+// Four steps of one of two words; right are the paths that begin with word 1, a chance of 0.25.
+fake::Game early_fork() {
+  return path_game(4, {3, 1}, [](const std::vector<int>& path) { return !path.empty() && path[0] == 1; });
+}
+
+struct Outcome {
+  double accuracy = 0, tokens = 0, critic = 0, samples = 0;
+};
+
+Outcome run(World& world, const std::vector<std::string>& options, core::Budget budget = {}, int problems = 600) {
+  std::vector<std::string> all = {"temperature=1"};
+  all.insert(all.end(), options.begin(), options.end());
+  const auto strategy = make_strategy("reject", all);
+  Outcome sum;
+  for (const SearchRow& row : world.run(*strategy, problems, {.budget = budget})) {
+    EXPECT_TRUE(row.ok()) << row.error;
+    sum.accuracy += world.right(row.result);
+    sum.tokens += static_cast<double>(row.result.usage.generated);
+    sum.critic += static_cast<double>(row.result.usage.critic);
+    sum.samples += static_cast<double>(row.result.candidates.size());
+  }
+  const double n = problems;
+  return {sum.accuracy / n, sum.tokens / n, sum.critic / n, sum.samples / n};
+}
+
+TEST(Reject, StopsAtTheFirstAnswerThatTheCriticAccepts) {
+  World world(early_fork());
+  const Outcome o = run(world, {"accept=0.9", "reject=0", "n=1000"});
+  EXPECT_EQ(o.accuracy, 1.0);
+  EXPECT_NEAR(o.samples, 4.0, 0.6);            // geometric with p = 0.25, sd √12
+  EXPECT_NEAR(o.tokens, 9 * o.samples, 0.01);  // four steps of two words, and the end
+}
+
+TEST(Reject, CutsWhatCannotSucceed) {
+  World cutting(early_fork()), patient(early_fork());
+  const Outcome cut = run(cutting, {"accept=0.9", "reject=0.5", "every=1", "n=1000"});
+  const Outcome whole = run(patient, {"accept=0.9", "reject=0", "n=1000"});
+  EXPECT_EQ(cut.accuracy, 1.0);
+  EXPECT_LT(cut.tokens, 0.6 * whole.tokens);
+  EXPECT_NEAR(cut.samples, 1.0, 1e-9);  // only the last completion lived to its end
+}
+
+TEST(Reject, ReadsNoMoreOftenThanItIsTold) {
+  World often(early_fork()), rarely(early_fork());
+  often.value_of = rarely.value_of = [](const core::Tokens&) { return 0.5; };
+  run(often, {"accept=2", "reject=0.01", "every=1", "n=5"}, {}, 20);
+  run(rarely, {"accept=2", "reject=0.01", "every=5", "n=5"}, {}, 20);
+  EXPECT_GT(often.critic.requests, 2 * rarely.critic.requests);
+}
+
+TEST(Reject, WithoutAJudgeItTakesTheFirstAnswerAndReadsNothing) {
+  World world(early_fork());
+  const Outcome o = run(world, {"accept=0", "reject=0", "n=1000"}, {}, 1500);
+  EXPECT_NEAR(o.accuracy, 0.25, 0.045);  // 4 standard errors
+  EXPECT_EQ(o.samples, 1.0);
+  EXPECT_EQ(o.critic, 0);
+  EXPECT_EQ(world.critic.requests, 0);
+}
+
+TEST(Reject, VotesEndItToo) {
+  World world(path_game(1, {3, 1}, [](const std::vector<int>& path) { return path[0] == 0; }));
+  const Outcome o = run(world, {"accept=2", "reject=0", "votes=2", "guide=likelihood", "n=1000"}, {}, 1500);
+  EXPECT_NEAR(o.samples, 2.375, 0.06);     // 2 with chance 0.625, else 3
+  EXPECT_NEAR(o.accuracy, 0.84375, 0.04);  // best of three
+}
+
+TEST(Reject, WithoutAnAcceptedAnswerItSpendsItsBudgetAndVotes) {
+  World world(early_fork());
+  world.value_of = [&](const core::Tokens& c) { return world.game.correct(c) ? 0.6 : 0.02; };
+  const Outcome o = run(world, {"accept=0.9", "reject=0"}, {.tokens = 400}, 300);
+  EXPECT_GT(o.tokens + o.critic, 380);
+  EXPECT_GT(o.accuracy, 0.9);
+}
+
+}  // namespace
+}  // namespace ponder::search

@@ -92,6 +92,11 @@ class DryRun(CliTest):
         self.refuse("rl:\n  algo: grpo\nmodel:\n  context: 100\n", ["recipe.yaml:4", "model.context", "max_tokens"])
         self.refuse("stages: [rl]\n", ["recipe.yaml:1", "rl", "pretrain or sft"])
         self.refuse("name: test\n", ["command line", "rl.train.steps"], "rl.train.steps=x")
+        self.refuse("model: {context: 160}\n", ["command line", "rl.max_tokens"], "rl.max_tokens=200")
+
+    def test_a_place_that_is_no_directory(self):
+        self.ponder("run", RECIPE, "--out", self.file("taken", ""), status=2, says=["taken", "not a directory"])
+        self.ponder("run", RECIPE, "--out", "", status=2, says=["--out"])
 
     def test_a_run_is_refused_for_the_same_reason_as_its_plan(self):
         out, much = self.folder / "run", "engine.kv_pages=100000000"
@@ -165,6 +170,12 @@ class Doctor(CliTest):
         (finding,) = self.findings(self.run_with(records=False))
         self.assertEqual((finding["code"], finding["step"]), ("records_missing", 1))
 
+    def test_a_directory_without_a_configuration(self):
+        out = self.run_with()
+        (out / "config.yaml").unlink()
+        self.ponder("doctor", out, status=3, says=["config.yaml"])
+        self.ponder("replay", out, "--step", "1", status=3, says=["config.yaml"])
+
     def test_no_run(self):
         self.ponder("doctor", self.folder / "none", status=3, says=["none"])
 
@@ -210,6 +221,20 @@ class Evidence(CliTest):
         out = self.copy()
         (out / "config.yaml").unlink()
         self.refuse(out, "config.yaml", "seed=5")
+
+    def test_a_state_that_is_lost(self):
+        out = self.copy()
+        (out / "state.json").unlink()
+        self.refuse(out, "state.json")
+
+    def test_older_weights_never_stand_for_the_last_ones(self):
+        for gone in ("DONE", "manifest.json"):
+            with self.subTest(gone):
+                out = self.copy()
+                newest = max((out / "checkpoints" / "rl").iterdir())
+                (newest / gone).unlink()
+                self.ponder("info", out, status=3, says=[newest.name])
+                shutil.rmtree(out)
 
     def test_weights_that_were_changed_are_not_loaded(self):
         out = self.copy()

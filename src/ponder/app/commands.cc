@@ -83,7 +83,8 @@ class Commands {
     CLI::App* s = add("run", &a.json, [&a] { return command_run(a); });
     s->add_option("recipe", a.recipe, "RECIPE.yaml")->required();
     s->add_option("overrides", a.overrides, "knobs by their dotted name, for example rl.train.steps=40");
-    s->add_option("--out", a.out, "run directory (default runs/<recipe name>); a run that is there is resumed");
+    s->add_option("--out", a.out, "run directory (default runs/<recipe name>); a run that is there is resumed")
+        ->check([](const std::string& out) { return out.empty() ? "an empty name is no directory" : ""; });
     s->add_flag("--options", a.options, "list every knob with its value, range and meaning, and leave");
     s->add_flag("--dry-run", a.dry_run, "check the recipe, print what it needs (memory, disk, time), write nothing");
   }

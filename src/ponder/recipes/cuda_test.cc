@@ -18,7 +18,7 @@ TEST(Cuda, AskingForAGpuThatIsNotThereSaysSo) {
     tensor::resolve_device("cuda");
     FAIL() << "a missing GPU was accepted";
   } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ErrorCode::kResource);
+    EXPECT_EQ(e.code(), ErrorCode::kUsage);
     EXPECT_NE(std::string(e.what()).find("device=cpu"), std::string::npos) << e.what();
   }
 }

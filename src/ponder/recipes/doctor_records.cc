@@ -68,6 +68,24 @@ std::optional<Finding> rows_without_records(const std::vector<store::RecordBlock
                  "restore rollouts.jsonl.zst and rollouts.index.jsonl, or run the recipe again in a new --out"};
 }
 
+// The reverse; the newest block may still wait for its row.
+std::optional<Finding> records_without_rows(std::vector<store::RecordBlock> blocks, const eval::Rows& rows) {
+  std::set<int64_t> told;
+  for (const eval::RlRow& row : rows.rl) told.insert(row.step);
+  if (!blocks.empty()) blocks.pop_back();
+  std::erase_if(blocks, [&](const store::RecordBlock& b) { return b.stage != "rl" || told.contains(b.step); });
+  if (blocks.empty()) return std::nullopt;
+  return Finding{
+      "rows_missing",
+      false,
+      "rl",
+      blocks.front().step,
+      static_cast<double>(blocks.size()),
+      0,
+      cat(blocks.size(), " RL steps have recorded rollouts and no row, the first: step ", blocks.front().step),
+      "restore metrics.jsonl, or run the recipe again in a new --out"};
+}
+
 }  // namespace
 
 std::vector<Finding> examine_records(const std::string& run_dir, const eval::Rows& rows, int64_t steps) {
@@ -78,6 +96,7 @@ std::vector<Finding> examine_records(const std::string& run_dir, const eval::Row
   Seen seen;
   const std::vector<store::RecordBlock> blocks = store::list_records(run_dir, kRollouts);
   if (auto missing = rows_without_records(blocks, rows)) findings.push_back(std::move(*missing));
+  if (auto missing = records_without_rows(blocks, rows)) findings.push_back(std::move(*missing));
   for (const store::RecordBlock& block : spread(blocks, static_cast<size_t>(steps))) {
     const auto row = trained.find(block.step);
     try {

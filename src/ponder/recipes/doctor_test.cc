@@ -362,7 +362,15 @@ TEST_F(DoctorDirTest, RecordsAreHeldAgainstRowsAndSplits) {
       log.append("rl", step, rollout_rows("rl", step, {recorded_group(99 + step, tasks::Split::kTrain)}));
   }
   EXPECT_TRUE(examine_records(dir_, rows, 8).empty()) << codes(examine_records(dir_, rows, 8));
-  EXPECT_TRUE(examine_records(dir_, eval::Rows{}, 8).empty());  // nothing to hold them against
+  const auto unheld = examine_records(dir_, eval::Rows{}, 8);  // nothing to hold them against
+  ASSERT_EQ(unheld.size(), 1u) << codes(unheld);
+  EXPECT_EQ(unheld[0].code, "rows_missing");
+  eval::Rows fewer = rows;
+  std::erase_if(fewer.rl, [](const eval::RlRow& row) { return row.step == 7 || row.step == 40; });
+  const auto rows_missing = examine_records(dir_, fewer, 8);
+  ASSERT_TRUE(find(rows_missing, "rows_missing")) << codes(rows_missing);
+  EXPECT_EQ(find(rows_missing, "rows_missing")->step, 7);
+  EXPECT_EQ(find(rows_missing, "rows_missing")->value, 1);  // step 40 may still be in work
   store::RecordLog(dir_, kRollouts).rewind("rl", 39);
   const auto missing = examine_records(dir_, rows, 8);
   ASSERT_TRUE(find(missing, "records_missing")) << codes(missing);

@@ -21,9 +21,21 @@ std::string newest_committed(const std::string& dir) {
   return newest.empty() ? "" : base::join_path(dir, newest);
 }
 
-// The newest checkpoint of the first of these stages that has one; "" when none has.
+// The checkpoint that a stage ended with, as the run's state says; "" while it has not ended.
+std::string last_of(const std::string& run_dir, const char* stage) {
+  const std::string path = base::join_path(run_dir, "state.json");
+  if (!base::file_exists(path)) return "";
+  const base::Json state = base::Json::parse(base::read_file(path), path);
+  const base::Json* finished = state.find("finished");
+  const base::Json* left = finished ? finished->find(stage) : nullptr;
+  const std::string checkpoint = left ? left->string_at("checkpoint") : "";
+  return checkpoint.empty() ? "" : base::join_path(run_dir, checkpoint);
+}
+
+// What the first of these stages that has saved anything ended with, or has saved last; "" when none has.
 std::string newest_of(const std::string& run_dir, std::initializer_list<const char*> stages) {
   for (const char* stage : stages) {
+    if (const std::string last = last_of(run_dir, stage); !last.empty()) return last;
     const std::string dir = base::join_path(base::join_path(run_dir, "checkpoints"), stage);
     if (!base::is_directory(dir)) continue;
     if (const std::string newest = newest_committed(dir); !newest.empty()) return newest;
@@ -33,7 +45,10 @@ std::string newest_of(const std::string& run_dir, std::initializer_list<const ch
 
 // Every byte of a checkpoint against its manifest; a model from elsewhere has none.
 model::LoadedModel load_verified(const std::string& path) {
-  if (base::file_exists(base::join_path(path, "manifest.json"))) store::verify_checkpoint(path);
+  const bool is_checkpoint = base::file_exists(base::join_path(path, "manifest.json")) ||
+                             base::file_exists(base::join_path(path, "DONE")) ||
+                             base::file_exists(base::join_path(path, "trainer.json"));
+  if (is_checkpoint) store::verify_checkpoint(path);
   return model::load_hf(path);
 }
 

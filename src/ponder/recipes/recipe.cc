@@ -278,11 +278,13 @@ void check_recipe(const Recipe& recipe) {
   check_context(recipe);
 }
 
+constexpr const char* kCommandLine = "command line";
+
 // Where a knob is set: "command line", "file:line", or "" when it has its default.
 std::string place_of(const std::string& key, const base::Yaml& yaml, const std::string& path,
                      const std::vector<std::string>& overrides) {
   for (const std::string& o : overrides)
-    if (o.starts_with(key + "=")) return "command line";
+    if (o.starts_with(key + "=")) return kCommandLine;
   const base::Yaml* at = &yaml;
   for (size_t begin = 0; at && begin <= key.size();) {
     const size_t end = std::min(key.find('.', begin), key.size());
@@ -292,16 +294,19 @@ std::string place_of(const std::string& key, const base::Yaml& yaml, const std::
   return at ? base::cat(path, ":", at->key_line > 0 ? at->key_line : at->line) : "";
 }
 
-// keys: separated by spaces, the likeliest culprit first. A file that sets none of them is named without a line.
+// keys: separated by spaces, the likeliest culprit first; one that the command line sets comes before all others. A
+// file that sets none of them is named without a line.
 std::string place_of_any(const std::string& keys, const base::Yaml& yaml, const std::string& path,
                          const std::vector<std::string>& overrides) {
+  std::string first;
   for (size_t begin = 0; begin <= keys.size();) {
     const size_t end = std::min(keys.find(' ', begin), keys.size());
     const std::string place = place_of(keys.substr(begin, end - begin), yaml, path, overrides);
-    if (!place.empty()) return place;
+    if (place == kCommandLine) return place;  // what the file says was fine without it
+    if (first.empty()) first = place;
     begin = end + 1;
   }
-  return path;
+  return first.empty() ? path : first;
 }
 
 // The model's own checks say "width = 100 …", for they know nothing of recipes.
@@ -336,6 +341,13 @@ Recipe load_recipe(const std::string& path, const std::vector<std::string>& over
     throw Error(e.code(), e.message(), place_of_any(e.where(), yaml, path, overrides));
   }
   return recipe;
+}
+
+Recipe recipe_of_run(const std::string& run_dir) {
+  const std::string path = base::join_path(run_dir, "config.yaml");
+  if (!base::is_directory(run_dir)) throw Error(ErrorCode::kInput, "no such run directory", run_dir);
+  if (!base::file_exists(path)) throw Error(ErrorCode::kInput, "is missing; a run writes it first of all", path);
+  return load_recipe(path, {});
 }
 
 }  // namespace ponder::recipes

@@ -152,5 +152,6 @@ tasks::Split evaluation_split(const Recipe& recipe);
 
 // Reads and checks a recipe file; overrides ("rl.train.steps=40") come last. Error(kUsage) names file, line and key.
 Recipe load_recipe(const std::string& path, const std::vector<std::string>& overrides);
+Recipe recipe_of_run(const std::string& run_dir);  // Error(kInput) when this is no run's directory
 
 }  // namespace ponder::recipes

@@ -202,6 +202,14 @@ TEST_F(RecordsTest, AChangedRecordIsFound) {
     EXPECT_THROW(replay_with(key, value), Error) << key;
 }
 
+TEST_F(RecordsTest, AMissingRowIsNoAgreement) {
+  write_step(dir_, load_recipe("recipes/micro.yaml", {}), 3);
+  base::write_file_atomic(path("metrics.jsonl"), "");
+  const Replay replay = replay_step(dir_, 3);
+  ASSERT_EQ(replay.mismatches.size(), 1u);
+  EXPECT_EQ(replay.mismatches[0].field, "row");
+}
+
 // Tokens that were changed so that the answer becomes another: the verdict cannot stand.
 TEST_F(RecordsTest, AChangedAnswerIsFound) {
   write_step(dir_, load_recipe("recipes/micro.yaml", {}), 3);

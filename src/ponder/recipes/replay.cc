@@ -68,10 +68,12 @@ void compare_groups(const Groups& recorded, const Groups& replayed, std::vector<
 // The step's row in metrics.jsonl says the same of its samples.
 void compare_row(const std::string& run_dir, const eval::RlRow& replayed, std::vector<Mismatch>& mismatches) {
   const std::string path = base::join_path(run_dir, "metrics.jsonl");
-  if (!base::file_exists(path)) return;
-  const eval::Rows rows = eval::read_rows(path);
+  const eval::Rows rows = base::file_exists(path) ? eval::read_rows(path) : eval::Rows{};
   const auto row = std::ranges::find_if(rows.rl, [&](const eval::RlRow& r) { return r.step == replayed.step; });
-  if (row == rows.rl.end()) return;
+  if (row == rows.rl.end()) {
+    mismatches.push_back({-1, -1, "row", "none in metrics.jsonl", "one of this step"});
+    return;
+  }
   struct Field {
     const char* name;
     double eval::RlRow::*member;
@@ -125,7 +127,7 @@ void print_samples(const Replay& replay, int64_t n) {
 }  // namespace
 
 Replay replay_step(const std::string& run_dir, int64_t step) {
-  const Recipe recipe = load_recipe(base::join_path(run_dir, "config.yaml"), {});
+  const Recipe recipe = recipe_of_run(run_dir);
   const Groups recorded = read_rollouts(run_dir, find_block(run_dir, step));
   PONDER_CHECK(!recorded.empty(), "a step has at least one group");
   Replay replay{step, {}, recorded, {}};
@@ -139,7 +141,6 @@ Replay replay_step(const std::string& run_dir, int64_t step) {
 }
 
 int command_replay(const ReplayArgs& args) {
-  if (!base::is_directory(args.dir)) throw Error(ErrorCode::kInput, "no such run directory", args.dir);
   const Replay replay = replay_step(args.dir, args.step);
   const base::Json json = summary_json(replay);
   if (args.json) {

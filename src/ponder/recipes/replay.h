@@ -13,7 +13,7 @@ namespace ponder::recipes {
 struct Mismatch {
   int64_t group = -1, sample = -1;  // −1: of the whole step
   std::string
-      field;  // "verdict", "answer", "reward_parts", "reward", "advantage", "prompt", or a key of the step's row
+      field;  // "verdict", "answer", "reward_parts", "reward", "advantage", "prompt", "row", or a key of the step's row
   std::string recorded, replayed;
 };
 

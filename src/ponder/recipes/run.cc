@@ -59,8 +59,21 @@ store::Extent saved_within(const store::RunDirectory& directory, const std::stri
 
 store::Extent committed(const store::RunDirectory& directory, const Recipe& recipe) {
   store::Extent extent = directory.committed();
-  for (const std::string& stage : recipe.stages)
-    if (!directory.finished(stage)) extent = store::later(extent, saved_within(directory, stage));
+  std::string unfinished;
+  for (const std::string& stage : recipe.stages) {
+    if (directory.finished(stage)) continue;
+    // A lost or older state must not send a run back over what it has long finished.
+    const bool has_saved = !store::list_checkpoints(base::join_path(directory.checkpoints(), stage)).empty();
+    if (has_saved && !unfinished.empty())
+      throw Error(
+          ErrorCode::kInput,
+          base::cat(base::file_exists(directory.file("state.json")) ? "does not know" : "is missing, so nobody knows",
+                    " that stage ", unfinished, " is finished, yet ", stage,
+                    " behind it has checkpoints; restore the file from a copy, or choose another --out"),
+          directory.file("state.json"));
+    if (unfinished.empty()) unfinished = stage;
+    extent = store::later(extent, saved_within(directory, stage));
+  }
   return extent;
 }
 
@@ -137,9 +150,10 @@ Run::Run(Recipe r, const std::string& dir)
 }
 
 void Run::hold(const store::Extent& extent) {
-  store::check_extent(directory.path(), extent);
-  rows_.hold(extent.metrics_rows);
-  records.hold(extent.record_blocks);
+  held_ = store::later(held_, extent);
+  store::check_extent(directory.path(), held_);
+  rows_.hold(held_.metrics_rows);
+  records.hold(held_.record_blocks);
 }
 
 void Run::restore(const std::string& stage, const base::Json& finished) {

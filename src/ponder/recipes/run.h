@@ -55,7 +55,7 @@ class Run {
   // A row of metrics.jsonl; stage and step let a resumed run take rows back.
   void write(base::Json row, const std::string& stage, int64_t step);
   void rewind(const std::string& stage, int64_t step) { rows_.rewind(stage, step), records.rewind(stage, step); }
-  // Error(kInput) when less than this is on disk; from now on rewind() does not cut behind it.
+  // Error(kInput) when less than this is on disk; from now on rewind() does not cut behind it. Never takes a hold back.
   void hold(const store::Extent& committed);
   void sync() { rows_.sync(), records.sync(); }  // before anything is saved that relies on the rows
 
@@ -73,6 +73,7 @@ class Run {
   void restore(const std::string& stage, const base::Json& finished);
 
   store::Metrics rows_;
+  store::Extent held_;
 };
 
 // The stages, in the order of the road. Each goes on where an earlier process stopped, and ends at a step count.

@@ -67,8 +67,7 @@ int command_report(const ReportArgs& args) {
 
 int command_doctor(const DoctorArgs& args) {
   constexpr int64_t kRecordedSteps = 32;  // a look at the records of all steps of a long run would take minutes
-  if (!base::is_directory(args.dir)) throw Error(ErrorCode::kInput, "no such run directory", args.dir);
-  const Recipe recipe = load_recipe(base::join_path(args.dir, "config.yaml"), {});
+  const Recipe recipe = recipe_of_run(args.dir);
   const eval::Rows rows = eval::read_rows(base::join_path(args.dir, "metrics.jsonl"));
   std::vector<Finding> findings = examine_rows(rows, recipe);
   for (Finding& f : examine_records(args.dir, rows, kRecordedSteps)) findings.push_back(std::move(f));

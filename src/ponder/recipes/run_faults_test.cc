@@ -221,6 +221,11 @@ TEST_F(RunFaultsTest, EvidenceOfAFinishedRunThatWasCutOrChangedIsNamedAndKept) {
   std::ofstream(base::join_path(whole_, "rollouts.index.jsonl")) << changed;
   EXPECT_EQ(refused(whole_), "rollouts.index.jsonl");
   std::ofstream(base::join_path(whole_, "rollouts.index.jsonl")) << index;
+  const std::string state = text_of(whole_, "state.json");
+  base::remove_all(base::join_path(whole_, "state.json"));
+  EXPECT_EQ(refused(whole_), "state.json");
+  std::ofstream(base::join_path(whole_, "state.json")) << state;
+  run_recipe(short_recipe(), whole_);
   base::remove_all(base::join_path(whole_, "config.yaml"));
   EXPECT_EQ(refused(whole_), "config.yaml");
 }

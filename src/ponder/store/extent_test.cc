@@ -67,6 +67,16 @@ TEST_F(ExtentTest, LessThanWasSavedIsNamed) {
   }
 }
 
+TEST_F(ExtentTest, ABlockOfOtherBytesIsNamed) {
+  const std::string whole = base::read_file(path("rollouts.jsonl.zst"));
+  for (const size_t at : {size_t{0}, whole.size() / 2, whole.size() - 1}) {
+    std::string changed = whole;
+    changed[at] ^= 1;
+    base::write_file_atomic(path("rollouts.jsonl.zst"), changed);
+    EXPECT_TRUE(blamed().starts_with("rollouts.jsonl.zst: rl step ")) << at;
+  }
+}
+
 TEST_F(ExtentTest, AnIndexWithOtherNumbersIsNamed) {
   const std::string whole = base::read_file(path("rollouts.index.jsonl"));
   for (size_t at = whole.find("\"bytes\":"); at != std::string::npos; at = whole.find("\"bytes\":", at + 1)) {

@@ -169,10 +169,10 @@ std::vector<RecordBlock> list_whole_records(const std::string& dir, const std::s
   return blocks;
 }
 
-std::vector<base::Json> read_records(const std::string& dir, const std::string& name, const RecordBlock& block) {
-  const std::string path = data_path(dir, name);
-  const std::string where = base::cat(path, ": ", block.stage, " step ", block.step);
-  const base::MappedFile file(path);
+namespace {
+
+// The compressed bytes of a block, which must be those that were written.
+std::string_view frame_of(const base::MappedFile& file, const RecordBlock& block, const std::string& where) {
   const auto size = static_cast<int64_t>(file.bytes().size());
   if (block.offset < 0 || block.bytes < 0 || block.offset > size || block.bytes > size - block.offset)
     throw Error(ErrorCode::kInput, base::cat("the file ends at byte ", size, ", before the block's end"), where);
@@ -181,7 +181,25 @@ std::vector<base::Json> read_records(const std::string& dir, const std::string& 
   if (base::hex64(xxh64(frame)) != block.hash)
     throw Error(ErrorCode::kInput,
                 base::cat("the block's bytes are not those that were written (XXH64 is not ", block.hash, ")"), where);
-  const std::string text = decompress(frame, where);
+  return frame;
+}
+
+std::string place_of(const std::string& path, const RecordBlock& block) {
+  return base::cat(path, ": ", block.stage, " step ", block.step);
+}
+
+}  // namespace
+
+void verify_records(const std::string& dir, const std::string& name, std::span<const RecordBlock> blocks) {
+  const std::string path = data_path(dir, name);
+  const base::MappedFile file(path);
+  for (const RecordBlock& block : blocks) frame_of(file, block, place_of(path, block));
+}
+
+std::vector<base::Json> read_records(const std::string& dir, const std::string& name, const RecordBlock& block) {
+  const std::string path = data_path(dir, name), where = place_of(path, block);
+  const base::MappedFile file(path);
+  const std::string text = decompress(frame_of(file, block, where), where);
   std::vector<base::Json> rows;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());

@@ -48,6 +48,7 @@ std::vector<RecordBlock> list_records(const std::string& dir, const std::string&
 // Those at the front that follow one another without a gap; the rest, a half-written line too, is left out.
 std::vector<RecordBlock> list_whole_records(const std::string& dir, const std::string& name);
 // Error(kInput) names the file and the block when its bytes are not those that were written.
+void verify_records(const std::string& dir, const std::string& name, std::span<const RecordBlock> blocks);
 std::vector<base::Json> read_records(const std::string& dir, const std::string& name, const RecordBlock& block);
 
 }  // namespace ponder::store

@@ -47,6 +47,8 @@ int lock(const std::string& dir) {
 }  // namespace
 
 RunDirectory::RunDirectory(std::string dir) : dir_(std::move(dir)) {
+  if (base::file_exists(dir_) && !base::is_directory(dir_))
+    throw Error(ErrorCode::kUsage, "is not a directory; choose another --out", dir_);
   base::make_directories(dir_);
   lock_fd_ = lock(dir_);
   try {

@@ -26,7 +26,7 @@ c10::Device resolve_device(const std::string& name) {
   if (!index)
     throw Error(ErrorCode::kUsage, base::cat("unknown device \"", name, "\"; valid: auto, cpu, cuda, cuda:0 … cuda:9"));
   if (*index >= gpus)
-    throw Error(ErrorCode::kResource,
+    throw Error(ErrorCode::kUsage,
                 base::cat("device \"", name, "\" is not there: LibTorch sees ", gpus, " GPUs; use device=cpu"));
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(*index));
 }

@@ -6,8 +6,8 @@
 
 namespace ponder::tensor {
 
-// "cpu", "cuda", "cuda:1" or "auto" (a GPU when LibTorch sees one). Error(kUsage) for another name, Error(kResource)
-// for a GPU that is not there.
+// "cpu", "cuda", "cuda:1" or "auto" (a GPU when LibTorch sees one). Error(kUsage) for another name
+// and for a GPU that is not there.
 c10::Device resolve_device(const std::string& name);
 
 // LibTorch's threads within one operator. Ponder's parallelism is one worker a core, each with its own engine or

@@ -7,7 +7,7 @@
 namespace ponder::engine {
 
 struct EngineOptions {
-  int64_t max_rows = 256;             // sequences that are worked on together
+  int64_t max_rows = 64;              // sequences worked on together; more outgrow the caches of a processor
   int64_t max_forward_tokens = 1024;  // rows of one forward pass: one a decoding sequence, the rest prefill
   int64_t kv_pages = 0;               // pages of 16 positions; 0 = room for max_rows whole contexts, within kv_mib
   int64_t kv_mib = 1024;

@@ -221,8 +221,8 @@ class TableReader {
   void check_places(const GgufLayout& layout) {
     std::vector<const GgufTensor*> order;
     for (const GgufTensor& tensor : layout.tensors) order.push_back(&tensor);
-    std::sort(order.begin(), order.end(),
-              [](const GgufTensor* a, const GgufTensor* b) { return a->offset < b->offset; });
+    std::stable_sort(order.begin(), order.end(),
+                     [](const GgufTensor* a, const GgufTensor* b) { return a->offset < b->offset; });
     const auto size = static_cast<int64_t>(layout.data.size());
     int64_t end = 0;
     const GgufTensor* before = nullptr;

@@ -52,6 +52,7 @@ PONDER_INLINE I load_signed_bytes(const uint8_t* p) {
 PONDER_INLINE I load_halves(const uint8_t* p) {
   return __builtin_convertvector(*reinterpret_cast<const Halves*>(p), I);
 }
+PONDER_INLINE F splat(float x) { return F{x, x, x, x, x, x, x, x}; }  // 0 + x would lose the sign of -0
 PONDER_INLINE F load_floats(const float* p) { return *reinterpret_cast<const F*>(p); }
 PONDER_INLINE void store_floats(float* p, F v) { *reinterpret_cast<F*>(p) = v; }
 PONDER_INLINE void store_halves(uint8_t* p, I v) { *reinterpret_cast<Halves*>(p) = __builtin_convertvector(v, Halves); }
@@ -91,11 +92,11 @@ PONDER_INLINE float read_f16(const uint8_t* p) {
 // A block of each type to its 32 or 256 weights. Below 2^24 every product of a scale and a small integer is exact, so
 // fused and separate multiplication and addition give the same bits.
 PONDER_INLINE void read_q8_0(const uint8_t* block, float* out) {
-  const F d = F{} + read_f16(block);
+  const float d = read_f16(block);
   for (int i = 0; i < 32; i += kLanes) store_floats(out + i, to_floats(load_signed_bytes(block + 2 + i)) * d);
 }
 PONDER_INLINE void read_q4_0(const uint8_t* block, float* out) {
-  const F d = F{} + read_f16(block);
+  const float d = read_f16(block);
   for (int i = 0; i < 16; i += kLanes) {
     const I q = load_bytes(block + 2 + i);
     store_floats(out + i, to_floats((q & 15) - 8) * d);
@@ -103,7 +104,7 @@ PONDER_INLINE void read_q4_0(const uint8_t* block, float* out) {
   }
 }
 PONDER_INLINE void read_q4_1(const uint8_t* block, float* out) {
-  const F d = F{} + read_f16(block), m = F{} + read_f16(block + 2);
+  const float d = read_f16(block), m = read_f16(block + 2);
   for (int i = 0; i < 16; i += kLanes) {
     const I q = load_bytes(block + 4 + i);
     store_floats(out + i, to_floats(q & 15) * d + m);
@@ -118,7 +119,7 @@ PONDER_INLINE I fifth_bits(const uint8_t* word, int i) {
   return (((I{} + static_cast<int32_t>(bits >> i)) >> lanes) & 1) << 4;
 }
 PONDER_INLINE void read_q5_0(const uint8_t* block, float* out) {
-  const F d = F{} + read_f16(block);
+  const float d = read_f16(block);
   for (int i = 0; i < 16; i += kLanes) {
     const I q = load_bytes(block + 6 + i);
     store_floats(out + i, to_floats(((q & 15) | fifth_bits(block + 2, i)) - 16) * d);
@@ -126,7 +127,7 @@ PONDER_INLINE void read_q5_0(const uint8_t* block, float* out) {
   }
 }
 PONDER_INLINE void read_q5_1(const uint8_t* block, float* out) {
-  const F d = F{} + read_f16(block), m = F{} + read_f16(block + 2);
+  const float d = read_f16(block), m = read_f16(block + 2);
   for (int i = 0; i < 16; i += kLanes) {
     const I q = load_bytes(block + 8 + i);
     store_floats(out + i, to_floats((q & 15) | fifth_bits(block + 4, i)) * d + m);
@@ -393,10 +394,10 @@ float f16_to_f32(uint16_t bits) {
   return std::bit_cast<float>(magnitude | sign);
 }
 
-uint16_t f32_to_f16(float value) { return static_cast<uint16_t>(narrow_f16(F{} + value)[0]); }
+uint16_t f32_to_f16(float value) { return static_cast<uint16_t>(narrow_f16(splat(value))[0]); }
 
 float bf16_to_f32(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
 
-uint16_t f32_to_bf16(float value) { return static_cast<uint16_t>(narrow_bf16(F{} + value)[0]); }
+uint16_t f32_to_bf16(float value) { return static_cast<uint16_t>(narrow_bf16(splat(value))[0]); }
 
 }  // namespace ponder::store

@@ -1,13 +1,16 @@
 // Runs a tokenizer over a file of records for check_tokenizers.py:
 //   tokenizer_driver MODEL encode|encode-plain|ranges|decode|decode-skip IN OUT
-// MODEL is a tokenizer.json. A record is a 32-bit length and that many bytes of text, or a 32-bit count and that many ids; what goes in as
-// text comes out as ids and the other way round. Prints how long loading and the work itself took, as JSON.
+// MODEL is a tokenizer.json, or a GGUF vocabulary written as JSON (*.gguf.json, see the script). A record is a 32-bit
+// length and that many bytes of text, or a 32-bit count and that many ids; what goes in as text comes out as ids and the
+// other way round. Prints how long loading and the work itself took, as JSON.
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
+#include "ponder/base/json.h"
+#include "ponder/text/gguf_vocabulary.h"
 #include "ponder/text/tokenizer_json.h"
 
 namespace {
@@ -35,13 +38,27 @@ void put_ids(std::string& out, const core::Tokens& ids) {
   out.append(reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof ids[0]);
 }
 
+std::unique_ptr<text::Tokenizer> read_gguf_json(const std::string& json, const std::string& where) {
+  const base::Json file = base::Json::parse(json, where);
+  text::GgufVocabulary v;
+  v.model = file.string_at("model"), v.pre = file.string_at("pre");
+  for (const base::Json& token : file.at("tokens").as_array()) v.tokens.push_back(token.as_string());
+  for (const base::Json& score : file.at("scores").as_array()) v.scores.push_back(static_cast<float>(score.as_double()));
+  for (const int64_t type : file.ints_at("types")) v.types.push_back(static_cast<int32_t>(type));
+  for (const base::Json& merge : file.at("merges").as_array()) v.merges.push_back(merge.as_string());
+  v.bos = file.int_at("bos"), v.eos = file.int_at("eos"), v.unk = file.int_at("unk"), v.pad = file.int_at("pad");
+  v.add_bos = file.at("add_bos").as_bool();
+  v.add_space_prefix = file.at("add_space_prefix").as_bool();
+  return text::make_gguf_tokenizer(v, where);
+}
+
 void run(const std::string& model, const std::string& mode, const std::string& in_path, const std::string& out_path) {
   const std::string file = base::read_file(in_path);
   std::string_view in = file;
   std::string out;
   auto start = Clock::now();
   const std::string json = base::read_file(model);
-  const auto tokenizer = text::read_tokenizer_json(json, model);
+  const auto tokenizer = model.ends_with(".gguf.json") ? read_gguf_json(json, model) : text::read_tokenizer_json(json, model);
   const double load_s = seconds_since(start);
   start = Clock::now();
   while (!in.empty()) {

@@ -74,9 +74,8 @@ int32_t AddedTokenFinder::longest_at(std::string_view text, size_t at, size_t& l
 
 void AddedTokenFinder::cut(const Piece& piece, bool skip_special, std::vector<Piece>& out) const {
   const std::string_view text = piece.text;
-  if (tokens_.empty()) return out.push_back(piece);
   size_t done = 0;
-  for (size_t at = 0; at < text.size();) {
+  for (size_t at = 0; !tokens_.empty() && at < text.size();) {
     size_t length = 0;
     const int32_t found = longest_at(text, at, length);
     if (found < 0) {

@@ -20,7 +20,8 @@ struct Piece {
     Piece part = *this;
     part.text = text.substr(begin, end - begin);
     if (origins) part.origins += begin;
-    part.offset = origins ? (begin < text.size() ? origins[begin].begin : offset) : offset + begin;
+    if (begin > 0)
+      part.offset = !origins ? offset + begin : begin < text.size() ? origins[begin].begin : origins[begin - 1].end;
     return part;
   }
   ByteRange origin(size_t begin, size_t end) const {  // of the bytes [begin, end) of text, begin < end

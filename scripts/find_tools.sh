@@ -14,6 +14,7 @@ oldest_torch=2.11 # the tensor wing keeps to this API
 required_headers=(
   "nlohmann/json.hpp nlohmann-json3-dev"
   "yaml-cpp/yaml.h libyaml-cpp-dev"
+  "simdjson.h libsimdjson-dev"
   "zstd.h libzstd-dev"
   "CLI/CLI.hpp libcli11-dev"
   "gtest/gtest.h libgtest-dev"

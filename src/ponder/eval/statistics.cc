@@ -72,6 +72,9 @@ struct ClusterSums {
   double resampled_mean(base::Rng& rng, std::vector<int>& weights) const {
     weights.resize(sums.size());
     draw_clusters(rng, weights);
+    return weighted_mean(weights);
+  }
+  double weighted_mean(const std::vector<int>& weights) const {
     double sum = 0, size = 0;
     for (size_t c = 0; c < sums.size(); ++c) {
       sum += weights[c] * sums[c];
@@ -238,23 +241,55 @@ Estimate paired_difference(std::span<const double> a, std::span<const double> b,
 
 Estimate mean_over_runs(std::span<const ClusteredValues> runs, base::RngKey key, int resamples) {
   PONDER_CHECK(!runs.empty(), "a mean over runs needs at least one run");
-  std::vector<ClusterSums> sums;
   Estimate estimate;
+  const auto count = static_cast<double>(runs.size());
+  std::vector<std::string> names;
   for (const ClusteredValues& run : runs) {
     PONDER_CHECK(!run.values.empty() && run.values.size() == run.clusters.size(),
                  "one cluster name a value is needed, got ", run.clusters.size(), " for ", run.values.size());
-    sums.emplace_back(run.values, number_clusters(run.clusters));
-    estimate.value += average(run.values) / static_cast<double>(runs.size());
+    names.insert(names.end(), run.clusters.begin(), run.clusters.end());
+    estimate.value += average(run.values) / count;
     estimate.n += static_cast<int64_t>(run.values.size());
   }
-  std::vector<int> weights;
-  std::vector<double> resampled(resamples);
+  const Clusters all = number_clusters(names);
+  std::vector<ClusterSums> sums;
+  auto next = all.of.begin();
+  for (const ClusteredValues& run : runs) {
+    const auto end = next + static_cast<std::ptrdiff_t>(run.values.size());
+    sums.emplace_back(run.values, Clusters{{next, end}, all.count});
+    next = end;
+  }
+  // Drawing S of S runs spreads by (S−1)/S of what another S runs would.
+  const double stretch = runs.size() > 1 ? std::sqrt(count / (count - 1)) : 0;
+  std::vector<int> weights(static_cast<size_t>(all.count));
+  std::vector<double> means(runs.size()), resampled(resamples);
   base::Rng rng(key);
-  for (double& r : resampled)
-    for (size_t i = 0; i < runs.size(); ++i)
-      r += rng.pick(sums).resampled_mean(rng, weights) / static_cast<double>(runs.size());
+  for (double& r : resampled) {
+    draw_clusters(rng, weights);
+    double picked = 0, mean = 0;
+    for (size_t i = 0; i < runs.size(); ++i) {
+      means[i] = sums[i].weighted_mean(weights);
+      if (!std::isfinite(means[i])) means[i] = average(runs[i].values);  // none of its few clusters was drawn
+      mean += means[i] / count;
+    }
+    for (size_t i = 0; i < runs.size(); ++i) picked += rng.pick(means) / count;
+    r = mean + stretch * (picked - mean);
+  }
   set_spread(estimate, std::move(resampled));
   return estimate;
+}
+
+Interval t_interval(std::span<const double> values) {
+  PONDER_CHECK(values.size() >= 2, "an interval from the spread of values needs at least two");
+  constexpr double kQuantiles[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228};
+  const size_t freedom = values.size() - 1;
+  const double f = static_cast<double>(freedom), z = kZ95, z3 = z * z * z, z5 = z3 * z * z;
+  // Behind the table: Cornish and Fisher's first terms.
+  const double t = freedom <= std::size(kQuantiles)
+                       ? kQuantiles[freedom - 1]
+                       : z + (z3 + z) / (4 * f) + (5 * z5 + 16 * z3 + 3 * z) / (96 * f * f);
+  const Estimate e = mean(values);
+  return {e.value - t * e.std_error, e.value + t * e.std_error};
 }
 
 double pass_at_k(int64_t n, int64_t c, int64_t k) {

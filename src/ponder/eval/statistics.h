@@ -41,14 +41,17 @@ Estimate clustered_mean(std::span<const double> values, std::span<const std::str
 Estimate paired_difference(std::span<const double> a, std::span<const double> b, std::span<const std::string> clusters,
                            base::RngKey key, int resamples = kResamples);
 
-// The mean over several runs (seeds) of clustered means: resamples runs, then clusters within each, so the interval
-// holds both what another seed and what other problems would have changed. n counts all values. At least one run, none
-// empty.
+// The mean over several runs (seeds) of clustered means: resamples clusters, the same ones for all runs that have them,
+// and runs, so the interval holds both what another seed and what other problems would have changed. n counts all
+// values. At least one run, none empty. With three runs it is narrow where runs differ much: show t_interval beside it.
 struct ClusteredValues {
   std::vector<double> values;
   std::vector<std::string> clusters;
 };
 Estimate mean_over_runs(std::span<const ClusteredValues> runs, base::RngKey key, int resamples = kResamples);
+
+// 95% interval of the mean of a few independent normal values (one a seed), from their spread alone: Student 1908.
+Interval t_interval(std::span<const double> values);
 
 // Chance that k draws without replacement from n samples, c of them correct, hold a correct one: 1 − C(n−c,k)/C(n,k).
 // Unbiased for every k ≤ n. Chen et al. 2021, eq. 1.

@@ -37,6 +37,12 @@ struct ArmRuns {
   std::vector<RunRows> seeds;  // in the study's order; only finished runs
 };
 
+bool is_finished(const RunRows& run) {
+  return std::ranges::all_of(run.recipe.stages, [&](const std::string& stage) {
+    return std::ranges::find(run.rows.ledger, stage, &eval::LedgerRow::stage) != run.rows.ledger.end();
+  });
+}
+
 const eval::OutcomeRow* find_outcomes(const RunRows& run, const std::string& task, const Study::Subject& s) {
   for (const eval::OutcomeRow& row : run.rows.outcomes)
     if (row.task == task && row.model == s.model && row.strategy == s.strategy && row.budget == s.budget) return &row;
@@ -64,6 +70,15 @@ Json estimate_json(const eval::Estimate& e) {
   return json;
 }
 
+// The spread of seeds alone: "seed_ci_lo", "seed_ci_hi".
+void add_seed_interval(const Json& each, Json& json) {
+  std::vector<double> values;
+  for (const Json& value : each.as_array()) values.push_back(value.as_double());
+  if (values.size() < 2) return;
+  const eval::Interval ci = eval::t_interval(values);
+  json["seed_ci_lo"] = ci.lo, json["seed_ci_hi"] = ci.hi;
+}
+
 base::RngKey bootstrap_key(const std::string& what) { return base::RngKey(0).child("study").child(what); }
 
 // Every outcome row that all seeds of an arm have, as an accuracy over seeds; with what each seed gave.
@@ -84,7 +99,9 @@ void add_accuracies(ArmRuns& arm, Json& list) {
       accuracy.ci = eval::wilson_interval(accuracy.value * static_cast<double>(accuracy.n), accuracy.n);
     Json json = estimate_json(accuracy);
     json["arm"] = arm.name, json["task"] = row.task, json["model"] = row.model;
-    json["strategy"] = row.strategy, json["budget"] = row.budget, json["seeds"] = std::move(each);
+    json["strategy"] = row.strategy, json["budget"] = row.budget;
+    add_seed_interval(each, json);
+    json["seeds"] = std::move(each);
     list.push_back(std::move(json));
   }
 }
@@ -144,31 +161,44 @@ struct Spending {
   }
 };
 
+const RunRows* find_seed(const ArmRuns& arm, int64_t seed) {
+  const auto found = std::ranges::find(arm.seeds, seed, [](const RunRows& run) { return run.recipe.seed; });
+  return found == arm.seeds.end() ? nullptr : &*found;
+}
+
 // a − b, paired by problem within each seed that both arms have; no value where rows are missing or tokens are unequal.
 Json comparison_json(const Study::Comparison& c, std::vector<ArmRuns>& arms) {
   ArmRuns *a = find_arm(arms, c.a.arm), *b = find_arm(arms, c.b.arm);
   std::vector<eval::ClusteredValues> runs;
   Spending spending;
+  size_t missing = 0;
   Json each = Json::array();
-  for (size_t i = 0; a && b && i < std::min(a->seeds.size(), b->seeds.size()); ++i) {
-    const eval::OutcomeRow* left = find_outcomes(a->seeds[i], c.task, c.a);
-    const eval::OutcomeRow* right = find_outcomes(b->seeds[i], c.task, c.b);
-    if (!left || !right) continue;
+  for (size_t i = 0; a && b && i < a->seeds.size(); ++i) {
+    RunRows& run_a = a->seeds[i];
+    const RunRows* run_b = find_seed(*b, run_a.recipe.seed);
+    if (!run_b) continue;
+    const eval::OutcomeRow *left = find_outcomes(run_a, c.task, c.a), *right = find_outcomes(*run_b, c.task, c.b);
+    if (!left || !right) {
+      ++missing;
+      continue;
+    }
     const size_t n = std::min(left->outcomes.size(), right->outcomes.size());
-    eval::ClusteredValues run{values_of(left->outcomes.substr(0, n)), a->seeds[i].clusters_of_first(c.task, n)};
+    eval::ClusteredValues run{values_of(left->outcomes.substr(0, n)), run_a.clusters_of_first(c.task, n)};
     const std::vector<double> minus = values_of(right->outcomes.substr(0, n));
     for (size_t j = 0; j < n; ++j) run.values[j] -= minus[j];
     each.push_back(eval::mean(run.values).value);
     runs.push_back(std::move(run));
-    spending.add(find_tokens(a->seeds[i], c.task, c.a), find_tokens(b->seeds[i], c.task, c.b));
+    spending.add(find_tokens(run_a, c.task, c.a), find_tokens(*run_b, c.task, c.b));
   }
-  const std::string objection = c.equal_tokens ? spending.objection() : "";
+  std::string objection = c.equal_tokens ? spending.objection() : "";
+  if (missing > 0 && !runs.empty()) objection = base::cat("rows of ", missing, " seeds are missing");
   Json json = runs.empty() || !objection.empty() ? Json::object()
                                                  : estimate_json(eval::mean_over_runs(runs, bootstrap_key(c.name)));
   const auto name_of = [](const Study::Subject& s) {
     return base::cat(s.arm, " ", s.model, " ", s.strategy, s.budget ? base::cat("@", s.budget) : std::string());
   };
   json["name"] = c.name, json["task"] = c.task, json["a"] = name_of(c.a), json["b"] = name_of(c.b);
+  add_seed_interval(each, json);
   json["seeds"] = std::move(each);
   if (spending.is_known()) json["a_tokens"] = spending.mean_a(), json["b_tokens"] = spending.mean_b();
   if (!objection.empty()) json["refused"] = objection;
@@ -208,7 +238,9 @@ Json study_json(const Study& study, const std::vector<std::string>& overrides, c
     for (const int64_t seed : study.seeds) {
       Recipe recipe = arm_recipe(study, arm, seed, overrides);
       const std::string metrics = base::join_path(base::join_path(dir, recipe.name), "metrics.jsonl");
-      if (base::file_exists(metrics)) runs.seeds.push_back({std::move(recipe), eval::read_rows(metrics), {}});
+      if (!base::file_exists(metrics)) continue;
+      RunRows run{std::move(recipe), eval::read_rows(metrics), {}};
+      if (is_finished(run)) runs.seeds.push_back(std::move(run));
     }
   }
   Json json = Json::object();
@@ -253,13 +285,36 @@ std::string study_table(const Json& study) {
       text += base::cat("refused, ", row.at("refused").as_string(), "\n");
       continue;
     }
-    text += row.find("value") ? base::cat(points(row, "value"), " [", points(row, "ci_lo"), ", ", points(row, "ci_hi"),
-                                          "]  seeds ", seeds_text(row.at("seeds")), "  n ", row.at("n").as_int(), "\n")
-                              : std::string("no rows yet\n");
+    if (!row.find("value")) {
+      text += "no rows yet\n";
+      continue;
+    }
+    text += base::cat(points(row, "value"), " [", points(row, "ci_lo"), ", ", points(row, "ci_hi"), "]  seeds ",
+                      seeds_text(row.at("seeds")));
+    if (row.find("seed_ci_lo"))
+      text +=
+          base::cat(" (from their spread alone [", points(row, "seed_ci_lo"), ", ", points(row, "seed_ci_hi"), "])");
+    text += base::cat("  n ", row.at("n").as_int(), "\n");
   }
   const auto whose = [](const Json& row) {
     return base::cat(row.at("arm").as_string(), " ", row.at("task").as_string(), " ", row.at("model").as_string());
   };
+  text += "\nGreedy thoughts, a seed: tokens, tries, wrong equations in %\n";
+  text += by_seed(
+      study.at("train_curves"),
+      [](const Json& row) {
+        return base::cat(row.at("arm").as_string(), " ", row.at("task").as_string(), " ", row.at("stage").as_string(),
+                         " ", row.at("step").as_int());
+      },
+      [](const Json& row) {
+        const Json& counts = row.at("behaviours");
+        const auto number = [&](const char* key, double factor, int digits) {
+          const Json* value = counts.find(key);
+          return value && !value->is_null() ? base::fixed(value->as_double() * factor, digits) : std::string("-");
+        };
+        return base::cat(base::fixed(row.at("thought_tokens").as_double(), 0), ", ", number("tries", 1, 1), ", ",
+                         number("wrong_equation_share", 100, 1));
+      });
   text += "\nPass@k, %, a seed\n";
   text += by_seed(
       study.at("pass_at_k"), [&](const Json& row) { return base::cat(whose(row), " k=", row.at("k").as_int()); },

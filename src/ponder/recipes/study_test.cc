@@ -69,9 +69,20 @@ TEST_F(StudyTest, ArmsShareImitationAndEndAsIfEachHadRunAlone) {
   EXPECT_EQ(base::read_file(base::join_path(out, "study.json")), before);
 }
 
+// What a finished run of micro.yaml has in its ledger.
+std::string ledger_rows() {
+  std::string rows;
+  for (const std::string& stage : load_recipe("recipes/micro.yaml", {}).stages) {
+    eval::LedgerRow row;
+    row.stage = stage;
+    rows += eval::to_json(row).dump() + "\n";
+  }
+  return rows;
+}
+
 // Rows of two searches that spent what they say, answering 4 problems.
 void write_searches(const std::string& run_dir, double left_tokens, double left_critic_tokens) {
-  std::string rows;
+  std::string rows = ledger_rows();
   const auto add = [&](const char* strategy, const char* outcomes, double tokens, double critic_tokens) {
     eval::SearchRow search;
     search.task = "countdown3", search.model = "rl", search.strategy = strategy, search.budget = 64;
@@ -118,7 +129,7 @@ TEST_F(StudyTest, ProbesAndPassAtKStandWithEverySeed) {
     const std::string run_dir = base::join_path(out, base::cat("main-", seed));
     base::make_directories(run_dir);
     base::write_file_atomic(base::join_path(run_dir, "metrics.jsonl"),
-                            eval::to_json(pass).dump() + "\n" + eval::to_json(probe).dump() + "\n");
+                            ledger_rows() + eval::to_json(pass).dump() + "\n" + eval::to_json(probe).dump() + "\n");
   }
   const base::Json json = study_json(study, {}, out);
   EXPECT_EQ(json.at("pass_at_k").size(), 2u);
@@ -127,6 +138,9 @@ TEST_F(StudyTest, ProbesAndPassAtKStandWithEverySeed) {
   EXPECT_NE(table.find("main countdown3 rl k=4: 50.0 @ 100; 50.0 @ 200\n"), std::string::npos) << table;
   EXPECT_NE(table.find("main countdown3 rl miscopied: 75.0 ["), std::string::npos) << table;
   EXPECT_NE(table.find("] n 4 (25.0)\n"), std::string::npos) << table;
+  // A run that is not finished says nothing.
+  base::write_file_atomic(base::join_path(out, "main-2/metrics.jsonl"), "");
+  EXPECT_EQ(study_json(study, {}, out).at("pass_at_k").size(), 1u);
 }
 
 TEST_F(StudyTest, ABadFileIsRefusedWithItsLine) {

@@ -33,7 +33,8 @@ def sampling(case, rows, prompt, shared, comparisons):
     sides = [Ponder(case, dtype) for dtype in DTYPES]
     sides += [PythonPeer("HF generate", dtype, "hf_generate.py", "MODEL", dtype, "THREADS", rows, prompt, 128, int(shared))
               for dtype in DTYPES]
-    sides += [LlamaCpp(dtype, rows, prompt, 128, shared) for dtype in ("f32", "f16", "bf16")]
+    sides += [LlamaCpp(dtype, rows, prompt, 128, shared, *more) for dtype in ("f32", "f16", "bf16")
+              for more in ([[], ["-kvu"]] if shared else [[]])]  # one cache for all streams can pay where they share
     return sides, comparisons
 
 
@@ -55,12 +56,12 @@ def shared_case():
 
 
 def train_case():
-    def peer(name, how, dtype):
-        return PythonPeer(name, dtype, "train_step.py", "MODEL", how, dtype, "THREADS", 64, 256)
+    def peers(name, how, dtype):  # all rows at once, or accumulated over smaller batches
+        return [PythonPeer(name, dtype, "train_step.py", "MODEL", how, dtype, "THREADS", 64, 256, batch) for batch in (64, 16)]
 
     sides = [Ponder("train-step", dtype) for dtype in DTYPES]
-    sides += [peer("PyTorch eager", "eager", "f32"), peer("torch.compile", "compile", "bf16"),
-              peer("transformers", "transformers", "f32")]
+    sides += [*peers("PyTorch eager", "eager", "f32"), *peers("torch.compile", "compile", "bf16"),
+              *peers("transformers", "transformers", "f32")]
     return sides, [
         Comparison("f32", "PyTorch eager", "f32", 1.25),
         Comparison("bf16", "PyTorch eager", "f32", 2),
@@ -71,7 +72,8 @@ def train_case():
 
 def grpo_case():
     sides = [Ponder("grpo-step", dtype) for dtype in DTYPES]
-    sides += [PythonPeer("TRL", dtype, "trl_grpo.py", "MODEL", dtype, "THREADS", 8, 8, 64, 128) for dtype in DTYPES]
+    sides += [PythonPeer("TRL", dtype, "trl_grpo.py", "MODEL", dtype, "THREADS", 8, 8, 64, 128, batch)
+              for dtype in DTYPES for batch in (64, 16)]
     return sides, [Comparison(BEST, "TRL", BEST, 3.5), Comparison("f32", "TRL", "f32", 2)]
 
 
@@ -127,12 +129,12 @@ class Run:
                 side.stop()
 
     def scout(self, case, sides):
-        """side -> its first measurement, of the sides that can run here."""
+        """side -> the better of two measurements, of the sides that can run here."""
         scouted = {}
         for side in sides:
             try:
                 side.start(self.place)
-                scouted[side] = side.measure()
+                scouted[side] = max(side.measure(), side.measure(), key=lambda r: figure_of(r, "tokens_per_s"))
             except Unavailable as why:
                 side.stop()
                 self.missing(case, side, why)
@@ -153,9 +155,10 @@ class Run:
         mine, theirs = (statistics.median(figure_of(r, c.figure) for r in s.results) for s in (ours, peer))
         ratio = mine / theirs
         quiet = min(statistics.median(r["core_share"] for r in s.results) for s in (ours, peer))
+        counts = c.target is not None and quiet >= QUIET
         self.ratio(case=case, ours=round(mine, 1), peer=round(theirs, 1), peer_name=peer.name,
                    unit="tokens/s" if c.figure == "tokens_per_s" else "tokens/s, decoding alone", ratio=round(ratio, 2),
-                   target=c.target, met=None if c.target is None else ratio >= c.target, threads=self.place.threads,
+                   target=c.target, met=ratio >= c.target if counts else None, threads=self.place.threads,
                    dtype_ours=ours.dtype, dtype_peer=peer.dtype, repeats=self.repeats, core_share=round(quiet, 2))
 
     def side_row(self, case, side):
@@ -217,7 +220,7 @@ def print_table(ratios):
         verdict = {True: "met", False: "NOT met", None: ""}[r["met"]]
         note = " (decoding alone)" if "decoding" in r["unit"] else ""
         if r.get("core_share", 1) < QUIET:
-            note += f" (disturbed: {1 - r['core_share']:.0%} of the work on the cores was others')"
+            note += f" (does not count: {1 - r['core_share']:.0%} of the work on the cores was others')"
         print(f"{r['case']:<18}{ours:>20}{peer:>32}{ratio:>8}{sign:>9}  {verdict}{note}")
 
 

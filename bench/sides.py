@@ -141,9 +141,12 @@ class PythonPeer(Side):
 
     def start(self, place):
         words = [place.threads if word == "THREADS" else place.model if word == "MODEL" else word for word in self.arguments]
-        self.log = open(place.work / f"{self.name.replace(' ', '-')}-{self.dtype}.log", "w+")
+        self.log = open(place.work / f"{self.name.replace(' ', '-')}-{self.dtype}-{words[-1]}.log", "w+")
+        # glibc gives large blocks back to the system at once and PyTorch then pays for clearing them in every step.
+        keep_freed = {name: str(1 << 32) for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
         self.process = subprocess.Popen([str(w) for w in (place.python(), HERE / "peers" / self.script, *words)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        env={**os.environ, **keep_freed})
         self.answer()
 
     def answer(self):
@@ -179,15 +182,16 @@ class LlamaCpp(Side):
     """llama.cpp's batched bench. It draws its tokens at random and does not sample. f32 keeps keys and values in f32 too, the
     others in f16."""
 
-    def __init__(self, dtype, rows, prompt_tokens, new_tokens, shared):
+    def __init__(self, dtype, rows, prompt_tokens, new_tokens, shared, *more):
         super().__init__("llama.cpp", dtype)
+        self.more = more
         self.rows, self.prompt, self.new, self.shared = rows, prompt_tokens, new_tokens, shared
 
     def start(self, place):
         cache = "f32" if self.dtype == "f32" else "f16"
         self.command = [place.llama("llama-batched-bench"), "-m", place.gguf(self.dtype), "-c",
                         self.rows * (self.prompt + self.new), "-npp", self.prompt, "-ntg", self.new, "-npl", self.rows,
-                        "-t", place.threads, "-tb", place.threads, "-ctk", cache, "-ctv", cache, "--output-format", "jsonl"]
+                        "-t", place.threads, "-tb", place.threads, "-ctk", cache, "-ctv", cache, "--output-format", "jsonl", *self.more]
         if self.shared:
             self.command.append("-pps")
 

@@ -1,5 +1,6 @@
 """Peer: one training step in PyTorch with fused AdamW and clipping.
-train_step.py MODEL eager|compile|transformers f32|bf16 THREADS ROWS ROW_TOKENS; bf16 = autocast, as one trains with it"""
+train_step.py MODEL eager|compile|transformers f32|bf16 THREADS ROWS ROW_TOKENS BATCH; bf16 = autocast, as one trains with
+it; gradients of batches of BATCH rows are accumulated"""
 import sys
 import time
 
@@ -10,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 import plain_llama
 
-directory, how, dtype, threads, rows, row_tokens = *sys.argv[1:4], *map(int, sys.argv[4:])
+directory, how, dtype, threads, rows, row_tokens, batch = *sys.argv[1:4], *map(int, sys.argv[4:])
 torch.set_num_threads(threads)
 torch.manual_seed(1)
 if how == "transformers":
@@ -26,9 +27,10 @@ ids = torch.randint(0, 128, (rows, row_tokens + 1))  # predictions of row_tokens
 
 def measure():
     begin = time.perf_counter()
-    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
-        value = loss_of(ids)
-    value.backward()
+    for first in range(0, rows, batch):
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
+            value = loss_of(ids[first:first + batch]) * (batch / rows)
+        value.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

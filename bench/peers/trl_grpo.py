@@ -1,6 +1,6 @@
-"""Peer: a GRPO step with TRL's GRPOTrainer. trl_grpo.py MODEL f32|bf16 THREADS PROMPTS SAMPLES PROMPT_TOKENS NEW_TOKENS
+"""Peer: a GRPO step with TRL's GRPOTrainer. trl_grpo.py MODEL f32|bf16 THREADS PROMPTS SAMPLES PROMPT_TOKENS NEW_TOKENS BATCH
 
-Random rewards, random prompts, no KL term and no gradient checkpointing (TRL's default, slower)."""
+The gradients of batches of BATCH rows are accumulated. Random rewards, random prompts, no KL term and no gradient checkpointing (TRL's default, slower)."""
 import random
 import sys
 import tempfile
@@ -13,7 +13,7 @@ from datasets import Dataset
 from transformers import AutoTokenizer, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-directory, dtype, threads, prompts, samples, prompt_tokens, new_tokens = *sys.argv[1:3], *map(int, sys.argv[3:])
+directory, dtype, threads, prompts, samples, prompt_tokens, new_tokens, batch = *sys.argv[1:3], *map(int, sys.argv[3:])
 torch.set_num_threads(threads)
 random.seed(1)
 # TRL wants both; a special token must not be the beginning of another word, or it would be cut out of that.
@@ -45,7 +45,8 @@ class Timer(TrainerCallback):
 
 with tempfile.TemporaryDirectory() as out:
     config = GRPOConfig(output_dir=out, use_cpu=True, bf16=dtype == "bf16", gradient_checkpointing=False, max_steps=100000,
-                        per_device_train_batch_size=prompts * samples, num_generations=samples,
+                        per_device_train_batch_size=batch, gradient_accumulation_steps=prompts * samples // batch,
+                        num_generations=samples,
                         max_completion_length=new_tokens, temperature=1.0, top_k=0, beta=0.0, learning_rate=1e-5,
                         max_grad_norm=1.0, logging_strategy="no", save_strategy="no", report_to=[], disable_tqdm=True,
                         model_init_kwargs={"dtype": "float32"}, generation_kwargs={"suppress_tokens": [tokenizer.eos_token_id]})

@@ -172,7 +172,7 @@ void Recipe::fields(base::Fields& f) {
   f.group("engine", engine, "batches and cache of the sampler");
   f.group("pretrain", pretrain, "next-token learning on generated text (P1, P6)");
   f.group("sft", sft, "imitation of imperfect demonstrations (P2, P7, P12)");
-  f.group("critic", critic, "value head on Monte-Carlo labels (R6)");
+  f.group("critic", critic, "value head on verdicts of answers and of rollouts behind steps (R6)");
   f.group("rl", rl, "reinforcement learning from exact verifiers (R1, L4)");
   f.group("search", search, "test-time compute (S1, S2, S4)");
   f.group("probe", probe, "self-correction of planted slips (P7, P11)");

@@ -30,8 +30,8 @@ void write_notes(Run& run) {
        base::cat("Exact verifiers: ", r.rl.reward.correct, " for an answer that obeys every rule, ", r.rl.reward.wrong,
                  " otherwise. Algorithm ", r.rl.algo, ", advantages ", r.rl.advantage.estimator, "."));
   note("search",
-       "Budgets are tokens a problem: written by the policy plus read by the critic. The critic is trained on "
-       "Monte-Carlo labels of training problems and never sees a verifier at test time.");
+       "Budgets are tokens a problem: written by the policy plus read by the critic. The critic is trained on verdicts "
+       "over the policy's own answers to training problems and never sees a verifier at test time.");
   note("limits",
        "Answers of fixed form over a closed vocabulary; a thought is part of the trained format and need not be the "
        "cause of an answer. The harder tasks in the table were never trained on.");

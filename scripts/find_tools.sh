@@ -14,6 +14,8 @@ required_headers=(
   "nlohmann/json.hpp nlohmann-json3-dev"
   "yaml-cpp/yaml.h libyaml-cpp-dev"
   "zstd.h libzstd-dev"
+  "gmpxx.h libgmp-dev"
+  "mpfr.h libmpfr-dev"
   "CLI/CLI.hpp libcli11-dev"
   "gtest/gtest.h libgtest-dev"
 )

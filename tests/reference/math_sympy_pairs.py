@@ -9,6 +9,7 @@ differ by more than 1e-9 of their size at a random point, in 40 digits. Nothing 
 """
 import json
 import random
+import signal
 import sys
 
 import sympy as sp
@@ -81,36 +82,54 @@ def value(e, rng):
     return sp.N(e.subs(point), 40)
 
 
+class TooLong(Exception):
+    pass
+
+
+def give_up(signum, frame):
+    raise TooLong
+
+
+def draw(rng):
+    """One row, or None when the draw is undefined, too long or not clear enough."""
+    variables = rng.random() < 0.5
+    e = expression(rng, rng.randint(1, 3), variables)
+    equal = rng.random() < 0.5
+    if equal:
+        other = other_form(rng, e)
+    elif rng.random() < 0.6:  # a near miss
+        other = rng.choice([e + 1, -e, e * 2, e + sp.Rational(1, 1000), e * sp.sqrt(2), e + X, e ** 2])
+        other = other_form(rng, other)
+    else:
+        other = expression(rng, rng.randint(1, 3), variables)
+    if any(v.has(sp.zoo, sp.nan, sp.oo) or len(sp.sstr(v)) > 300 for v in (e, other)):
+        return None
+    point = rng.randint(0, 10**9)
+    a, b = value(e, random.Random(point)), value(other, random.Random(point))
+    if not a.is_number or not b.is_number or a.has(sp.nan, sp.zoo) or b.has(sp.nan, sp.zoo):
+        return None
+    gap = abs(a - b) / max(1, abs(a))
+    if equal and gap > sp.Float("1e-25") or not equal and gap < sp.Float("1e-9"):
+        return None
+    return {"gold": notation(rng, e), "answer": notation(rng, other), "expected": equal}
+
+
 def make(n, seed, path):
     rng = random.Random(seed)
-    rows = []
-    while len(rows) < n:
-        variables = rng.random() < 0.5
-        e = expression(rng, rng.randint(1, 3), variables)
-        if not e.is_finite and not variables or e.has(sp.zoo, sp.nan, sp.oo) or len(sp.sstr(e)) > 300:
-            continue
-        equal = rng.random() < 0.5
-        if equal:
-            other = other_form(rng, e)
-        elif rng.random() < 0.6:  # a near miss
-            other = rng.choice([e + 1, -e, e * 2, e + sp.Rational(1, 1000), e * sp.sqrt(2), e + X, e ** 2])
-            other = other_form(rng, other)
-        else:
-            other = expression(rng, rng.randint(1, 3), variables)
-        if other.has(sp.zoo, sp.nan, sp.oo) or len(sp.sstr(other)) > 300:
-            continue
-        a, b = value(e, rng), value(other, random.Random(rng.random()))
-        point = rng.randint(0, 10**9)
-        a, b = value(e, random.Random(point)), value(other, random.Random(point))
-        if not a.is_number or not b.is_number or a.has(sp.nan, sp.zoo) or b.has(sp.nan, sp.zoo):
-            continue
-        gap = abs(a - b) / max(1, abs(a))
-        if equal and gap > sp.Float("1e-25") or not equal and gap < sp.Float("1e-9"):
-            continue
-        rows.append({"id": len(rows), "gold": notation(rng, e), "answer": notation(rng, other), "expected": equal})
+    signal.signal(signal.SIGALRM, give_up)  # SymPy's simplifiers take minutes on some draws
     with open(path, "w") as out:
-        for row in rows:
-            out.write(json.dumps(row) + "\n")
+        made = 0
+        while made < n:
+            signal.setitimer(signal.ITIMER_REAL, 1)
+            try:
+                row = draw(rng)
+            except (TooLong, RecursionError, ZeroDivisionError):
+                row = None
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            if row:
+                out.write(json.dumps({"id": f"{seed}-{made}", **row}) + "\n")
+                made += 1
 
 
 def report(rows_path, verdicts_path):

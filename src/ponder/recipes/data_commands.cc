@@ -1,6 +1,7 @@
 // verify, problems, loss: no model at all.
 #include <cstdio>
 
+#include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/learn/loss_command.h"
@@ -36,31 +37,36 @@ void print_verdict(const core::Item& item, const core::Verdict& verdict, bool js
 
 }  // namespace
 
+// Row by row: a file of any length is graded in the memory of one row.
 int command_verify(const VerifyArgs& args) {
   if (!args.task.empty()) tasks::find_task(args.task);
-  const ProblemFile file = read_problems(args.in, args.task);
   int64_t bad = 0, graded = 0, correct = 0;
-  const auto report = [&](int64_t line, const std::string& message) {
+  const auto report = [&](const std::string& message, int64_t line) {
     ++bad;
     report_unjudged(line, message, args.json);
   };
-  BadRows bad_rows(file, [&](const RowError& error) { report(error.line, error.message); });
-  for (size_t i = 0; i < file.items.size(); ++i) {
-    bad_rows.before(file.lines[i]);
-    const base::Json* answer = file.rows[i].find("answer");
-    if (!answer || !answer->is_string()) {
-      report(file.lines[i],
-             base::cat(args.in, ":", file.lines[i], ": \"answer\" is ", answer ? answer->type_name() : "missing",
-                       "; it must be the answer as a string, for example \"13 * 2 ; 26 - 8\""));
-      continue;
-    }
-    const core::Item& item = file.items[i];
+  const auto grade = [&](const base::Json& row, int64_t line) {
+    const core::Item item = read_problem(row, args.task, line, RowUse::kGrade);
+    const base::Json* answer = row.find("answer");
+    if (!answer || !answer->is_string())
+      throw Error(ErrorCode::kInput, base::cat("\"answer\" is ", answer ? answer->type_name() : "missing",
+                                               "; it must be the answer as a string, for example \"13 * 2 ; 26 - 8\""));
     const core::Verdict verdict = tasks::find_task(item.problem.task).verify(item, answer->as_string());
     ++graded;
     correct += verdict.correct();
     print_verdict(item, verdict, args.json);
-  }
-  bad_rows.rest();
+  };
+  base::read_jsonl(
+      args.in,
+      [&](base::Json&& row, int64_t line) {
+        try {
+          grade(row, line);
+        } catch (const Error& e) {
+          if (e.code() != ErrorCode::kInput && e.code() != ErrorCode::kUsage) throw;
+          report(base::cat(args.in, ":", line, ": ", e.message()), line);
+        }
+      },
+      report);
   if (!args.json) {
     const std::string rows =
         bad > 0 ? base::cat("; ", graded, " of ", graded + bad, " rows graded, ", bad, " bad") : "";

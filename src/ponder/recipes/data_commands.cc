@@ -1,5 +1,6 @@
 // verify, problems, loss: no model at all.
 #include <cstdio>
+#include <memory>
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
@@ -8,7 +9,10 @@
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/problem_file.h"
 #include "ponder/reward/advantage.h"
+#include "ponder/tasks/judge_pool.h"
+#include "ponder/tasks/math.h"
 #include "ponder/tasks/task.h"
+#include "ponder/text/words.h"
 
 namespace ponder::recipes {
 
@@ -35,11 +39,36 @@ void print_verdict(const core::Item& item, const core::Verdict& verdict, bool js
   base::print_result(row.dump());
 }
 
+// The processes of math-verify that a command asks for, told to the math tasks while it runs.
+class MathVerify {
+ public:
+  explicit MathVerify(const VerifyArgs& args) {
+    if (args.math_verify == 0) return;
+    tasks::JudgePoolOptions options;
+    options.command.clear();
+    for (std::string_view word : text::split_words(args.math_verify_command)) options.command.emplace_back(word);
+    options.workers = args.math_verify;
+    pool_ = std::make_unique<tasks::JudgePool>(std::move(options));
+    tasks::set_second_opinion({pool_.get(), args.math_verify_all});
+  }
+  ~MathVerify() { tasks::set_second_opinion({}); }
+  void report() const {
+    if (!pool_) return;
+    const tasks::JudgeCounts c = pool_->counts();
+    base::log_info(base::cat("math-verify was asked ", c.asked, " times: same ", c.same, ", different ", c.different,
+                             ", could not tell ", c.unsure, ", took too long ", c.killed, ", lost ", c.lost));
+  }
+
+ private:
+  std::unique_ptr<tasks::JudgePool> pool_;
+};
+
 }  // namespace
 
 // Row by row: a file of any length is graded in the memory of one row.
 int command_verify(const VerifyArgs& args) {
   if (!args.task.empty()) tasks::find_task(args.task);
+  const MathVerify math_verify(args);
   int64_t bad = 0, graded = 0, correct = 0;
   const auto report = [&](const std::string& message, int64_t line) {
     ++bad;
@@ -67,6 +96,7 @@ int command_verify(const VerifyArgs& args) {
         }
       },
       report);
+  math_verify.report();
   if (!args.json) {
     const std::string rows =
         bad > 0 ? base::cat("; ", graded, " of ", graded + bad, " rows graded, ", bad, " bad") : "";

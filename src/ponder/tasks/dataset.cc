@@ -185,7 +185,7 @@ core::Verdict DatasetTask::verify(const core::Item& item, const std::string& ans
   const base::Json* gold = item.gold.find("answer");
   if (!gold || !gold->is_string()) return {core::VerdictKind::kCannotJudge, "", "the problem has no gold answer"};
   const base::Json* place = item.gold.find("place");
-  return judge_math(gold->as_string(), answer, place_named(place, item.problem.id).value_or(place_));
+  return judge_math(gold->as_string(), answer, place_named(place, item.problem.id).value_or(place_), second_opinion());
 }
 
 std::vector<StepVerdict> DatasetTask::check_steps(const core::Problem&, const std::string& thought) const {

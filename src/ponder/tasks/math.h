@@ -8,7 +8,20 @@
 
 namespace ponder::tasks {
 
+class JudgePool;
+
+// A judge to ask when this one cannot read the gold or the answer or spends its budget, and, when wanted, about answers
+// that it calls wrong.
+struct SecondOpinion {
+  JudgePool* pool = nullptr;  // borrowed; null: none
+  bool when_wrong = false;
+};
+// What the tasks of this process ask; set before the first answer is judged. None unless it is set.
+void set_second_opinion(SecondOpinion second);
+SecondOpinion second_opinion();
+
 // The verdict on a completion, read where `place` says. A gold that cannot be read gives kCannotJudge, never a reward.
-core::Verdict judge_math(const std::string& gold, const std::string& completion, AnswerPlace place);
+core::Verdict judge_math(const std::string& gold, const std::string& completion, AnswerPlace place,
+                         SecondOpinion second = {});
 
 }  // namespace ponder::tasks

@@ -51,6 +51,8 @@ bool has_symbols(const MathNode& n) {
   return std::any_of(n.args.begin(), n.args.end(), has_symbols);
 }
 
+bool is_variable(const MathNode& n) { return n.is(MathKind::kSymbol) && n.text[0] != '\\'; }
+
 // What a chain of equations ends in: x = 1/3 ≈ 0.33 says 1/3.
 const MathNode& chain_value(const MathNode& chain) {
   size_t last = chain.args.size() - 1;
@@ -148,9 +150,10 @@ class Comparison {
 
   bool relations(const MathNode& gold, const MathNode& answer) {
     if (is_equation(answer) && !is_equation(gold)) {
-      const MathNode& value = chain_value(answer);
+      const MathNode &name = answer.args[0], &value = chain_value(answer);
+      if (!has_symbols(name) && is_variable(value)) return equal(gold, name);  // "5 = x"
       // "6 = 5" says nothing.
-      if (!has_symbols(answer.args[0]) && !equal(answer.args[0], value)) return false;
+      if (!has_symbols(name) && !is_variable(name) && !equal(name, value)) return false;
       return equal(gold, value);
     }
     if (is_equation(gold) && !is_equation(answer))
@@ -276,8 +279,11 @@ class Comparison {
       if (values(gold, answer)) return true;
       return gold.is(MathKind::kPercent) ? values(gold.args[0], answer) : values(gold, answer.args[0]);
     }
-    auto gold_word = word_of(gold), answer_word = word_of(answer);
-    if (gold_word && answer_word && *gold_word == *answer_word) return true;
+    // \\text{Even} is "even" in any spelling; AB and ab are two products.
+    if (contains(gold, MathKind::kWords) || contains(answer, MathKind::kWords)) {
+      auto gold_word = word_of(gold), answer_word = word_of(answer);
+      if (gold_word && answer_word && *gold_word == *answer_word) return true;
+    }
     return values(gold, answer);
   }
 

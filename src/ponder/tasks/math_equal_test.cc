@@ -73,6 +73,7 @@ TEST(MathEqual, RootsAndPowers) {
                 {"2\\sqrt[3]{2}", "\\sqrt[3]{16}"},
                 {"2\\sqrt[3]{2}", "16^{1/3}"},
                 {"-2", "\\sqrt[3]{-8}"},
+                {"\\sqrt{4028033}", "\\sqrt{2003}\\sqrt{2011}"},  // primes too large to find
                 {"2i", "\\sqrt{-4}"},
                 {"\\sqrt{3}-1", "\\frac{2}{1+\\sqrt{3}}"},
                 {"1+\\sqrt{2}", "\\sqrt{3+2\\sqrt{2}}"},
@@ -84,6 +85,7 @@ TEST(MathEqual, RootsAndPowers) {
                 {"4^{50}", "2^{100}"}});
   expect_different({{"\\sqrt{2}", "1.414"},
                     {"\\sqrt{2}", "\\sqrt{3}"},
+                    {"\\sqrt{4028033}", "\\sqrt{4028034}"},
                     {"\\frac{1}{2004!}", "\\frac{1}{2006!}"},
                     {"\\frac{1}{2^{99}}", "\\frac{1}{2^{98}}"},
                     {"e", "2.718"},
@@ -121,6 +123,7 @@ TEST(MathEqual, ExpressionsWithVariables) {
                 {"\\sum_{k=0}^{n-1} F_k F_{n-k-1}", "\\sum_{k=0}^{n-1} F_{n-k-1} F_k"}});
   expect_different({{"x", "y"},
                     {"x", "X"},
+                    {"AB", "ab"},
                     {"x+2n+1", "x+1"},
                     {"(a+5)(b+2)", "5(b+2)"},
                     {"\\sqrt{x^2}", "x"},
@@ -214,6 +217,8 @@ TEST(MathEqual, MatricesEquationsAndInequalities) {
                 {"5", "x=5"},
                 {"5", "x = 2+3 = 5"},
                 {"12", "x+y=12"},
+                {"5", "5=x"},
+                {"5", "i=5"},
                 {"5", "2+3=5"},
                 {"1/3", "x=1/3\\approx 0.33"},
                 {"34x+45y=0", "-34x-45y=0"},

@@ -190,7 +190,8 @@ class Space {
     if (is_new) atoms_.push_back({key, prime, is_opaque});
     return it->second;
   }
-  int prime_atom(const mpz_class& p) { return atom_of("p" + p.get_str(), false, p); }
+  // What is left after the factors below 2000 may be no prime.
+  int prime_atom(const mpz_class& p) { return atom_of("p" + p.get_str(), p >= 2000 * 2000, p); }
   static Polynomial monomial_of(int atom, Exponent e) { return {{{{atom, e}}, 1}}; }
   Quotient opaque(const std::string& key) { return whole(monomial_of(atom_of("f" + key, true), {1, 1})); }
 

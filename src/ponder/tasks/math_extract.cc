@@ -143,8 +143,7 @@ FoundAnswers lenient(std::string_view text) {
   add_boxes();
   append_all(found, from_hashes(text));
   if (is_bare_answer(text)) {
-    found.answers.push_back({std::string(text), false});
-    found.answers.push_back({std::string(text), true});
+    found.answers.push_back({std::string(text), false, true});
   }
   for (Phrase& phrase : answer_phrases(text)) found.answers.push_back({std::move(phrase.text), phrase.plain});
   if (found.answers.empty()) found.problem = "no formula and no number in it";
@@ -156,7 +155,7 @@ FoundAnswers whole(std::string_view text) {
     return from_boxes(text);
   if (text.find("####") != std::string_view::npos) return from_hashes(text);
   if (!is_bare_answer(text)) return {{}, "there is more in it than an answer"};
-  return {{{std::string(text), false}, {std::string(text), true}}, ""};
+  return {{{std::string(text), false, true}}, ""};
 }
 
 }  // namespace

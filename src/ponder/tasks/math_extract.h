@@ -17,7 +17,8 @@ enum class AnswerPlace {
 
 struct FoundAnswer {
   std::string text;
-  bool plain = false;  // out of prose: a comma in a number may be a decimal comma
+  bool plain = false;  // a number out of prose, where a comma is a decimal comma
+  bool bare = false;   // the whole text, where it may be one
 };
 
 struct FoundAnswers {

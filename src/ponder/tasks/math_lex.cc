@@ -136,8 +136,7 @@ bool is_conjunction(std::string_view words) {
 
 class Lexer {
  public:
-  Lexer(std::string_view text, bool decimal_comma, std::vector<MathToken>& out)
-      : text_(text), decimal_comma_(decimal_comma), out_(out) {
+  Lexer(std::string_view text, Comma comma, std::vector<MathToken>& out) : text_(text), comma_(comma), out_(out) {
     has_rows_ = text.find("matrix") != std::string_view::npos || text.find("array") != std::string_view::npos ||
                 text.find("cases") != std::string_view::npos;
   }
@@ -188,7 +187,7 @@ class Lexer {
     for (std::string_view s : {"{,}", "{, }", "{ ,}", ",\\!", ",\\! ", "\\,", "\\;", "\\ ", "\\!", "~", ",", " "}) {
       if (!rest.starts_with(s)) continue;
       // "(1,234)" is a pair.
-      if (s == "," && brackets_ > 0) continue;
+      if (s == "," && (brackets_ > 0 || comma_ == Comma::kList)) continue;
       if (is_thousand(at + s.size())) return s.size();
       if (s == ",\\!" && peek_at(at + 3) == ' ' && is_thousand(at + 4)) return 4;
     }
@@ -216,7 +215,7 @@ class Lexer {
       }
     }
     bool point = peek(0) == '.' && is_digit(peek(1));
-    bool comma = decimal_comma_ && brackets_ == 0 && peek(0) == ',' && is_digit(peek(1));
+    bool comma = comma_ == Comma::kDecimal && brackets_ == 0 && peek(0) == ',' && is_digit(peek(1));
     if (point || comma) {
       digits += '.';
       ++at_;
@@ -269,7 +268,7 @@ class Lexer {
   void inner(std::string_view content, int depth) {
     if (depth > 20) return;
     put(MathToken::kMark, "{");
-    Lexer(content, decimal_comma_, out_).run(depth + 1);
+    Lexer(content, comma_, out_).run(depth + 1);
     put(MathToken::kMark, "}");
   }
 
@@ -353,7 +352,7 @@ class Lexer {
   }
 
   std::string_view text_;
-  bool decimal_comma_;
+  Comma comma_;
   std::vector<MathToken>& out_;
   size_t at_ = 0;
   bool spaced_ = false;
@@ -363,10 +362,10 @@ class Lexer {
 
 }  // namespace
 
-std::vector<MathToken> lex_math(std::string_view text, bool decimal_comma) {
+std::vector<MathToken> lex_math(std::string_view text, Comma comma) {
   std::vector<MathToken> tokens;
   const std::string plain = without_unicode_signs(text);
-  Lexer(plain, decimal_comma, tokens).run(0);
+  Lexer(plain, comma, tokens).run(0);
   tokens.push_back({MathToken::kEnd, "", false});
   return tokens;
 }

@@ -13,8 +13,12 @@ struct MathToken {
   bool spaced = false;  // white space stands before it
 };
 
-// "1,234" is 1234 and "1,23" a list; with decimal_comma "1,23" is 1.23. Spacing and styling commands, $ and currency
-// signs are dropped; Unicode signs become their LaTeX commands. Ends with a kEnd token.
-std::vector<MathToken> lex_math(std::string_view text, bool decimal_comma);
+// What a comma between digits is. kThousands: "1,234" is 1234 and "1,23" a list. kDecimal: "1,23" is 1.23. kList:
+// always a list.
+enum class Comma { kThousands, kDecimal, kList };
+
+// Spacing and styling commands, $ and currency signs are dropped; Unicode signs become their LaTeX commands. Ends with
+// a kEnd token.
+std::vector<MathToken> lex_math(std::string_view text, Comma comma);
 
 }  // namespace ponder::tasks

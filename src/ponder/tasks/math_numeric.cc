@@ -387,6 +387,14 @@ class Evaluation {
     return false;
   }
 
+  static Interval trigonometric(const std::string& name, const Interval& x) {
+    if (name == "sin") return x.wave(mpfr_sin);
+    if (name == "cos") return x.wave(mpfr_cos);
+    if (name == "tan") return x.wave(mpfr_sin) / x.wave(mpfr_cos);
+    if (name == "cot") return x.wave(mpfr_cos) / x.wave(mpfr_sin);
+    return Interval(1L) / x.wave(name == "sec" ? mpfr_cos : mpfr_sin);
+  }
+
   Ball function(const MathNode& node) {
     const std::string& name = node.text;
     if (name == "root" && node.args.size() == 2) return raised(value(node.args[0]), node.args[1]);
@@ -397,14 +405,9 @@ class Evaluation {
     if (name.starts_with("log ")) return logarithm(name.substr(4), arg);
     if (name == "ln" || name == "log") return real_ball(positive(arg).increasing(mpfr_log));
     if (name == "lg") return real_ball(positive(arg).increasing(mpfr_log10));
-    Interval one(1L);
-    if (name == "sin") return real_ball(angle(arg).wave(mpfr_sin));
-    if (name == "cos") return real_ball(angle(arg).wave(mpfr_cos));
-    if (name == "tan") return real_ball(angle(arg).wave(mpfr_sin) / angle(arg).wave(mpfr_cos));
-    if (name == "cot") return real_ball(angle(arg).wave(mpfr_cos) / angle(arg).wave(mpfr_sin));
-    if (name == "sec") return real_ball(one / angle(arg).wave(mpfr_cos));
-    if (name == "csc") return real_ball(one / angle(arg).wave(mpfr_sin));
-    Interval x = real(value(arg));
+    for (const char* wave : {"sin", "cos", "tan", "cot", "sec", "csc"})
+      if (name == wave) return real_ball(trigonometric(name, angle(arg)));
+    Interval one(1L), x = real(value(arg));
     if (name == "arctan" || name == "atan") return real_ball(x.increasing(mpfr_atan));
     if (name == "arcsin" || name == "asin") return real_ball(x.increasing(mpfr_asin));
     if (name == "arccos" || name == "acos") return real_ball(x.decreasing(mpfr_acos));
@@ -425,7 +428,7 @@ class Evaluation {
   }
 
   Interval positive(const MathNode& arg) {
-    Interval x = real(value(arg));
+    Interval one(1L), x = real(value(arg));
     if (!x.is_positive()) throw MathUndefined{};
     return x;
   }

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "ponder/base/cat.h"
-#include "ponder/tasks/math_lex.h"
 #include "ponder/tasks/math_units.h"
 
 namespace ponder::tasks {
@@ -730,10 +729,10 @@ class Parser {
 
 }  // namespace
 
-std::optional<MathNode> parse_math(std::string_view text, bool decimal_comma) {
+std::optional<MathNode> parse_math(std::string_view text, Comma comma) {
   if (text.size() > kMaxMathBytes) return std::nullopt;
   try {
-    return Parser(lex_math(text, decimal_comma)).whole();
+    return Parser(lex_math(text, comma)).whole();
   } catch (const Unreadable&) {
     return std::nullopt;
   }

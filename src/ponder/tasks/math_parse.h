@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "ponder/tasks/math_lex.h"
 #include "ponder/tasks/math_tree.h"
 
 namespace ponder::tasks {
@@ -12,7 +13,6 @@ inline constexpr size_t kMaxMathBytes = 20000;  // of one expression; a number o
 inline constexpr size_t kMaxMathNodes = 4000;
 inline constexpr int kMaxMathDepth = 400;  // of the parser's own calls: some 50 nested brackets
 
-// decimal_comma: "2,74" is a number, not a list.
-std::optional<MathNode> parse_math(std::string_view text, bool decimal_comma = false);
+std::optional<MathNode> parse_math(std::string_view text, Comma comma = Comma::kThousands);
 
 }  // namespace ponder::tasks

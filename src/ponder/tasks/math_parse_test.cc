@@ -8,8 +8,8 @@
 namespace ponder::tasks {
 namespace {
 
-std::string read(const std::string& text, bool decimal_comma = false) {
-  auto node = parse_math(text, decimal_comma);
+std::string read(const std::string& text, Comma comma = Comma::kThousands) {
+  auto node = parse_math(text, comma);
   return node ? math_text(*node) : "unreadable";
 }
 
@@ -30,7 +30,9 @@ TEST(MathParse, ReadsLatexAndPlainText) {
   EXPECT_EQ(read("1{,}234"), "1234");
   EXPECT_EQ(read("(1,234)"), "(1, 234)");
   EXPECT_EQ(read("2,74"), "2, 74");
-  EXPECT_EQ(read("2,74", true), "2.74");
+  EXPECT_EQ(read("2,74", Comma::kDecimal), "2.74");
+  EXPECT_EQ(read("100,200"), "100200");
+  EXPECT_EQ(read("100,200", Comma::kList), "100, 200");
   EXPECT_EQ(read("\\$5.00"), "5.00");
   EXPECT_EQ(read("12\\text{ cm}^2"), "12 cm^2");
   EXPECT_EQ(read("√2·π"), "(root(2, (1/2))*\\pi)");
@@ -118,7 +120,7 @@ TEST(MathParse, SurvivesAnyText) {
           text += rng.pick(parts);
       }
     }
-    auto a = parse_math(texts[0], rng.chance(0.5)), b = parse_math(texts[1]);
+    auto a = parse_math(texts[0], rng.chance(0.5) ? Comma::kDecimal : Comma::kThousands), b = parse_math(texts[1]);
     if (a && b) compare_math(*a, *b, 50000);
     if (a) EXPECT_EQ(compare_math(*a, *a, 50000), MathVerdict::kEqual) << texts[0];
   }

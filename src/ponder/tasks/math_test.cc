@@ -20,6 +20,9 @@ TEST(JudgeMath, FindsTheAnswerWhereItStands) {
     EXPECT_EQ(verdict("42", text), "correct") << text;
   EXPECT_EQ(verdict("28\\%", "$28$ percent"), "correct");
   EXPECT_EQ(verdict("$1000.99$", "it is 1,000.99€"), "correct");
+  EXPECT_EQ(verdict("100, 200", "100,200"), "correct");
+  EXPECT_EQ(verdict("100200", "100,200"), "correct");
+  EXPECT_EQ(verdict("1,22", "1.22"), "correct");
   EXPECT_EQ(verdict("2.74", "Soucis : 2,74 $ a.."), "correct");
   EXPECT_EQ(verdict("$\\boxed{1}$ and $\\boxed{2}$", "$\\boxed{2, 1}$"), "correct");
 }

@@ -12,7 +12,7 @@
 #include "ponder/tasks/judge_pool.h"
 #include "ponder/tasks/math.h"
 #include "ponder/tasks/task.h"
-#include "ponder/text/words.h"
+#include "ponder/text/word_tokenizer.h"
 
 namespace ponder::recipes {
 

@@ -1,55 +1,17 @@
 #include "ponder/tasks/math_parse.h"
 
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 #include "ponder/base/cat.h"
 #include "ponder/tasks/math_units.h"
+#include "ponder/tasks/math_words.h"
 
 namespace ponder::tasks {
 namespace {
 
 // Thrown inside this file alone: the text is no formula, or a limit is reached.
 struct Unreadable {};
-
-const std::unordered_set<std::string_view>& function_names() {
-  static const std::unordered_set<std::string_view> names{
-      "sin",  "cos",  "tan",  "cot", "sec",    "csc",    "arcsin", "arccos", "arctan", "asin", "acos", "atan",
-      "sinh", "cosh", "tanh", "ln",  "log",    "lg",     "exp",    "sqrt",   "max",    "min",  "gcd",  "lcm",
-      "det",  "Re",   "Im",   "arg", "arccot", "arcsec", "arccsc", "deg",    "dim",    "ker",  "cbrt", "sgn"};
-  return names;
-}
-
-// Words of plain text that mean what a command means.
-std::string_view command_of_word(std::string_view word) {
-  if (function_names().contains(word) && word != "arg" && word != "deg") return word;
-  if (word == "pi" || word == "Pi") return "pi";
-  if (word == "inf" || word == "infinity" || word == "Infinity" || word == "oo" || word == "infty") return "infty";
-  if (word == "percent" || word == "percentage" || word == "pct") return "percent";
-  if (word == "theta" || word == "alpha" || word == "beta" || word == "gamma" || word == "lambda") return word;
-  if (word == "frac" || word == "cup" || word == "union" || word == "times" || word == "cdot")
-    return word == "union" ? "cup" : word;
-  return "";
-}
-
-char relation_of(const MathToken& t) {
-  if (t.kind == MathToken::kMark && t.text.size() == 1) {
-    if (t.text == "=") return kEqual;
-    if (t.text == "<") return kLess;
-    if (t.text == ">") return kGreater;
-    if (t.text == "~") return kAbout;
-  }
-  if (t.kind != MathToken::kCommand) return '\0';
-  static const std::unordered_map<std::string_view, char> ops{
-      {"equals", kEqual}, {"le", kAtMost},   {"leq", kAtMost},       {"leqslant", kAtMost}, {"leqq", kAtMost},
-      {"ge", kAtLeast},   {"geq", kAtLeast}, {"geqslant", kAtLeast}, {"geqq", kAtLeast},    {"lt", kLess},
-      {"gt", kGreater},   {"ne", kNotEqual}, {"neq", kNotEqual},     {"approx", kAbout},    {"simeq", kAbout},
-      {"equiv", kEqual},  {"sim", kAbout},   {"cong", kAbout}};
-  auto it = ops.find(t.text);
-  return it == ops.end() ? '\0' : it->second;
-}
 
 class Parser {
  public:
@@ -267,17 +229,6 @@ class Parser {
         return false;
     }
     return false;
-  }
-
-  static bool is_connective(std::string_view name) {
-    static const std::unordered_set<std::string_view> names{
-        "in",         "notin",      "cup",    "cap",   "setminus", "backslash", "pm",       "mp",
-        "cdot",       "times",      "ast",    "div",   "rbrace",   "rangle",    "rfloor",   "rceil",
-        "rvert",      "rVert",      "end",    "\\",    "to",       "mid",       "vert",     "implies",
-        "Rightarrow", "rightarrow", "quad",   "ldots", "dots",     "cdots",     "tenpower", "percent",
-        "lbrace",     "circ",       "degree", "pmod",  "bmod",     "mod",       "iff",      "Leftrightarrow",
-        "land",       "lor"};
-    return names.contains(name);
   }
 
   // Text behind a value is its unit, and so is a word behind a number.
@@ -596,7 +547,7 @@ class Parser {
       return make(MathKind::kSymbol, base::cat("\\", name, "{", raw_group(), "}"));
     if (name == "emptyset" || name == "varnothing") return make(MathKind::kSet, "");
     if (name == "percent" || is_connective(name)) throw Unreadable{};
-    if (function_names().contains(name)) return function(name);
+    if (is_function_name(name)) return function(name);
     if (is_mark("(") && !now().spaced && is_function_letter(name)) return applied("\\" + name);
     return make(MathKind::kSymbol, "\\" + name);
   }
@@ -667,7 +618,7 @@ class Parser {
     if (now().kind == MathToken::kNumber || now().kind == MathToken::kLetter) return true;
     if (now().kind == MathToken::kWord) return command_of_word(now().text).empty() && !is_unit_word(now().text);
     if (now().kind != MathToken::kCommand) return false;
-    return !function_names().contains(now().text) && starts_factor();
+    return !is_function_name(now().text) && starts_factor();
   }
 
   // Sums, products, integrals and limits are compared as they are written; they are not worked out.

@@ -16,6 +16,8 @@ required_headers=(
   "yaml-cpp/yaml.h libyaml-cpp-dev"
   "simdjson.h libsimdjson-dev"
   "zstd.h libzstd-dev"
+  "gmpxx.h libgmp-dev"
+  "mpfr.h libmpfr-dev"
   "CLI/CLI.hpp libcli11-dev"
   "gtest/gtest.h libgtest-dev"
 )

@@ -187,7 +187,13 @@ class Commands {
     auto& v = args_.verify;
     CLI::App* s = add("verify", &v.json, [&v] { return command_verify(v); });
     s->add_option("--task", v.task, "task name; rows may name their own");
-    s->add_option("--in", v.in, "FILE.jsonl: the task's problem fields and \"answer\"")->required();
+    s->add_option("--in", v.in, "FILE.jsonl: the task's problem fields and \"answer\"; for math tasks \"gold\" too")
+        ->required();
+    s->add_option("--math-verify", v.math_verify,
+                  "math tasks: so many processes of math-verify judge what ponder cannot read")
+        ->check(CLI::Range(0, 256));
+    s->add_option("--math-verify-command", v.math_verify_command, "what starts one of them");
+    s->add_flag("--math-verify-all", v.math_verify_all, "ask them about answers that ponder calls wrong, too");
 
     auto& p = args_.problems;
     s = add("problems", &p.json, [&p] { return command_problems(p); });

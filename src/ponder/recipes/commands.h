@@ -96,6 +96,9 @@ int command_convert(const ConvertArgs& args);
 
 struct VerifyArgs {
   std::string task, in;
+  int64_t math_verify = 0;  // processes of math-verify beside ponder's own judge of math answers
+  std::string math_verify_command = "python3 scripts/math_verify_worker.py";
+  bool math_verify_all = false;  // ask them about wrong answers too
   bool json = false;
 };
 int command_verify(const VerifyArgs& args);

@@ -1,13 +1,18 @@
 // verify, problems, loss: no model at all.
 #include <cstdio>
+#include <memory>
 
+#include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/learn/loss_command.h"
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/problem_file.h"
 #include "ponder/reward/advantage.h"
+#include "ponder/tasks/judge_pool.h"
+#include "ponder/tasks/math.h"
 #include "ponder/tasks/task.h"
+#include "ponder/text/word_tokenizer.h"
 
 namespace ponder::recipes {
 
@@ -34,33 +39,64 @@ void print_verdict(const core::Item& item, const core::Verdict& verdict, bool js
   base::print_result(row.dump());
 }
 
+// The processes of math-verify that a command asks for, told to the math tasks while it runs.
+class MathVerify {
+ public:
+  explicit MathVerify(const VerifyArgs& args) {
+    if (args.math_verify == 0) return;
+    tasks::JudgePoolOptions options;
+    options.command.clear();
+    for (std::string_view word : text::split_words(args.math_verify_command)) options.command.emplace_back(word);
+    options.workers = args.math_verify;
+    pool_ = std::make_unique<tasks::JudgePool>(std::move(options));
+    tasks::set_second_opinion({pool_.get(), args.math_verify_all});
+  }
+  ~MathVerify() { tasks::set_second_opinion({}); }
+  void report() const {
+    if (!pool_) return;
+    const tasks::JudgeCounts c = pool_->counts();
+    base::log_info(base::cat("math-verify was asked ", c.asked, " times: same ", c.same, ", different ", c.different,
+                             ", could not tell ", c.unsure, ", took too long ", c.killed, ", lost ", c.lost));
+  }
+
+ private:
+  std::unique_ptr<tasks::JudgePool> pool_;
+};
+
 }  // namespace
 
+// Row by row: a file of any length is graded in the memory of one row.
 int command_verify(const VerifyArgs& args) {
   if (!args.task.empty()) tasks::find_task(args.task);
-  const ProblemFile file = read_problems(args.in, args.task);
+  const MathVerify math_verify(args);
   int64_t bad = 0, graded = 0, correct = 0;
-  const auto report = [&](int64_t line, const std::string& message) {
+  const auto report = [&](const std::string& message, int64_t line) {
     ++bad;
     report_unjudged(line, message, args.json);
   };
-  BadRows bad_rows(file, [&](const RowError& error) { report(error.line, error.message); });
-  for (size_t i = 0; i < file.items.size(); ++i) {
-    bad_rows.before(file.lines[i]);
-    const base::Json* answer = file.rows[i].find("answer");
-    if (!answer || !answer->is_string()) {
-      report(file.lines[i],
-             base::cat(args.in, ":", file.lines[i], ": \"answer\" is ", answer ? answer->type_name() : "missing",
-                       "; it must be the answer as a string, for example \"13 * 2 ; 26 - 8\""));
-      continue;
-    }
-    const core::Item& item = file.items[i];
+  const auto grade = [&](const base::Json& row, int64_t line) {
+    const core::Item item = read_problem(row, args.task, line, RowUse::kGrade);
+    const base::Json* answer = row.find("answer");
+    if (!answer || !answer->is_string())
+      throw Error(ErrorCode::kInput, base::cat("\"answer\" is ", answer ? answer->type_name() : "missing",
+                                               "; it must be the answer as a string, for example \"13 * 2 ; 26 - 8\""));
     const core::Verdict verdict = tasks::find_task(item.problem.task).verify(item, answer->as_string());
     ++graded;
     correct += verdict.correct();
     print_verdict(item, verdict, args.json);
-  }
-  bad_rows.rest();
+  };
+  base::read_jsonl(
+      args.in,
+      [&](base::Json&& row, int64_t line) {
+        try {
+          grade(row, line);
+        } catch (const Error& e) {
+          if (e.code() != ErrorCode::kInput && e.code() != ErrorCode::kUsage) throw;
+          report(base::cat(args.in, ":", line, ": ", e.message()), line);
+        }
+      },
+      report);
+  math_verify.report();
   if (!args.json) {
     const std::string rows =
         bad > 0 ? base::cat("; ", graded, " of ", graded + bad, " rows graded, ", bad, " bad") : "";

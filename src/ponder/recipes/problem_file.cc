@@ -25,6 +25,12 @@ std::string task_of_row(const base::Json& row, const std::string& task) {
 
 }  // namespace
 
+core::Item read_problem(const base::Json& row, const std::string& task, int64_t line, RowUse use) {
+  const tasks::Task& reader = tasks::find_task(task_of_row(row, task));
+  const std::string id = base::cat("line", line);
+  return use == RowUse::kGrade ? reader.parse_graded(row, id) : reader.parse(row, id);
+}
+
 bool is_task_spec(const std::string& problems) { return problems.starts_with("task:"); }
 
 ProblemFile read_problems(const std::string& path, const std::string& task) {
@@ -36,8 +42,7 @@ ProblemFile read_problems(const std::string& path, const std::string& task) {
       path,
       [&](base::Json&& row, int64_t line) {
         try {
-          const std::string name = task_of_row(row, task);
-          file.items.push_back(tasks::find_task(name).parse(row, base::cat("line", line)));
+          file.items.push_back(read_problem(row, task, line, RowUse::kSolve));
           file.rows.push_back(std::move(row));
           file.lines.push_back(line);
         } catch (const Error& e) {

@@ -21,6 +21,11 @@ struct ProblemFile {
   std::vector<RowError> errors;
 };
 
+// What a row is read for: to be solved, or to grade the answer that it brings.
+enum class RowUse { kSolve, kGrade };
+// The problem of one row; `line` gives it an id when it has none. Error(kInput) as the task says it.
+core::Item read_problem(const base::Json& row, const std::string& task, int64_t line, RowUse use);
+
 // task: of rows that name none; "" = told by their fields ("numbers" or "instructions").
 ProblemFile read_problems(const std::string& path, const std::string& task);
 // "task:NAME[:SPLIT]" -> n problems of that split.

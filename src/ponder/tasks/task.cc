@@ -5,6 +5,7 @@
 #include "ponder/base/error.h"
 #include "ponder/base/fields.h"
 #include "ponder/tasks/countdown.h"
+#include "ponder/tasks/dataset.h"
 #include "ponder/tasks/vm.h"
 
 namespace ponder::tasks {
@@ -34,11 +35,21 @@ const std::vector<const Task*>& all_tasks() {
   return tasks;
 }
 
+const std::vector<const Task*>& dataset_tasks() {
+  static const MathTask math;
+  static const Gsm8kTask gsm8k;
+  static const SvampTask svamp;
+  static const std::vector<const Task*> tasks{&math, &gsm8k, &svamp};
+  return tasks;
+}
+
 const Task& find_task(const std::string& name) {
   std::vector<std::string> names;
-  for (const Task* task : all_tasks()) {
-    if (task->name() == name) return *task;
-    names.push_back(task->name());
+  for (const auto* table : {&all_tasks(), &dataset_tasks()}) {
+    for (const Task* task : *table) {
+      if (task->name() == name) return *task;
+      names.push_back(task->name());
+    }
   }
   std::string all;
   for (const auto& n : names) all += (all.empty() ? "" : ", ") + n;

@@ -35,6 +35,10 @@ class Task : public core::Verifier {
   // A user's row, for example {"id":"a","numbers":[13,8,2],"target":18}. Error(kInput) says which field is wrong and
   // what would be right. A missing id becomes `default_id`.
   virtual core::Item parse(const base::Json& row, const std::string& default_id) const = 0;
+  // A row to grade, whose "answer" is the answer to judge and says nothing about the problem.
+  virtual core::Item parse_graded(const base::Json& row, const std::string& default_id) const {
+    return parse(row, default_id);
+  }
   // The row that parse() reads back.
   virtual base::Json to_row(const core::Item& item) const = 0;
 
@@ -51,9 +55,11 @@ class Task : public core::Verifier {
   virtual std::optional<std::string> solve(const core::Problem& problem) const = 0;
 };
 
-// Explicit table of all tasks: countdown3, countdown4, countdown5, vm3, vm4.
+// Explicit table of the tasks that make their own problems: countdown3, countdown4, countdown5, vm3, vm4.
 const std::vector<const Task*>& all_tasks();
-// Error(kUsage) with the nearest name when there is none.
+// Those whose problems come from files: math, gsm8k, svamp (dataset.h).
+const std::vector<const Task*>& dataset_tasks();
+// In either table. Error(kUsage) with the nearest name when there is none.
 const Task& find_task(const std::string& name);
 
 // n different problems of a split (by instance), in an order that depends on the key alone. Error(kUsage) when the

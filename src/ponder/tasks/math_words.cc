@@ -1,0 +1,57 @@
+#include "ponder/tasks/math_words.h"
+
+#include <unordered_map>
+#include <unordered_set>
+
+#include "ponder/tasks/math_tree.h"
+
+namespace ponder::tasks {
+
+bool is_function_name(std::string_view name) {
+  static const std::unordered_set<std::string_view> names{
+      "sin",  "cos",  "tan",  "cot", "sec",    "csc",    "arcsin", "arccos", "arctan", "asin", "acos", "atan",
+      "sinh", "cosh", "tanh", "ln",  "log",    "lg",     "exp",    "sqrt",   "max",    "min",  "gcd",  "lcm",
+      "det",  "Re",   "Im",   "arg", "arccot", "arcsec", "arccsc", "deg",    "dim",    "ker",  "cbrt", "sgn"};
+  return names.contains(name);
+}
+
+std::string_view command_of_word(std::string_view word) {
+  if (is_function_name(word) && word != "arg" && word != "deg") return word;
+  if (word == "pi" || word == "Pi") return "pi";
+  if (word == "inf" || word == "infinity" || word == "Infinity" || word == "oo" || word == "infty") return "infty";
+  if (word == "percent" || word == "percentage" || word == "pct") return "percent";
+  if (word == "theta" || word == "alpha" || word == "beta" || word == "gamma" || word == "lambda") return word;
+  if (word == "frac" || word == "cup" || word == "union" || word == "times" || word == "cdot")
+    return word == "union" ? "cup" : word;
+  return "";
+}
+
+char relation_of(const MathToken& t) {
+  if (t.kind == MathToken::kMark && t.text.size() == 1) {
+    if (t.text == "=") return kEqual;
+    if (t.text == "<") return kLess;
+    if (t.text == ">") return kGreater;
+    if (t.text == "~") return kAbout;
+  }
+  if (t.kind != MathToken::kCommand) return '\0';
+  static const std::unordered_map<std::string_view, char> ops{
+      {"equals", kEqual}, {"le", kAtMost},   {"leq", kAtMost},       {"leqslant", kAtMost}, {"leqq", kAtMost},
+      {"ge", kAtLeast},   {"geq", kAtLeast}, {"geqslant", kAtLeast}, {"geqq", kAtLeast},    {"lt", kLess},
+      {"gt", kGreater},   {"ne", kNotEqual}, {"neq", kNotEqual},     {"approx", kAbout},    {"simeq", kAbout},
+      {"equiv", kEqual},  {"sim", kAbout},   {"cong", kAbout}};
+  auto it = ops.find(t.text);
+  return it == ops.end() ? '\0' : it->second;
+}
+
+bool is_connective(std::string_view name) {
+  static const std::unordered_set<std::string_view> names{
+      "in",         "notin",      "cup",    "cap",   "setminus", "backslash", "pm",       "mp",
+      "cdot",       "times",      "ast",    "div",   "rbrace",   "rangle",    "rfloor",   "rceil",
+      "rvert",      "rVert",      "end",    "\\",    "to",       "mid",       "vert",     "implies",
+      "Rightarrow", "rightarrow", "quad",   "ldots", "dots",     "cdots",     "tenpower", "percent",
+      "lbrace",     "circ",       "degree", "pmod",  "bmod",     "mod",       "iff",      "Leftrightarrow",
+      "land",       "lor"};
+  return names.contains(name);
+}
+
+}  // namespace ponder::tasks

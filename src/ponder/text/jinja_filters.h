@@ -14,5 +14,8 @@ struct NativeFilter {
 
 const NativeFilter* find_filter(std::string_view name);  // null: Jinja has none of that name
 const NativeFilter* find_test(std::string_view name);
+// Parts of find_filter.
+const NativeFilter* find_list_filter(std::string_view name);
+const NativeFilter* find_text_filter(std::string_view name);
 
 }  // namespace ponder::text::jinja

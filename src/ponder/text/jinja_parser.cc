@@ -115,7 +115,7 @@ class Parser {
   // Statements up to a tag with one of these names, which stays the current token.
   Body block(const std::vector<std::string_view>& ends) {
     Nested nested(*this);
-    const uint32_t begin = token().offset;
+    const uint32_t begin = tag_offset_;
     Body body;
     while (!token().is(TokenType::kEnd)) {
       const uint32_t offset = token().offset;
@@ -133,6 +133,7 @@ class Parser {
       } else {
         advance();  // {%
         if (!token().is(TokenType::kName)) fail_expected("the name of a statement");
+        tag_offset_ = token().offset;
         if (std::any_of(ends.begin(), ends.end(), [&](std::string_view end) { return token().text == end; }))
           return body;
         body.push_back(any_statement(ends));
@@ -679,6 +680,7 @@ class Parser {
   Tree tree_;
   std::vector<Token> tokens_;
   size_t at_ = 0;
+  uint32_t tag_offset_ = 0;  // of the block tag that was read last
   int nesting_ = 0;
 };
 

@@ -2,7 +2,9 @@
 # Makes a Debian or Ubuntu machine fit to build ponder: finds what is missing, says what it is, installs it.
 # System packages come from apt-get; LibTorch (and a newer CMake where the system's is too old) go into .deps/.
 # With nothing missing it ends at once and prints nothing.
-#   scripts/bootstrap.sh [--no-torch]     --no-torch: only what the plain wing needs
+#   scripts/bootstrap.sh [--no-torch] [--fuzz]
+#     --no-torch: only what the plain wing needs
+#     --fuzz: also a clang with libFuzzer, where one can be had; without one nothing fails
 # Environment: PONDER_TORCH_DIR (use this LibTorch), PONDER_TORCH_INDEX (pip index to fetch it from), and the names in
 # find_tools.sh. Exit status 2: something is missing that cannot be installed from here; the message says what to do.
 set -euo pipefail
@@ -21,12 +23,14 @@ fail() {
   exit 2
 }
 
-want_torch=yes
-case "${1:-}" in
-  "") ;;
-  --no-torch) want_torch=no ;;
-  *) fail "unknown option $1; the only one is --no-torch" ;;
-esac
+want_torch=yes want_fuzz=no
+for option; do
+  case "$option" in
+    --no-torch) want_torch=no ;;
+    --fuzz) want_fuzz=yes ;;
+    *) fail "unknown option $option; there are --no-torch and --fuzz" ;;
+  esac
+done
 
 must_fetch_torch() { [ "$want_torch" = yes ] && [ -z "$TORCH_DIR" ]; }
 must_fetch_cmake() { [ -z "$CMAKE" ] && command -v cmake >/dev/null; } # there, but too old
@@ -197,3 +201,17 @@ fi
 if must_fetch_cmake || must_fetch_torch; then mkdir -p "$ponder_deps"; fi
 if must_fetch_cmake; then fetch_cmake; fi
 if must_fetch_torch; then fetch_torch; fi
+
+if [ "$want_fuzz" = yes ] && [ -z "$(find_fuzzer)" ] && command -v apt-get >/dev/null && find_root; then
+  for round in first second; do
+    for release in "${fuzz_releases[@]}"; do
+      if ! apt_knows "clang-$release"; then continue; fi
+      packages=("clang-$release")
+      if apt_knows "libclang-rt-$release-dev"; then packages+=("libclang-rt-$release-dev"); fi
+      say "apt-get install ${packages[*]}"
+      apt install -y --no-install-recommends "${packages[@]}" >/dev/null 2>&1 || say "apt-get could not install them"
+      break 2
+    done
+    [ "$round" = second ] || apt update >/dev/null 2>&1 || true
+  done
+fi

@@ -7,12 +7,14 @@ ponder_deps=$ponder_root/.deps # fetched pieces live here, outside of git and of
 
 oldest_cmake=3.25
 oldest_gxx=12
+fuzz_releases=(19 18 17 16 15 14) # of clang, the first that is there
 oldest_torch=2.11 # the tensor wing keeps to this API
 
 # A header that the build includes, and the Debian package that brings it.
 required_headers=(
   "nlohmann/json.hpp nlohmann-json3-dev"
   "yaml-cpp/yaml.h libyaml-cpp-dev"
+  "simdjson.h libsimdjson-dev"
   "zstd.h libzstd-dev"
   "CLI/CLI.hpp libcli11-dev"
   "gtest/gtest.h libgtest-dev"
@@ -45,6 +47,21 @@ find_cxx() {
       return
     fi
   done
+}
+
+# A clang that links libFuzzer and both sanitizers, and whose programs run.
+find_fuzzer() {
+  local candidate folder
+  folder=$(mktemp -d)
+  echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' >"$folder/probe.cc"
+  for candidate in "${FUZZ_CXX:-clang++}" "${fuzz_releases[@]/#/clang++-}"; do
+    if "$candidate" -std=c++20 -fsanitize=fuzzer,address,undefined -o "$folder/probe" "$folder/probe.cc" 2>/dev/null &&
+      "$folder/probe" -runs=1 >/dev/null 2>&1; then
+      command -v "$candidate"
+      break
+    fi
+  done
+  rm -rf "$folder"
 }
 
 find_python() {

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # What `make soak` runs on a built ponder: 200 kills of the micro recipe, with docs/results/soak-kill.md as their result;
-# then the recipe once under AddressSanitizer and UBSan, for which everything is built a second time.
+# then the recipe once under AddressSanitizer and UBSan, for which everything is built a second time; then ten million
+# inputs for each fuzz target.
 #   tests/soak/soak.sh PATH_OF_PONDER
-# Environment: SOAK_KILLS (another number of kills; their result is printed and not written down), BUILD, PONDER_JOBS.
+# Environment: SOAK_KILLS (another number of kills; their result is printed and not written down), SOAK_INPUTS (another
+# number of inputs), BUILD, PONDER_JOBS.
 set -euo pipefail
 binary=$(realpath "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -24,3 +26,5 @@ if setarch "$(uname -m)" -R true 2>/dev/null; then fixed_addresses=(setarch "$(u
 ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:detect_stack_use_after_return=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1} \
   "${fixed_addresses[@]}" "$build/ponder" run recipes/micro.yaml --out "$run/micro"
 echo "soak: the micro recipe is clean under AddressSanitizer and UBSan"
+
+BUILD=build-fuzz scripts/fuzz.sh "${SOAK_INPUTS:-10000000}" || [ $? = 77 ] # it has said that there is no clang for it

@@ -22,6 +22,7 @@ inline constexpr CommandLine kCommands[] = {
     {"logits", "logits of every position, as a safetensors file"},
     {"tokenize", "text to ids and back"},
     {"info", "what a model or a run is"},
+    {"convert", "a model in another file format or number format"},
     {"verify", "grade given answers with a task's strict verifier"},
     {"problems", "write problems of a task's split as JSON lines"},
     {"loss", "one loss and its gradient on given numbers, without a model"},

@@ -30,6 +30,7 @@ struct Arguments {
   ScoreArgs score, logits;
   TokenizeArgs tokenize;
   InfoArgs info;
+  ConvertArgs convert;
   VerifyArgs verify;
   ProblemsArgs problems;
   LossArgs loss;
@@ -172,7 +173,14 @@ class Commands {
 
     auto& i = args_.info;
     s = add("info", &i.json, [&i] { return command_info(i); });
-    s->add_option("model", i.model, "run directory or model directory")->required();
+    s->add_option("model", i.model, "run directory, model directory or GGUF file")->required();
+
+    auto& c = args_.convert;
+    s = add("convert", &c.json, [&c] { return command_convert(c); });
+    s->add_option("--from", c.from, "run directory, model directory or GGUF file")->required();
+    s->add_option("--to", c.to, "a new directory, or FILE.gguf")->required();
+    s->add_option("--dtype", c.dtype, "f32, f16, bf16, or q8_0 in a GGUF file (default: as most of the weights are)")
+        ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}));
   }
 
   void add_data_commands() {

@@ -87,6 +87,13 @@ struct InfoArgs {
 };
 int command_info(const InfoArgs& args);
 
+struct ConvertArgs {
+  std::string from, to;  // MODEL; a new directory, or FILE.gguf
+  std::string dtype;     // f32, f16, bf16, q8_0 (GGUF only); "" = what most of the model's weights have
+  bool json = false;
+};
+int command_convert(const ConvertArgs& args);
+
 struct VerifyArgs {
   std::string task, in;
   bool json = false;

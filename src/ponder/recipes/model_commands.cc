@@ -7,6 +7,7 @@
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/rollout.h"
+#include "ponder/store/gguf_info.h"
 #include "ponder/store/safetensors.h"
 #include "ponder/tensor/device.h"
 
@@ -201,7 +202,27 @@ int command_tokenize(const TokenizeArgs& args) {
   });
 }
 
+namespace {
+
+void print_info(const base::Json& json, bool as_json) {
+  if (as_json) {
+    std::printf("%s\n", json.dump().c_str());
+    return;
+  }
+  for (const auto& [name, value] : json.as_object()) {
+    const std::string dumped = value.dump();  // a string with escapes stays as it is dumped: a file's name for itself
+    const bool is_plain = value.is_string() && dumped.find('\\') == std::string::npos;
+    std::printf("%-11s %s\n", name.c_str(), is_plain ? value.as_string().c_str() : dumped.c_str());
+  }
+}
+
+}  // namespace
+
 int command_info(const InfoArgs& args) {
+  if (args.model.ends_with(".gguf")) {
+    print_info(store::describe_gguf(store::GgufFile(args.model)), args.json);
+    return 0;
+  }
   const OpenedModel model = open_model(args.model);
   const model::DecoderConfig& c = model.policy.config;
   base::Json json = base::Json::object();
@@ -211,12 +232,7 @@ int command_info(const InfoArgs& args) {
   json["compute"] = c.compute;
   json["path"] = model.policy_path;
   json["critic"] = model.critic_path.empty() ? base::Json() : base::Json(model.critic_path);
-  if (args.json) {
-    std::printf("%s\n", json.dump().c_str());
-    return 0;
-  }
-  for (const auto& [name, value] : json.as_object())
-    std::printf("%-11s %s\n", name.c_str(), value.is_string() ? value.as_string().c_str() : value.dump().c_str());
+  print_info(json, args.json);
   return 0;
 }
 

@@ -61,21 +61,24 @@ text::WordTokenizer open_tokenizer(const std::string& json, const std::string& p
 
 }  // namespace
 
-OpenedModel open_model(const std::string& path, const std::string& device) {
-  std::string policy_path = path, critic_path;
+std::string policy_directory(const std::string& path) {
   if (!base::file_exists(path) && !base::is_directory(path))
     throw Error(ErrorCode::kInput, "no such model; MODEL is a run directory or a Hugging Face directory", path);
   if (!base::is_directory(path))
     throw Error(ErrorCode::kInput, "this is a file; MODEL is a run directory or a Hugging Face directory", path);
-  if (!base::file_exists(base::join_path(path, "config.json"))) {
-    policy_path = newest_of(path, {"rl", "sft", "pretrain"});
-    critic_path = newest_of(path, {"critic_rl", "critic"});
-    if (policy_path.empty())
-      throw Error(ErrorCode::kInput,
-                  "neither config.json nor a finished checkpoint is here; MODEL is a run directory with at least one "
-                  "checkpoint, or a Hugging Face directory",
-                  path);
-  }
+  if (base::file_exists(base::join_path(path, "config.json"))) return path;
+  const std::string newest = newest_of(path, {"rl", "sft", "pretrain"});
+  if (newest.empty())
+    throw Error(ErrorCode::kInput,
+                "neither config.json nor a finished checkpoint is here; MODEL is a run directory with at least one "
+                "checkpoint, or a Hugging Face directory",
+                path);
+  return newest;
+}
+
+OpenedModel open_model(const std::string& path, const std::string& device) {
+  const std::string policy_path = policy_directory(path);
+  const std::string critic_path = policy_path == path ? "" : newest_of(path, {"critic_rl", "critic"});
   model::LoadedModel loaded = load_verified(policy_path);
   OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt,
                      open_tokenizer(loaded.tokenizer_json, policy_path)};

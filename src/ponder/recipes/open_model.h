@@ -18,4 +18,7 @@ struct OpenedModel {
 // Error(kInput) says what the path is not and what would be right.
 OpenedModel open_model(const std::string& path, const std::string& device = "auto");
 
+// The Hugging Face directory of a MODEL: itself, or the newest policy of a run directory. The same errors.
+std::string policy_directory(const std::string& path);
+
 }  // namespace ponder::recipes

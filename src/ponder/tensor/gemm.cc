@@ -4,6 +4,7 @@
 #include <memory>
 #include <new>
 
+#include "ponder/tensor/gemm_amx.h"
 #include "ponder/tensor/gemm_tile.h"
 
 namespace ponder::tensor {
@@ -76,8 +77,11 @@ void pack_row_native(const float* x, int64_t n, uint32_t* words) { pack_row_bf16
 bool native_bf16() { return false; }
 #endif
 
+bool tiles() { return simd::level() >= 6; }
+
 void multiply(const Product& p, Compute compute) {
   if (compute == Compute::kF32) return multiply_f32(p);
+  if (tiles()) return multiply_tiles(p);
   native_bf16() ? multiply_native(p) : multiply_bf16(p);
 }
 
@@ -151,9 +155,13 @@ void gemm(const float* x, int64_t rows, const PackedView& packed, const float* r
               residual ? residual + from * columns : nullptr,
               y + from * columns};
     if (packed.compute == Compute::kBf16) {
-      uint32_t* words = scratch.words(block * steps);
-      for (int64_t i = 0; i < n; ++i) pack_row(x + (from + i) * depth, depth, words + i * steps);
-      p.left = words;
+      const int64_t stride = tiles() ? tile_stride(steps) : steps;
+      uint32_t* words = scratch.words((tiles() ? tile_rows(block) : block) * stride);
+      for (int64_t i = 0; i < n; ++i) {
+        pack_row(x + (from + i) * depth, depth, words + i * stride);
+        std::fill_n(words + i * stride + steps, stride - steps, 0);
+      }
+      p.left = words, p.left_row = stride;
     }
     multiply(p, packed.compute);
   }
@@ -163,7 +171,7 @@ void gemm(const float* x, int64_t rows, const PackedView& packed, const float* r
 void gemm_transposed_add(const float* g, const float* x, int64_t rows, int64_t n, int64_t k, Compute compute,
                          float* y) {
   constexpr int64_t kRows = 512, kColumns = 512;
-  thread_local Scratch left_scratch, right_scratch;
+  thread_local Scratch left_scratch, right_scratch, turned_scratch;
   for (int64_t from = 0; from < rows; from += kRows) {
     const int64_t count = std::min(kRows, rows - from), steps = steps_of(count, compute);
     uint32_t* right = right_scratch.words(packed_words(count, k, compute));
@@ -173,7 +181,13 @@ void gemm_transposed_add(const float* g, const float* x, int64_t rows, int64_t n
       uint32_t* left = left_scratch.words(packed_words(count, block, compute));
       pack_panels(g + from * n + first, count, n, block, kGroup, compute, left);
       float* part = y + first * k;
-      multiply({left, 1, kGroup, block, steps, right, k, part, part}, compute);
+      Product p{left, 1, kGroup, block, steps, right, k, part, part};
+      if (compute == Compute::kBf16 && tiles()) {
+        uint32_t* turned = turned_scratch.words(tile_rows(block) * tile_stride(steps));
+        rows_of_groups(left, block, steps, turned);
+        p.left = turned, p.left_row = tile_stride(steps), p.left_step = 1;
+      }
+      multiply(p, compute);
     }
   }
 }

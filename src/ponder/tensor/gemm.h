@@ -1,7 +1,8 @@
 // Matrix products on the CPU against weights that were packed beforehand, in f32 or with both inputs rounded to bf16
 // (to nearest, ties to even) and summed in f32. Each output is one sum over the depth in a fixed order, so a row's bits
 // depend neither on the other rows nor on how many there are; bf16 gives the same bits with and without the processor's
-// own bf16 instructions, above the smallest normal float. Called by ops.cc and matrix.cc.
+// own bf16 instructions, above the smallest normal float. Processors with matrix tiles (AMX) sum bf16 products in an
+// order of their own (gemm_amx.h). Called by ops.cc and matrix.cc.
 #pragma once
 #include <cstdint>
 

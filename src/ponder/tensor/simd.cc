@@ -3,13 +3,18 @@
 #include <algorithm>
 #include <atomic>
 
+#include "ponder/tensor/gemm_amx.h"
+
 namespace ponder::tensor::simd {
 namespace {
 
 int detect() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("x86-64-v4")) return __builtin_cpu_supports("avx512bf16") ? 5 : 4;
+  if (__builtin_cpu_supports("x86-64-v4")) {
+    if (!__builtin_cpu_supports("avx512bf16")) return 4;
+    return gemm_tile::has_tiles() ? 6 : 5;
+  }
   if (__builtin_cpu_supports("x86-64-v3")) return 3;
 #endif
   return 1;

@@ -15,8 +15,8 @@ namespace ponder::tensor::simd {
 // For short loops over a constant, so that their arrays live in registers at -O2.
 #define PONDER_UNROLL _Pragma("GCC unroll 16")
 
-// 5 = AVX-512 with bf16 products, 4 = AVX-512 (x86-64-v4), 3 = AVX2 and FMA (x86-64-v3), 1 = the compiler's default.
-// limit_level lowers it, for tests.
+// 6 = level 5 with matrix tiles for bf16 (AMX), 5 = AVX-512 with bf16 products, 4 = AVX-512 (x86-64-v4), 3 = AVX2 and
+// FMA (x86-64-v3), 1 = the compiler's default. limit_level lowers it, for tests.
 int level();
 void limit_level(int highest);
 

@@ -5,6 +5,7 @@
 
 #include "ponder/base/error.h"
 #include "ponder/base/json.h"
+#include "ponder/text/unicode.h"
 
 namespace ponder::text {
 namespace {
@@ -55,6 +56,8 @@ WordTokenizer::WordTokenizer(std::vector<std::string> words) : words_(std::move(
       throw Error(ErrorCode::kInput,
                   base::cat("\"", word, "\" stands twice in the vocabulary; words must be distinct"));
   }
+  if (has(kSpecial[0])) special_ids_.pad = id(kSpecial[0]);
+  if (has(kSpecial[1])) special_ids_.eos = id(kSpecial[1]);
 }
 
 WordTokenizer WordTokenizer::from_json(const std::string& tokenizer_json, const std::string& where) {
@@ -98,25 +101,47 @@ std::string WordTokenizer::to_json() const {
   return file.dump(2);
 }
 
-core::Tokens WordTokenizer::encode(std::string_view text) const {
-  core::Tokens tokens;
+core::Tokens WordTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  return encode_with_ranges(text, options).ids;
+}
+
+Encoding WordTokenizer::encode_with_ranges(std::string_view text, const EncodeOptions&) const {
+  Encoding encoding;
   for (std::string_view word : split_words(text)) {
     auto it = ids_.find(word);
     if (it == ids_.end())
-      throw Error(ErrorCode::kInput, base::cat("word ", tokens.size() + 1, " of the text, \"", word.substr(0, 40),
+      throw Error(ErrorCode::kInput, base::cat("word ", encoding.ids.size() + 1, " of the text, \"", word.substr(0, 40),
                                                "\", is not one of the ", size(), " words that this model knows"));
-    tokens.push_back(it->second);
+    encoding.ids.push_back(it->second);
+    const auto begin = static_cast<size_t>(word.data() - text.data());
+    encoding.ranges.push_back({begin, begin + word.size()});
   }
-  return tokens;
+  return encoding;
 }
 
-std::string WordTokenizer::decode(core::TokenSpan tokens) const {
+std::string WordTokenizer::decode(core::TokenSpan tokens, bool skip_special) const {
   std::string text;
+  bool is_first = true;
   for (core::Token t : tokens) {
-    if (!text.empty()) text += ' ';
+    if (skip_special && is_special(t)) continue;
+    if (!is_first) text += ' ';
     text += word(t);
+    is_first = false;
   }
   return text;
+}
+
+std::string WordTokenizer::decode_text(core::TokenSpan tokens, bool skip_special) const {
+  return replace_invalid_utf8(decode(tokens, skip_special));
+}
+
+std::string WordTokenizer::token_bytes(core::Token id, bool is_first) const {
+  return base::cat(is_first ? "" : " ", word(id));
+}
+
+std::optional<core::Token> WordTokenizer::find(std::string_view word) const {
+  auto it = ids_.find(word);
+  return it == ids_.end() ? std::nullopt : std::optional(it->second);
 }
 
 core::Token WordTokenizer::id(std::string_view word) const {

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Writes what each fuzz target starts from: small right inputs, one file each.
+    fuzz/seeds.py FOLDER        FOLDER/TARGET/NAME
+"""
+import json
+import pathlib
+import struct
+import sys
+
+
+def gguf_string(text):
+    return struct.pack("<Q", len(text)) + text
+
+
+def gguf(version, pairs, tensors, data):
+    out = struct.pack("<4sIQQ", b"GGUF", version, len(tensors), len(pairs))
+    for key, kind, value in pairs:
+        out += gguf_string(key) + struct.pack("<I", kind) + value
+    for name, shape, kind, offset in tensors:
+        out += gguf_string(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape)
+        out += struct.pack("<IQ", kind, offset)
+    return out + bytes(-len(out) % 32) + data
+
+
+def gguf_list(item, count, items):
+    return struct.pack("<IQ", item, count) + items
+
+
+def gguf_seeds():
+    formats = ["B", "b", "H", "h", "I", "i", "f", "?", None, None, "Q", "q", "d"]
+    scalars = [(b"v%d" % kind, kind, struct.pack("<" + f, 1)) for kind, f in enumerate(formats) if f]
+    strings = (b"tokens", 9, gguf_list(8, 2, gguf_string(b"<s>") + gguf_string(b"a")))
+    nested = (b"n", 9, gguf_list(9, 1, gguf_list(4, 1, bytes(4))))
+    yield "scalars", gguf(3, scalars + [(b"s", 8, gguf_string(b"text"))], [], b"")
+    yield "lists", gguf(3, [strings, nested, (b"f", 9, gguf_list(6, 2, bytes(8)))], [], b"")
+    yield "split", gguf(3, [(b"split.count", 2, b"\2\0"), (b"general.alignment", 4, b"\x40\0\0\0")], [], b"")
+    sizes = {0: (1, 4), 1: (1, 2), 30: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
+             12: (256, 144), 13: (256, 176), 14: (256, 210)}
+    for kind, (weights, size) in sizes.items():
+        yield f"type{kind}", gguf(2, [], [(b"w", [weights, 2], kind, 0)], bytes(range(size % 256)) * 2 + bytes(size))
+    yield "two", gguf(3, [strings], [(b"a", [2], 0, 0), (b"b", [1, 1, 1, 1], 0, 32)], bytes(36))
+
+
+def safetensors(header, data):
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def safetensors_seeds():
+    f32 = {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}
+    u8 = {"dtype": "U8", "shape": [], "data_offsets": [8, 9]}
+    yield "empty", safetensors({}, b"")
+    yield "one", safetensors({"a": f32}, bytes(8))
+    yield "two", safetensors({"__metadata__": {"format": "pt"}, "a": f32, "b": u8}, bytes(9))
+    weight_map = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    yield "index", json.dumps({"metadata": {"total_size": 9}, "weight_map": weight_map}).encode()
+
+
+SEEDS = {
+    "gguf": gguf_seeds,
+    "safetensors": safetensors_seeds,
+}
+
+for target, seeds in SEEDS.items():
+    folder = pathlib.Path(sys.argv[1]) / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in seeds():
+        (folder / name).write_bytes(content)

@@ -1,0 +1,36 @@
+// How the tensors of a Hugging Face model are called in GGUF files and what is done to them on the way: llama.cpp's
+// conventions for the families that ponder knows. Used by the command convert and by whoever reads a GGUF model.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ponder::store {
+
+// Every change can be taken back: unturned_row undoes turned_row, subtracting undoes adding.
+enum class GgufChange {
+  kNone,
+  kTurnHeads,  // rows of each query or key head: the two halves of its rotary pairs lie side by side
+  kAddOne,     // Gemma's norms are stored around 0 there, around 1 here
+};
+
+struct GgufName {
+  std::string name;
+  GgufChange change = GgufChange::kNone;  // from Hugging Face to GGUF
+};
+
+// general.architecture for a model_type of config.json: "llama" for llama and mistral, "gemma3" for gemma3_text, …
+// Nothing for a family that is not known.
+std::optional<std::string> gguf_architecture(std::string_view model_type);
+
+// "model.layers.3.self_attn.q_proj.weight" -> "blk.3.attn_q.weight", and back. Nothing for a tensor that the
+// architecture does not have.
+std::optional<GgufName> gguf_name(std::string_view architecture, std::string_view hf_name);
+std::optional<GgufName> hf_name(std::string_view architecture, std::string_view gguf_name);
+
+// kTurnHeads: row `row` of the GGUF tensor is row turned_row(row) of the Hugging Face tensor, and the other way round.
+int64_t turned_row(int64_t row, int64_t head_dim);
+int64_t unturned_row(int64_t row, int64_t head_dim);
+
+}  // namespace ponder::store

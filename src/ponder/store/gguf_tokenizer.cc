@@ -1,0 +1,251 @@
+#include "ponder/store/gguf_tokenizer.h"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "ponder/base/error.h"
+
+namespace ponder::store {
+namespace {
+
+using base::Json;
+
+enum TokenKind : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581, how these vocabularies write a space
+constexpr int64_t kMaxTokens = 1 << 24;              // a score must be exact as f32
+
+// llama.cpp names pre-tokenizers; it knows each by what it does, we by its expression.
+struct PreTokenizer {
+  std::string_view regex, name;
+};
+constexpr PreTokenizer kPreTokenizers[] = {
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     "llama-bpe"},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     "qwen2"},
+    {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     "tekken"}};
+
+std::string type_of(const Json& json) {
+  const Json* type = json.find("type");
+  return type && type->is_string() ? type->as_string() : "";
+}
+
+// A step and the steps that a Sequence is made of.
+std::vector<const Json*> steps_of(const Json* step, const char* list) {
+  std::vector<const Json*> steps;
+  if (!step || step->is_null()) return steps;
+  if (const Json* parts = step->find(list); parts && parts->is_array())
+    for (const Json& part : parts->as_array()) steps.push_back(&part);
+  else
+    steps.push_back(step);
+  return steps;
+}
+
+class Exporter {
+ public:
+  Exporter(const TokenizerFiles& files, int64_t vocab, GgufPairs& pairs)
+      : files_(files), vocab_(vocab), pairs_(pairs) {}
+
+  void add() {
+    const Json* model = files_.tokenizer.find("model");
+    const std::string type = model ? type_of(*model) : "";
+    if (files_.tokenizer.is_null() || type == "WordLevel") return pairs_.add_string("tokenizer.ggml.model", "none");
+    if (type != "BPE") fail(base::cat("model.type is \"", type, "\"; GGUF takes BPE"));
+    read_tokens(*model);
+    const Json* fallback = model->find("byte_fallback");
+    if (fallback && fallback->is_bool() && fallback->as_bool())
+      add_characters(*model);
+    else
+      add_bytes(*model);
+    add_ids();
+    add_chat_template();
+  }
+
+ private:
+  void read_tokens(const Json& model) {
+    tokens_.resize(static_cast<size_t>(vocab_));
+    kinds_.assign(tokens_.size(), kUnused);
+    for (size_t i = 0; i < tokens_.size(); ++i) tokens_[i] = base::cat("[PAD", i, "]");
+    for (const auto& [token, id] : model.at("vocab").as_object()) put(token, id, kNormal);
+    const Json* added = files_.tokenizer.find("added_tokens");
+    if (!added) return;
+    for (const Json& token : added->as_array()) {
+      const Json* special = token.find("special");
+      const bool is_control = special && special->is_bool() && special->as_bool();
+      put(token.string_at("content"), token.at("id"), is_control ? kControl : kUserDefined);
+    }
+  }
+
+  void put(const std::string& token, const Json& id, TokenKind kind) {
+    if (!id.is_int() || id.as_int() < 0 || id.as_int() >= vocab_)
+      fail(base::cat("the token ", Json(token).dump(), " has the id ", id.dump(), ", but the model has ", vocab_));
+    const auto at = static_cast<size_t>(id.as_int());
+    tokens_[at] = token;
+    kinds_[at] = kind;
+    ids_[token] = id.as_int();
+  }
+
+  // "a b" or ["a","b"]
+  std::pair<std::string, std::string> merge_of(const Json& merge) const {
+    if (merge.is_array() && merge.size() == 2)
+      return {merge.as_array()[0].as_string(), merge.as_array()[1].as_string()};
+    const std::string& text = merge.as_string();
+    const size_t space = text.find(' ', 1);
+    if (space == std::string::npos) fail(base::cat("the merge ", merge.dump(), " is no pair"));
+    return {text.substr(0, space), text.substr(space + 1)};
+  }
+
+  void add_bytes(const Json& model) {
+    pairs_.add_string("tokenizer.ggml.model", "gpt2");
+    pairs_.add_string("tokenizer.ggml.pre", pre_tokenizer());
+    pairs_.add_strings("tokenizer.ggml.tokens", tokens_);
+    pairs_.add_i32s("tokenizer.ggml.token_type", kinds_);
+    std::vector<std::string> merges;
+    for (const Json& merge : model.at("merges").as_array()) {
+      const auto [left, right] = merge_of(merge);
+      merges.push_back(base::cat(left, " ", right));
+    }
+    pairs_.add_strings("tokenizer.ggml.merges", merges);
+  }
+
+  // llama.cpp joins the pair whose result has the highest score, tokenizer.json the pair that stands first; so a score
+  // is the place of the first merge that makes the token.
+  void add_characters(const Json& model) {
+    std::vector<float> scores(tokens_.size(), 0);
+    const auto& merges = model.at("merges").as_array();
+    if (static_cast<int64_t>(merges.size()) > kMaxTokens) fail(base::cat("has more than ", kMaxTokens, " merges"));
+    for (size_t i = merges.size(); i-- > 0;) {
+      const auto [left, right] = merge_of(merges[i]);
+      if (const auto found = ids_.find(left + right); found != ids_.end())
+        scores[static_cast<size_t>(found->second)] = -1 - static_cast<float>(i);
+    }
+    for (size_t i = 0; i < tokens_.size(); ++i) {
+      if (tokens_[i].size() == 6 && tokens_[i].starts_with("<0x") && tokens_[i][5] == '>') kinds_[i] = kByte;
+      if (kinds_[i] != kUserDefined) continue;
+      for (size_t at; (at = tokens_[i].find(kSpace)) != std::string::npos;) tokens_[i].replace(at, kSpace.size(), " ");
+    }
+    if (const Json* unknown = model.find("unk_token"); unknown && unknown->is_string())
+      if (const auto found = ids_.find(unknown->as_string()); found != ids_.end())
+        kinds_[static_cast<size_t>(found->second)] = kUnknown;
+    pairs_.add_string("tokenizer.ggml.model", "llama");
+    pairs_.add_string("tokenizer.ggml.pre", "default");
+    pairs_.add_strings("tokenizer.ggml.tokens", tokens_);
+    pairs_.add_f32s("tokenizer.ggml.scores", scores);
+    pairs_.add_i32s("tokenizer.ggml.token_type", kinds_);
+    pairs_.add_bool("tokenizer.ggml.add_space_prefix", puts_space_first());
+  }
+
+  std::string pre_tokenizer() const {
+    const Json* step = files_.tokenizer.find("pre_tokenizer");
+    std::string regex;
+    bool splits_itself = false;  // ByteLevel has GPT-2's expression built in
+    for (const Json* part : steps_of(step, "pretokenizers")) {
+      const std::string type = type_of(*part);
+      const Json *pattern = part->find("pattern"), *use_regex = part->find("use_regex");
+      if (type == "ByteLevel")
+        splits_itself = !(use_regex && use_regex->is_bool() && !use_regex->as_bool());
+      else if (type == "Split" && pattern && pattern->find("Regex") && regex.empty())
+        regex = pattern->string_at("Regex");
+      else
+        fail(base::cat("GGUF has no name for the pre-tokenizer ", step->dump().substr(0, 200)));
+    }
+    if (regex.empty() && splits_itself) return "gpt-2";
+    for (const PreTokenizer& known : kPreTokenizers)
+      if (known.regex == regex && !splits_itself) return std::string(known.name);
+    fail(base::cat("GGUF has no name for the pre-tokenizer ", step ? step->dump().substr(0, 200) : "(none)"));
+  }
+
+  bool puts_space_first() const {
+    for (const Json* part : steps_of(files_.tokenizer.find("normalizer"), "normalizers"))
+      if (type_of(*part) == "Prepend") return true;
+    for (const Json* part : steps_of(files_.tokenizer.find("pre_tokenizer"), "pretokenizers"))
+      if (type_of(*part) == "Metaspace") {
+        const Json* scheme = part->find("prepend_scheme");
+        return !(scheme && scheme->is_string() && scheme->as_string() == "never");
+      }
+    return false;
+  }
+
+  // tokenizer_config.json has the token's text, or an object around it; config.json the id.
+  std::optional<int64_t> special_id(const char* name) const {
+    if (const Json* token = files_.config.find(base::cat(name, "_token"))) {
+      const Json* text = token->is_object() ? token->find("content") : token;
+      if (text && text->is_string())
+        if (const auto found = ids_.find(text->as_string()); found != ids_.end()) return found->second;
+    }
+    for (const Json* config : {&files_.generation_config, &files_.model_config})
+      if (const Json* id = config->find(base::cat(name, "_token_id"))) {
+        const Json& first = id->is_array() && id->size() > 0 ? id->as_array()[0] : *id;
+        if (first.is_int() && first.as_int() >= 0 && first.as_int() < vocab_) return first.as_int();
+      }
+    return std::nullopt;
+  }
+
+  void add_ids() {
+    const std::pair<const char*, const char*> kNames[] = {
+        {"bos", "bos"}, {"eos", "eos"}, {"unk", "unknown"}, {"pad", "padding"}};
+    for (const auto& [hf, gguf] : kNames)
+      if (const auto id = special_id(hf)) pairs_.add_u32(base::cat("tokenizer.ggml.", gguf, "_token_id"), *id);
+    const auto eos = special_id("eos");
+    for (const char* end : {"<|eot_id|>", "<|im_end|>", "<end_of_turn>"})  // of a turn, where that is another token
+      if (const auto found = ids_.find(end); found != ids_.end() && eos != found->second) {
+        pairs_.add_u32("tokenizer.ggml.eot_token_id", found->second);
+        break;
+      }
+    pairs_.add_bool("tokenizer.ggml.add_bos_token", flag("add_bos_token", starts_with_special()));
+    pairs_.add_bool("tokenizer.ggml.add_eos_token", flag("add_eos_token", false));
+  }
+
+  bool flag(const char* key, bool fallback) const {
+    const Json* found = files_.config.find(key);
+    return found && found->is_bool() ? found->as_bool() : fallback;
+  }
+
+  // The template of the post-processor begins with a special token, or is one step of several.
+  bool starts_with_special() const {
+    for (const Json* part : steps_of(files_.tokenizer.find("post_processor"), "processors"))
+      if (const Json* single = part->find("single"); single && single->is_array() && single->size() > 0)
+        if (single->as_array()[0].find("SpecialToken")) return true;
+    return false;
+  }
+
+  void add_chat_template() {
+    std::string text = files_.chat_template;
+    const Json* found = files_.config.find("chat_template");
+    if (text.empty() && found && found->is_string()) text = found->as_string();
+    if (text.empty() && found && found->is_array())
+      for (const Json& entry : found->as_array())
+        if (const Json* name = entry.find("name"); name && name->is_string() && name->as_string() == "default")
+          text = entry.string_at("template");
+    if (!text.empty()) pairs_.add_string("tokenizer.chat_template", text);
+  }
+
+  [[noreturn]] void fail(const std::string& message) const {
+    throw Error(ErrorCode::kInput, message, base::join_path(files_.directory, "tokenizer.json"));
+  }
+
+  const TokenizerFiles& files_;
+  const int64_t vocab_;
+  GgufPairs& pairs_;
+  std::vector<std::string> tokens_;
+  std::vector<int32_t> kinds_;
+  std::unordered_map<std::string, int64_t> ids_;
+};
+
+}  // namespace
+
+void add_tokenizer(const TokenizerFiles& files, int64_t vocab, GgufPairs& pairs) {
+  try {
+    Exporter(files, vocab, pairs).add();
+  } catch (const Error& e) {
+    if (!e.where().empty()) throw;
+    throw Error(e.code(), e.message(), base::join_path(files.directory, "tokenizer.json"));  // a key of the wrong type
+  }
+}
+
+}  // namespace ponder::store

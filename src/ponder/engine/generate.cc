@@ -36,7 +36,7 @@ at::Tensor hidden_of(const model::Parameters& parameters, const model::DecoderWe
     throw Error(ErrorCode::kInput, base::cat(n, " tokens do not fit the model's context of ", config.context));
   at::Tensor ids = at::empty({n}, at::kLong);
   std::copy(tokens.begin(), tokens.end(), ids.mutable_data_ptr<int64_t>());
-  return model::packed_hidden(config, weights, ids.to(parameters.flat.device()), {0, n});
+  return model::packed_hidden(config, weights, ids.to(parameters.flat.device()), {{0, n}});
 }
 
 }  // namespace

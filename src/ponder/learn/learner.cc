@@ -40,7 +40,7 @@ struct PackOutput {
 PackOutput forward(const DecoderConfig& config, const DecoderWeights& weights, const Pack& pack, Reads reads,
                    bool with_entropy) {
   const at::Tensor ids = id_tensor(pack.ids, weights.embedding);
-  const at::Tensor all = model::packed_hidden(config, weights, ids, pack.starts);  // [T,D]
+  const at::Tensor all = model::packed_hidden(config, weights, ids, pack.packing);  // [T,D]
   const at::Tensor hidden = at::index_select(all, 0, id_tensor(pack.hidden, weights.embedding));
   if (reads == Reads::kScores) return {model::value_logits(weights, hidden), at::Tensor()};
   auto out = token_logp(hidden, weights.head, id_tensor(pack.targets, weights.embedding), with_entropy);
@@ -67,10 +67,12 @@ struct Sums {
 };
 
 double pack_flops(const DecoderConfig& config, const Pack& pack) {
-  double sum = 0;
-  for (size_t s = 0; s + 1 < pack.starts.size(); ++s) {
-    const auto n = static_cast<double>(pack.starts[s + 1] - pack.starts[s]);
-    sum += 3 * n * model::forward_flops(config, (n + 1) / 2);
+  double sum = 0, prompt = 0;
+  for (size_t s = 0; s < pack.packing.count(); ++s) {
+    const auto n = static_cast<double>(pack.packing.rows(s));
+    const double before = pack.packing.goes_on(s) ? prompt : 0;
+    sum += 3 * n * model::forward_flops(config, before + (n + 1) / 2);
+    if (!pack.packing.goes_on(s)) prompt = n;
   }
   return sum;
 }

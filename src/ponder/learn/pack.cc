@@ -60,8 +60,8 @@ void check_row(const Row& row, Reads reads, size_t index) {
   }
 }
 
-// Which units go into which pack: the longest first, each into the emptiest pack (LPT scheduling), so that packs, and
-// with them workers, end at the same time.
+// Which runs of rows go into which pack: the longest first, each into the emptiest pack (LPT scheduling), so that
+// packs, and with them workers, end at the same time.
 std::vector<std::vector<size_t>> assign(const std::vector<size_t>& lengths, const PackOptions& options) {
   std::vector<size_t> order;
   size_t total = 0;
@@ -86,24 +86,78 @@ std::vector<std::vector<size_t>> assign(const std::vector<size_t>& lengths, cons
   }
 }
 
-void append_row(const Row& row, size_t index, Reads reads, Pack& pack) {
-  const auto start = static_cast<int64_t>(pack.ids.size());
-  const size_t length = input_length(row, reads);
-  pack.rows.push_back(index);
-  pack.ids.insert(pack.ids.end(), row.tokens.begin(), row.tokens.begin() + static_cast<std::ptrdiff_t>(length));
-  pack.starts.push_back(static_cast<int64_t>(pack.ids.size()));
-  for (size_t i = 0; i < row.tokens.size(); ++i) {
-    if (row.weights[i] == 0) continue;
-    pack.hidden.push_back(start + static_cast<int64_t>(i) - (reads == Reads::kTokens ? 1 : 0));
-    pack.targets.push_back(row.tokens[i]);
-    pack.sources.push_back(static_cast<int64_t>(i));
-    pack.mask.push_back(row.weights[i]);
-    if (!row.advantages.empty()) pack.advantages.push_back(row.advantages[i]);
-    if (!row.logp_old.empty()) pack.logp_old.push_back(row.logp_old[i]);
-    if (!row.logp_ref.empty()) pack.logp_ref.push_back(row.logp_ref[i]);
-    if (!row.labels.empty()) pack.labels.push_back(row.labels[i]);
+// Neighbouring rows first … end−1, whole units, whose first `shared` tokens are read once for all.
+struct Run {
+  size_t first = 0, end = 0, shared = 0;
+};
+
+size_t common_beginning(const core::Tokens& a, const core::Tokens& b, size_t most) {
+  most = std::min({most, a.size(), b.size()});
+  return static_cast<size_t>(std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(most), b.begin()).first -
+                             a.begin());
+}
+
+// Runs grow as long as another unit saves tokens, and stay small enough to be dealt out evenly.
+std::vector<Run> make_runs(std::span<const Row> rows, const std::vector<size_t>& lengths, const PackOptions& options) {
+  const size_t total = std::accumulate(lengths.begin(), lengths.end(), size_t{0});
+  const auto workers = static_cast<size_t>(options.workers), least = static_cast<size_t>(options.min_shared);
+  const size_t largest = std::min(static_cast<size_t>(options.max_tokens), workers > 1 ? total / (2 * workers) : total);
+  // What the run's rows have in common with the unit that begins at row `first`.
+  const auto shared_with = [&](const Run& run, size_t first) {
+    size_t shared = run.shared;
+    for (size_t i = first; i < first + options.unit; ++i)
+      shared = common_beginning(rows[run.first].tokens, rows[i].tokens, std::min(shared, lengths[i]));
+    return shared;
+  };
+  std::vector<Run> runs;
+  for (size_t first = 0; first < rows.size(); first = runs.back().end) {
+    Run run{first, first + options.unit, lengths[first]};
+    size_t tokens = 0;
+    for (size_t i = first; i < run.end; ++i) tokens += lengths[i];
+    run.shared = shared_with(run, first);
+    while (run.shared >= least && run.end < rows.size()) {
+      const size_t shared = shared_with(run, run.end), count = run.end - run.first;
+      size_t more = tokens;
+      for (size_t i = run.end; i < run.end + options.unit; ++i) more += lengths[i];
+      const size_t saved = shared * (count + options.unit - 1);
+      if (shared < least || saved <= run.shared * (count - 1) || more - saved > largest) break;
+      run.end += options.unit, run.shared = shared, tokens = more;
+    }
+    if (run.shared < least || run.end - run.first == 1) run.shared = 0;
+    runs.push_back(run);
   }
-  pack.offsets.push_back(static_cast<int64_t>(pack.hidden.size()));
+  return runs;
+}
+
+void append_sequence(const core::Tokens& tokens, size_t first, size_t end, bool continues, Pack& pack) {
+  pack.ids.insert(pack.ids.end(), tokens.begin() + static_cast<std::ptrdiff_t>(first),
+                  tokens.begin() + static_cast<std::ptrdiff_t>(end));
+  pack.packing.starts.push_back(static_cast<int64_t>(pack.ids.size()));
+  pack.packing.continues.push_back(continues);
+}
+
+void append_run(std::span<const Row> rows, const Run& run, Reads reads, Pack& pack) {
+  const size_t prompt = pack.ids.size();
+  if (run.shared > 0) append_sequence(rows[run.first].tokens, 0, run.shared, false, pack);
+  for (size_t r = run.first; r < run.end; ++r) {
+    const Row& row = rows[r];
+    const size_t own = pack.ids.size();
+    append_sequence(row.tokens, run.shared, std::max(run.shared, input_length(row, reads)), run.shared > 0, pack);
+    pack.rows.push_back(r);
+    for (size_t i = 0; i < row.tokens.size(); ++i) {
+      if (row.weights[i] == 0) continue;
+      const size_t at = i - (reads == Reads::kTokens ? 1 : 0);
+      pack.hidden.push_back(static_cast<int64_t>(at < run.shared ? prompt + at : own + at - run.shared));
+      pack.targets.push_back(row.tokens[i]);
+      pack.sources.push_back(static_cast<int64_t>(i));
+      pack.mask.push_back(row.weights[i]);
+      if (!row.advantages.empty()) pack.advantages.push_back(row.advantages[i]);
+      if (!row.logp_old.empty()) pack.logp_old.push_back(row.logp_old[i]);
+      if (!row.logp_ref.empty()) pack.logp_ref.push_back(row.logp_ref[i]);
+      if (!row.labels.empty()) pack.labels.push_back(row.labels[i]);
+    }
+    pack.offsets.push_back(static_cast<int64_t>(pack.hidden.size()));
+  }
 }
 
 }  // namespace
@@ -113,20 +167,26 @@ LossInput Pack::loss_input(std::span<const double> logp) const {
 }
 
 std::vector<Pack> make_packs(std::span<const Row> rows, Reads reads, const PackOptions& options) {
-  PONDER_CHECK(options.max_tokens > 0 && options.workers > 0 && options.unit > 0, "pack options must be positive");
+  PONDER_CHECK(options.max_tokens > 0 && options.workers > 0 && options.unit > 0 && options.min_shared > 0,
+               "pack options must be positive");
   PONDER_CHECK(rows.size() % options.unit == 0, "rows must come in units of ", options.unit, ", got ", rows.size());
-  std::vector<size_t> lengths(rows.size() / options.unit, 0);
+  std::vector<size_t> lengths;
   for (size_t i = 0; i < rows.size(); ++i) {
     check_row(rows[i], reads, i);
-    lengths[i / options.unit] += input_length(rows[i], reads);
+    lengths.push_back(input_length(rows[i], reads));
+  }
+  const std::vector<Run> runs = make_runs(rows, lengths, options);
+  std::vector<size_t> loads;
+  for (const Run& run : runs) {
+    size_t tokens = 0;
+    for (size_t i = run.first; i < run.end; ++i) tokens += lengths[i];
+    loads.push_back(tokens - run.shared * (run.end - run.first - 1));
   }
   std::vector<Pack> packs;
-  for (auto& units : assign(lengths, options)) {
-    std::sort(units.begin(), units.end());
+  for (auto& indices : assign(loads, options)) {
+    std::sort(indices.begin(), indices.end());
     Pack& pack = packs.emplace_back();
-    for (size_t u : units) {
-      for (size_t i = u * options.unit; i < (u + 1) * options.unit; ++i) append_row(rows[i], i, reads, pack);
-    }
+    for (size_t r : indices) append_run(rows, runs[r], reads, pack);
   }
   return packs;
 }

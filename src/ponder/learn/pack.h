@@ -8,6 +8,7 @@
 #include "ponder/core/example.h"
 #include "ponder/core/trajectory.h"
 #include "ponder/learn/losses.h"
+#include "ponder/tensor/ops.h"
 
 namespace ponder::learn {
 
@@ -32,11 +33,13 @@ Row make_row(core::Tokens tokens, std::span<const int64_t> positions, std::span<
 // What a loss reads at a learned position: the log-prob of the token there, or the score behind it.
 enum class Reads { kTokens, kScores };
 
-// Rows of one forward pass. P = learned positions of all its rows.
+// Rows of one forward pass. P = learned positions of all its rows. Neighbouring rows that begin with the same tokens
+// (the samples of one prompt, a chosen and a rejected answer) share them: they are read once, as a sequence of its own,
+// and each of the rows is a sequence that continues it.
 struct Pack {
   std::vector<size_t> rows;            // [S] which rows, in this order
   std::vector<int64_t> ids;            // [T] input tokens; nothing behind the last position that is needed
-  std::vector<int64_t> starts = {0};   // [S+1] where each row begins in ids
+  tensor::Packing packing = {};        // where each sequence begins in ids, and which continue one
   std::vector<int64_t> hidden;         // [P] row of the hidden states that is read
   std::vector<int64_t> targets;        // [P] the token to be predicted; the token itself for scores
   std::vector<int64_t> sources;        // [P] index within the row's lists
@@ -48,7 +51,8 @@ struct Pack {
 struct PackOptions {
   int64_t max_tokens = 4096;  // a longer row has a pack of its own
   int workers = 1;
-  size_t unit = 1;  // this many rows in sequence stay together: 2 for pairs (chosen, then rejected)
+  size_t unit = 1;          // this many rows in sequence stay together: 2 for pairs (chosen, then rejected)
+  int64_t min_shared = 32;  // tokens; a shorter common beginning is read once a row
 };
 
 // Packs of even size, as many as a multiple of the workers wherever there are rows enough: pack j belongs to worker j

@@ -23,20 +23,22 @@ at::Tensor decoder_hidden(const DecoderConfig& config, const DecoderWeights& wei
 }
 
 at::Tensor packed_hidden(const DecoderConfig& config, const DecoderWeights& weights, const at::Tensor& ids,
-                         const std::vector<int64_t>& starts) {
-  PONDER_CHECK(starts.size() >= 2 && starts.front() == 0 && starts.back() == ids.size(0),
+                         const tensor::Packing& packing) {
+  PONDER_CHECK(packing.count() >= 1 && packing.starts.front() == 0 && packing.starts.back() == ids.size(0),
                "starts must run from 0 to the number of ids");
   at::Tensor positions = at::empty({ids.size(0)}, at::kLong);
   int64_t* p = positions.mutable_data_ptr<int64_t>();
-  for (size_t s = 0; s + 1 < starts.size(); ++s) {
-    const int64_t n = starts[s + 1] - starts[s];
-    PONDER_CHECK(n >= 0 && n <= config.context, "a packed sequence has ", n, " tokens; the model's context is ",
-                 config.context);
-    for (int64_t i = 0; i < n; ++i) *p++ = i;
+  int64_t prompt = 0;  // tokens of the last sequence that continued none
+  for (size_t s = 0; s < packing.count(); ++s) {
+    const int64_t n = packing.rows(s), first = packing.goes_on(s) ? prompt : 0;
+    PONDER_CHECK(n >= 0 && first + n <= config.context, "a packed sequence has ", first + n,
+                 " tokens; the model's context is ", config.context);
+    for (int64_t i = 0; i < n; ++i) *p++ = first + i;
+    if (!packing.goes_on(s)) prompt = n;
   }
   const tensor::HeadShape shape = config.head_shape();
   return decoder_hidden(config, weights, ids, positions.to(ids.device()),
-                        [&](int64_t, const at::Tensor& qkv) { return tensor::causal_attention(qkv, starts, shape); });
+                        [&](int64_t, const at::Tensor& qkv) { return tensor::causal_attention(qkv, packing, shape); });
 }
 
 at::Tensor value_logits(const DecoderWeights& weights, const at::Tensor& hidden) {

@@ -16,9 +16,9 @@ using Attend = std::function<at::Tensor(int64_t layer, const at::Tensor& qkv)>;
 at::Tensor decoder_hidden(const DecoderConfig& config, const DecoderWeights& weights, const at::Tensor& ids,
                           const at::Tensor& positions, const Attend& attend);
 
-// Packed sequences: sequence s is ids[starts[s] … starts[s+1]), positions count from 0 in each. starts has S+1 entries.
+// Packed sequences (tensor/ops.h): positions count from 0 in each, or go on behind the prompt that it continues.
 at::Tensor packed_hidden(const DecoderConfig& config, const DecoderWeights& weights, const at::Tensor& ids,
-                         const std::vector<int64_t>& starts);
+                         const tensor::Packing& packing);
 
 // Next-token logits are tensor::linear(hidden, weights.head) [T,V]; the value head's logit, before the sigmoid: [T].
 at::Tensor value_logits(const DecoderWeights& weights, const at::Tensor& hidden);

@@ -40,11 +40,11 @@ double log_likelihood(const DecoderConfig& config, const at::Tensor& flat, const
   if (!grad_flat) {
     const at::NoGradGuard no_grad;
     const auto w = weight_views(config, flat);
-    const at::Tensor logits = tensor::linear(packed_hidden(config, w, ids, starts), w.head);
+    const at::Tensor logits = tensor::linear(packed_hidden(config, w, ids, {starts}), w.head);
     return tensor::target_logp(logits, targets, false).logp.to(at::kDouble).sum().item<double>();
   }
   const auto w = leaf_views(config, flat, *grad_flat);
-  const at::Tensor logits = tensor::linear(packed_hidden(config, w, ids, starts), w.head);
+  const at::Tensor logits = tensor::linear(packed_hidden(config, w, ids, {starts}), w.head);
   const auto result = tensor::target_logp(logits.detach(), targets, false);
   at::Tensor gradient = logits.detach().clone();
   tensor::target_logp_backward_(gradient, targets, result.logsumexp, at::empty({ids.size(0)}, at::kFloat).fill_(1));
@@ -163,8 +163,8 @@ TEST(Decoder, WorkersShareWhatIsPacked) {
   const at::NoGradGuard no_grad;
   p.flat.mul_(1.1);
   repack(first);
-  const at::Tensor fresh = packed_hidden(c, weight_views(c, p.flat), ids, {0, 20});
-  EXPECT_TRUE(at::equal(packed_hidden(c, second, ids, {0, 20}), fresh));
+  const at::Tensor fresh = packed_hidden(c, weight_views(c, p.flat), ids, {{0, 20}});
+  EXPECT_TRUE(at::equal(packed_hidden(c, second, ids, {{0, 20}}), fresh));
 }
 
 TEST(Decoder, LeavesAddIntoGradFlatFromSeveralThreads) {
@@ -187,10 +187,10 @@ TEST(Decoder, PackingChangesNoBit) {
   const DecoderConfig c = small_config();
   const auto w = weight_views(c, make_parameters(c, {}, base::RngKey(2)).flat);
   const at::Tensor ids = some_ids(60, c.vocab, 5);
-  const at::Tensor packed = packed_hidden(c, w, ids, {0, 3, 40, 60});
-  EXPECT_TRUE(at::equal(packed.narrow(0, 0, 3), packed_hidden(c, w, ids.narrow(0, 0, 3), {0, 3})));
-  EXPECT_TRUE(at::equal(packed.narrow(0, 3, 37), packed_hidden(c, w, ids.narrow(0, 3, 37), {0, 37})));
-  EXPECT_TRUE(at::equal(packed.narrow(0, 3, 20), packed_hidden(c, w, ids.narrow(0, 3, 20), {0, 20})));
+  const at::Tensor packed = packed_hidden(c, w, ids, {{0, 3, 40, 60}});
+  EXPECT_TRUE(at::equal(packed.narrow(0, 0, 3), packed_hidden(c, w, ids.narrow(0, 0, 3), {{0, 3}})));
+  EXPECT_TRUE(at::equal(packed.narrow(0, 3, 37), packed_hidden(c, w, ids.narrow(0, 3, 37), {{0, 37}})));
+  EXPECT_TRUE(at::equal(packed.narrow(0, 3, 20), packed_hidden(c, w, ids.narrow(0, 3, 20), {{0, 20}})));
 }
 
 TEST(Decoder, ValueHeadReadsEachRow) {
@@ -201,7 +201,7 @@ TEST(Decoder, ValueHeadReadsEachRow) {
   const auto w = weight_views(c, p.flat);
   w.value_weight.fill_(0.5);
   w.value_bias.fill_(2);
-  const at::Tensor hidden = packed_hidden(c, w, some_ids(33, c.vocab, 6), {0, 33});
+  const at::Tensor hidden = packed_hidden(c, w, some_ids(33, c.vocab, 6), {{0, 33}});
   const at::Tensor values = value_logits(w, hidden);
   EXPECT_NEAR(values[7].item<double>(), hidden[7].sum().item<double>() * 0.5 + 2, 1e-4);
   EXPECT_TRUE(at::equal(values.narrow(0, 5, 1), value_logits(w, hidden.narrow(0, 5, 1)))) << "bits of one row alone";

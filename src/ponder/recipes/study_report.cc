@@ -1,5 +1,6 @@
 // What the finished runs of a study say together.
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -107,6 +108,15 @@ void add_probes(const ArmRuns& arm, Json& list) {
     }
 }
 
+void add_pass_at_k(const ArmRuns& arm, Json& list) {
+  for (const RunRows& run : arm.seeds)
+    for (const eval::PassAtKRow& row : run.rows.pass_at_k) {
+      Json json = eval::to_json(row);
+      json["arm"] = arm.name, json["seed"] = run.recipe.seed;
+      list.push_back(std::move(json));
+    }
+}
+
 ArmRuns* find_arm(std::vector<ArmRuns>& arms, const std::string& name) {
   const auto found = std::ranges::find(arms, name, &ArmRuns::name);
   return found == arms.end() ? nullptr : &*found;
@@ -167,6 +177,21 @@ Json comparison_json(const Study::Comparison& c, std::vector<ArmRuns>& arms) {
 
 std::string points(const Json& json, const char* key) { return base::fixed(json.at(key).as_double() * 100, 1); }
 
+// One line for each group of rows that differ in their seed alone: its name, then what each seed gave.
+std::string by_seed(const Json& rows, const std::function<std::string(const Json&)>& name_of,
+                    const std::function<std::string(const Json&)>& text_of) {
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (const Json& row : rows.as_array()) {
+    const std::string name = name_of(row);
+    auto line = std::ranges::find(lines, name, &std::pair<std::string, std::string>::first);
+    if (line == lines.end()) line = lines.insert(line, {name, ""});
+    line->second += base::cat(line->second.empty() ? "" : "; ", text_of(row));
+  }
+  std::string text;
+  for (const auto& [name, seeds] : lines) text += base::cat("  ", name, ": ", seeds, "\n");
+  return text;
+}
+
 std::string seeds_text(const Json& list) {
   std::string text;
   for (const Json& value : list.as_array())
@@ -189,10 +214,10 @@ Json study_json(const Study& study, const std::vector<std::string>& overrides, c
   Json json = Json::object();
   json["study"] = study.name;
   Json accuracies = Json::array(), comparisons = Json::array(), curves = Json::array(), probes = Json::array();
-  Json stages = Json::array();
+  Json stages = Json::array(), pass_at_k = Json::array();
   for (ArmRuns& arm : arms) {
     if (arm.seeds.empty()) continue;
-    add_accuracies(arm, accuracies), add_curves(arm, curves), add_probes(arm, probes);
+    add_accuracies(arm, accuracies), add_curves(arm, curves), add_probes(arm, probes), add_pass_at_k(arm, pass_at_k);
     for (const RunRows& run : arm.seeds)
       for (const eval::LedgerRow& row : run.rows.ledger) {
         Json stage = eval::to_json(row);
@@ -202,7 +227,8 @@ Json study_json(const Study& study, const std::vector<std::string>& overrides, c
   }
   for (const Study::Comparison& c : study.compare) comparisons.push_back(comparison_json(c, arms));
   json["comparisons"] = std::move(comparisons), json["accuracies"] = std::move(accuracies);
-  json["probes"] = std::move(probes), json["train_curves"] = std::move(curves), json["stages"] = std::move(stages);
+  json["pass_at_k"] = std::move(pass_at_k), json["probes"] = std::move(probes);
+  json["train_curves"] = std::move(curves), json["stages"] = std::move(stages);
   return json;
 }
 
@@ -231,6 +257,22 @@ std::string study_table(const Json& study) {
                                           "]  seeds ", seeds_text(row.at("seeds")), "  n ", row.at("n").as_int(), "\n")
                               : std::string("no rows yet\n");
   }
+  const auto whose = [](const Json& row) {
+    return base::cat(row.at("arm").as_string(), " ", row.at("task").as_string(), " ", row.at("model").as_string());
+  };
+  text += "\nPass@k, %, a seed\n";
+  text += by_seed(
+      study.at("pass_at_k"), [&](const Json& row) { return base::cat(whose(row), " k=", row.at("k").as_int()); },
+      [](const Json& row) {
+        return base::cat(points(row, "value"), " @ ", base::fixed(row.at("tokens_per_problem").as_double(), 0));
+      });
+  text += "\nPlanted slips, %, a seed: repaired (false alarms at the same places without a slip)\n";
+  text += by_seed(
+      study.at("probes"), [&](const Json& row) { return base::cat(whose(row), " ", row.at("slip").as_string()); },
+      [](const Json& row) {
+        return base::cat(points(row, "repaired"), " [", points(row, "ci_lo"), ", ", points(row, "ci_hi"), "] n ",
+                         row.at("n").as_int(), " (", points(row, "false_alarms"), ")");
+      });
   return text;
 }
 

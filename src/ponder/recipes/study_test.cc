@@ -107,6 +107,28 @@ TEST_F(StudyTest, AClaimAtEqualTokensStandsOnlyWhereTheyAreEqual) {
   EXPECT_EQ(unfair[1].at("a_tokens").as_double(), 51);
 }
 
+TEST_F(StudyTest, ProbesAndPassAtKStandWithEverySeed) {
+  const Study study = load_study(file("study: tiny\nbase: micro.yaml\nseeds: [1, 2]\narms: {main: []}\ncompare: []\n"));
+  const std::string out = base::join_path(dir_, "rows");
+  for (const int seed : {1, 2}) {
+    eval::PassAtKRow pass{"countdown3", "rl", 4, 8, 100.0 * seed, eval::mean(std::vector<double>{0, 1})};
+    eval::ProbeRow probe;
+    probe.task = "countdown3", probe.model = "rl", probe.slip = "miscopied";
+    probe.repaired = eval::mean(std::vector<double>{1, 1, 1, 0}), probe.false_alarms = 0.25;
+    const std::string run_dir = base::join_path(out, base::cat("main-", seed));
+    base::make_directories(run_dir);
+    base::write_file_atomic(base::join_path(run_dir, "metrics.jsonl"),
+                            eval::to_json(pass).dump() + "\n" + eval::to_json(probe).dump() + "\n");
+  }
+  const base::Json json = study_json(study, {}, out);
+  EXPECT_EQ(json.at("pass_at_k").size(), 2u);
+  EXPECT_EQ(json.at("probes").as_array()[1].at("seed").as_int(), 2);
+  const std::string table = study_table(json);
+  EXPECT_NE(table.find("main countdown3 rl k=4: 50.0 @ 100; 50.0 @ 200\n"), std::string::npos) << table;
+  EXPECT_NE(table.find("main countdown3 rl miscopied: 75.0 ["), std::string::npos) << table;
+  EXPECT_NE(table.find("] n 4 (25.0)\n"), std::string::npos) << table;
+}
+
 TEST_F(StudyTest, ABadFileIsRefusedWithItsLine) {
   const std::string good = "study: t\nbase: micro.yaml\nseeds: [1]\narms:\n  main: []\n";
   EXPECT_EQ(message_of(good), "no error");

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "ponder/tensor/ops.h"
 
@@ -68,11 +69,22 @@ struct AttendRow {
 void attend_rows(const float* qkv, const AttendRow* rows, int64_t count, const HeadShape& shape, const Pages& pages,
                  float* out, float* lse);
 
-// Causal attention within one sequence of n rows of rotated qkv → out [n,H·hd], lse [n,H] (may be null): the same bits
-// as attend_rows over pages that hold the sequence.
-void attend_sequence(const float* qkv, int64_t n, const HeadShape& shape, float* out, float* lse);
+// A prompt that is read once and the completions that go on behind it: rows 0 … prompt−1, then completion c is rows
+// ends[c−1] … ends[c]−1 (the first begins at row `prompt`). Without completions it is one sequence.
+struct GroupRows {
+  int64_t prompt = 0;
+  std::span<const int64_t> ends;
+};
 
-// Gradient of one packed sequence of n rows: grad_out, out [n,H·hd], lse [n,H] and rotated qkv → grad_qkv, all by row.
+// Causal attention within a group of rotated qkv → out [n,H·hd], lse [n,H] (may be null): the same bits as attend_rows
+// over pages that hold the sequences, and as each completion with a copy of the prompt before it.
+void attend_group(const float* qkv, const GroupRows& group, const HeadShape& shape, float* out, float* lse);
+// Its gradient: grad_out, out [n,H·hd], lse [n,H] and rotated qkv → grad_qkv, all by row.
+void attend_group_backward(const float* grad_out, const float* out, const float* lse, const float* qkv,
+                           const GroupRows& group, const HeadShape& shape, float* grad_qkv);
+
+// The same for one sequence of n rows.
+void attend_sequence(const float* qkv, int64_t n, const HeadShape& shape, float* out, float* lse);
 void attend_sequence_backward(const float* grad_out, const float* out, const float* lse, const float* qkv, int64_t n,
                               const HeadShape& shape, float* grad_qkv);
 

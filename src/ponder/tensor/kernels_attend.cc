@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <type_traits>
 #include <vector>
 
@@ -382,23 +381,45 @@ void attend_rows(const float* qkv, const AttendRow* rows, int64_t count, const H
   }
 }
 
-void attend_sequence(const float* qkv, int64_t n, const HeadShape& shape, float* out, float* lse) {
+void attend_group(const float* qkv, const GroupRows& group, const HeadShape& shape, float* out, float* lse) {
   thread_local std::vector<std::byte> memory;
-  const int64_t count = (n + kPageTokens - 1) / kPageTokens, bytes = page_bytes(shape);
-  if (memory.size() < static_cast<size_t>(count * bytes)) memory.resize(static_cast<size_t>(count * bytes));
-  // The slots behind the end must hold numbers.
-  if (n % kPageTokens) std::memset(memory.data() + (count - 1) * bytes, 0, static_cast<size_t>(bytes));
-  const Pages pages{memory.data(), bytes};
-  std::vector<int32_t> table(static_cast<size_t>(count));
-  std::iota(table.begin(), table.end(), 0);
-  std::vector<AttendRow> rows(static_cast<size_t>(n));
-  std::vector<PageSlot> places(static_cast<size_t>(n));
-  for (int64_t t = 0; t < n; ++t) {
-    rows[static_cast<size_t>(t)] = {table.data(), t + 1};
-    places[static_cast<size_t>(t)] = {static_cast<int32_t>(t / kPageTokens), static_cast<int32_t>(t % kPageTokens)};
+  thread_local std::vector<PageSlot> places;
+  const int64_t prompt = group.prompt, bytes = page_bytes(shape),
+                count = group.ends.empty() ? prompt : group.ends.back();
+  // A completion has the prompt's full pages and pages of its own, which begin with what is left of the prompt.
+  const int64_t full = prompt / kPageTokens, tail = prompt % kPageTokens;
+  std::vector<std::vector<int32_t>> tables(group.ends.size() + 1);
+  int32_t pages = 0;
+  for (size_t k = 0; k < tables.size(); ++k) {
+    const int64_t length = k == 0 ? prompt : prompt + group.ends[k - 1] - (k == 1 ? prompt : group.ends[k - 2]);
+    if (k > 0) tables[k].assign(tables[0].begin(), tables[0].begin() + full);
+    while (static_cast<int64_t>(tables[k].size()) * kPageTokens < length) tables[k].push_back(pages++);
   }
-  store_page_rows(qkv, shape, pages, places.data(), n);
-  attend_rows(qkv, rows.data(), n, shape, pages, out, lse);
+  if (memory.size() < static_cast<size_t>(pages * bytes)) memory.resize(static_cast<size_t>(pages * bytes));
+  const Pages layer{memory.data(), bytes};
+  std::vector<AttendRow> rows;
+  rows.reserve(static_cast<size_t>(count));
+  const auto store = [&](const std::vector<int32_t>& table, int64_t first, int64_t end, int64_t shift) {
+    places.clear();
+    for (int64_t i = first; i < end; ++i)
+      places.push_back({table[static_cast<size_t>(i / kPageTokens)], static_cast<int32_t>(i % kPageTokens)});
+    store_page_rows(qkv + (first + shift) * shape.columns(), shape, layer, places.data(), end - first);
+  };
+  for (size_t k = 0; k < tables.size(); ++k) {
+    const std::vector<int32_t>& table = tables[k];
+    const int64_t begin = k == 0 ? 0 : k == 1 ? prompt : group.ends[k - 2], end = k == 0 ? prompt : group.ends[k - 1];
+    const int64_t first = k == 0 ? 0 : prompt, last = first + end - begin;
+    // The slots behind the end must hold numbers.
+    if (last % kPageTokens && !table.empty()) std::memset(layer.at(table.back()), 0, static_cast<size_t>(bytes));
+    if (k > 0 && last > first) store(table, prompt - tail, prompt, 0);
+    store(table, first, last, begin - first);
+    for (int64_t i = first; i < last; ++i) rows.push_back({table.data(), i + 1});
+  }
+  attend_rows(qkv, rows.data(), count, shape, layer, out, lse);
+}
+
+void attend_sequence(const float* qkv, int64_t n, const HeadShape& shape, float* out, float* lse) {
+  attend_group(qkv, {n, {}}, shape, out, lse);
 }
 
 }  // namespace ponder::tensor

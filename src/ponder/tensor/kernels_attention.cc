@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <utility>
 #include <vector>
 
 #include "ponder/tensor/kernels.h"
@@ -29,11 +32,9 @@ PONDER_INLINE typename S::I visible(int64_t first, int64_t length) {
 }
 
 // What the backward of one key/value head works on: keys and values and their gradients as [chunks][hd][16], and the
-// keys as rows once more.
+// keys as rows [positions][hd] once more.
 struct HeadColumns {
-  float *keys, *values, *grad_keys, *grad_values;
-  const float* key_rows;
-  int64_t key_stride;
+  float *keys, *values, *grad_keys, *grad_values, *key_rows;
 };
 
 // R neighbouring rows of one query head; all of them end in the same chunk.
@@ -112,40 +113,35 @@ PONDER_INLINE float dot(const float* a, const float* b, int64_t n) {
   return simd::sum<S>(total);
 }
 
-// rows [n][stride] → columns [chunks][hd][16] and back.
-PONDER_INLINE void to_columns(const float* rows, int64_t stride, int64_t n, int64_t hd, float* columns) {
-  for (int64_t j = 0; j < n; ++j)
-    for (int64_t d = 0; d < hd; ++d) columns[(j / kChunk * hd + d) * kChunk + j % kChunk] = rows[j * stride + d];
-}
-PONDER_INLINE void from_columns(const float* columns, int64_t stride, int64_t n, int64_t hd, float* rows) {
-  for (int64_t j = 0; j < n; ++j)
-    for (int64_t d = 0; d < hd; ++d) rows[j * stride + d] = columns[(j / kChunk * hd + d) * kChunk + j % kChunk];
-}
-
-// What is constant over the rows of one sequence.
-struct Sequence {
+// What is constant over the rows of a group (kernels.h).
+struct Group {
   const float *grad_out, *out, *lse, *qkv;
-  int64_t length, heads, head_dim, columns;
+  int64_t prompt, heads, head_dim, columns;
   KvType kv;
   float* grad_qkv;
 };
 
-// Rows i … i+R−1 of query head h.
+// Positions first … end−1 and the rows where they stand: position i is row i + shift of the group.
+struct Stretch {
+  int64_t first, end, shift;
+};
+
+// Rows of positions i … i+R−1 of query head h.
 template <class S, int R>
-PONDER_INLINE void backward_rows(const Sequence& s, int64_t h, int64_t i, const HeadColumns& head, float* grad_scores) {
-  const int64_t hd = s.head_dim, width = s.heads * hd;
+PONDER_INLINE void backward_rows(const Group& s, int64_t h, int64_t i, int64_t shift, int64_t stride,
+                                 const HeadColumns& head, float* grad_scores) {
+  const int64_t hd = s.head_dim, width = s.heads * hd, first = i + shift;
   RowBlock<R> rows;
   rows.first_length = i + 1;
   PONDER_UNROLL for (int r = 0; r < R; ++r) {
-    rows.q[r] = s.qkv + (i + r) * s.columns + h * hd;
-    rows.grad_out[r] = s.grad_out + (i + r) * width + h * hd;
-    rows.delta[r] = dot<S>(rows.grad_out[r], s.out + (i + r) * width + h * hd, hd);
-    rows.lse[r] = s.lse[(i + r) * s.heads + h];
+    rows.q[r] = s.qkv + (first + r) * s.columns + h * hd;
+    rows.grad_out[r] = s.grad_out + (first + r) * width + h * hd;
+    rows.delta[r] = dot<S>(rows.grad_out[r], s.out + (first + r) * width + h * hd, hd);
+    rows.lse[r] = s.lse[(first + r) * s.heads + h];
   }
-  const int64_t stride = (s.length + kChunk - 1) / kChunk * kChunk;
   backward_block<S, R>(rows, hd, 1.0f / std::sqrt(static_cast<float>(hd)), head, grad_scores, stride);
-  weighted_sums<S, R>(grad_scores, stride, head.key_rows, head.key_stride, i + R, hd,
-                      s.grad_qkv + i * s.columns + h * hd, s.columns);
+  weighted_sums<S, R>(grad_scores, stride, head.key_rows, hd, i + R, hd, s.grad_qkv + first * s.columns + h * hd,
+                      s.columns);
 }
 
 template <class S>
@@ -153,57 +149,96 @@ PONDER_INLINE void round_all(float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += S::kLanes) store<S>(x + i, simd::round_bf16<S>(load<S>(x + i)));
 }
 
-// Keys and values as the forward pass saw them. key_rows is room for [n][hd].
+// Keys and values of a stretch as the forward pass saw them.
 template <class S>
-PONDER_INLINE void load_head(const Sequence& s, int64_t key_column, int64_t value_column, float* key_rows,
-                             HeadColumns& head) {
-  const int64_t n = s.length, hd = s.head_dim, columns = (n + kChunk - 1) / kChunk * kChunk * hd;
-  to_columns(s.qkv + key_column, s.columns, n, hd, head.keys);
-  to_columns(s.qkv + value_column, s.columns, n, hd, head.values);
-  head.key_rows = s.qkv + key_column;
-  head.key_stride = s.columns;
+PONDER_INLINE void load_stretch(const Group& s, const Stretch& stretch, int64_t key_column, int64_t value_column,
+                                const HeadColumns& head) {
+  const int64_t hd = s.head_dim;
+  for (int64_t i = stretch.first; i < stretch.end; ++i) {
+    const float* row = s.qkv + (i + stretch.shift) * s.columns;
+    const int64_t at = i / kChunk * hd * kChunk + i % kChunk;
+    std::memcpy(head.key_rows + i * hd, row + key_column, static_cast<size_t>(hd) * sizeof(float));
+    for (int64_t d = 0; d < hd; ++d) {
+      head.keys[at + d * kChunk] = row[key_column + d];
+      head.values[at + d * kChunk] = row[value_column + d];
+    }
+  }
   if (s.kv != KvType::kBf16) return;
-  round_all<S>(head.keys, columns);
-  round_all<S>(head.values, columns);
-  for (int64_t j = 0; j < n; ++j)
-    std::memcpy(key_rows + j * hd, head.key_rows + j * s.columns, static_cast<size_t>(hd) * sizeof(float));
-  round_all<S>(key_rows, n * hd);
-  head.key_rows = key_rows;
-  head.key_stride = hd;
+  // Whole chunks: what was rounded before stays as it is.
+  const int64_t from = stretch.first / kChunk * kChunk * hd, to = (stretch.end + kChunk - 1) / kChunk * kChunk * hd;
+  round_all<S>(head.keys + from, to - from);
+  round_all<S>(head.values + from, to - from);
+  round_all<S>(head.key_rows + stretch.first * hd, (stretch.end - stretch.first) * hd);
+}
+
+// What a stretch's keys and values were sent goes to its rows, and makes room for the next stretch.
+PONDER_INLINE void take_gradients(const Group& s, const Stretch& stretch, int64_t key_column, int64_t value_column,
+                                  const HeadColumns& head) {
+  const int64_t hd = s.head_dim;
+  for (int64_t i = stretch.first; i < stretch.end; ++i) {
+    float* row = s.grad_qkv + (i + stretch.shift) * s.columns;
+    const int64_t at = i / kChunk * hd * kChunk + i % kChunk;
+    for (int64_t d = 0; d < hd; ++d) {
+      row[key_column + d] = std::exchange(head.grad_keys[at + d * kChunk], 0.0f);
+      row[value_column + d] = std::exchange(head.grad_values[at + d * kChunk], 0.0f);
+    }
+  }
 }
 
 // Softmax attention's gradient from the saved logsumexp (Dao et al. 2022, FlashAttention, algorithm 4): with
-// P = exp(S − lse) and δ = Σ_d gO·O, gV = Pᵀ·gO, gS = P·(gO·Vᵀ − δ)/√hd, gQ = gS·K, gK = gSᵀ·Q.
+// P = exp(S − lse) and δ = Σ_d gO·O, gV = Pᵀ·gO, gS = P·(gO·Vᵀ − δ)/√hd, gQ = gS·K, gK = gSᵀ·Q. Stretch 0 is the
+// prompt; each other one, in its turn, lies behind it, and the prompt's keys and values gather the gradients of all.
 template <class S>
-PONDER_INLINE void sequence_backward_with_body(const Sequence& s, int64_t kv_heads, float* work) {
+PONDER_INLINE void group_backward_with_body(const Group& s, const std::vector<Stretch>& stretches, int64_t kv_heads,
+                                            int64_t padded, float* work) {
   constexpr int kBlock = 4;
-  const int64_t hd = s.head_dim, group = s.heads / kv_heads, n = s.length;
-  const int64_t columns = (n + kChunk - 1) / kChunk * kChunk * hd;
-  HeadColumns head{work, work + columns, work + 2 * columns, work + 3 * columns, nullptr, 0};
-  float *key_rows = work + 4 * columns, *grad_scores = key_rows + columns;
+  const int64_t hd = s.head_dim, group = s.heads / kv_heads, columns = padded * hd;
+  const HeadColumns head{work, work + columns, work + 2 * columns, work + 3 * columns, work + 4 * columns};
+  float* grad_scores = work + 5 * columns;
   for (int64_t g = 0; g < kv_heads; ++g) {
     const int64_t key_column = (s.heads + g) * hd, value_column = key_column + kv_heads * hd;
     std::memset(work, 0, static_cast<size_t>(4 * columns) * sizeof(float));
-    load_head<S>(s, key_column, value_column, key_rows, head);
-    for (int64_t h = g * group; h < (g + 1) * group; ++h) {
-      int64_t i = 0;
-      for (; i + kBlock <= n; i += kBlock) backward_rows<S, kBlock>(s, h, i, head, grad_scores);
-      for (; i < n; ++i) backward_rows<S, 1>(s, h, i, head, grad_scores);
+    load_stretch<S>(s, stretches[0], key_column, value_column, head);
+    for (size_t k = stretches.size(); k-- > 0;) {  // the prompt's own rows last: its gradients are whole then
+      const Stretch& stretch = stretches[k];
+      if (k > 0) load_stretch<S>(s, stretch, key_column, value_column, head);
+      for (int64_t h = g * group; h < (g + 1) * group; ++h) {
+        int64_t i = stretch.first;
+        for (; i < stretch.end && i % kBlock != 0; ++i)
+          backward_rows<S, 1>(s, h, i, stretch.shift, padded, head, grad_scores);
+        for (; i + kBlock <= stretch.end; i += kBlock)
+          backward_rows<S, kBlock>(s, h, i, stretch.shift, padded, head, grad_scores);
+        for (; i < stretch.end; ++i) backward_rows<S, 1>(s, h, i, stretch.shift, padded, head, grad_scores);
+      }
+      take_gradients(s, stretch, key_column, value_column, head);
     }
-    from_columns(head.grad_keys, s.columns, n, hd, s.grad_qkv + key_column);
-    from_columns(head.grad_values, s.columns, n, hd, s.grad_qkv + value_column);
   }
 }
-PONDER_DISPATCH(sequence_backward_with, (const Sequence& s, int64_t kv_heads, float* work), (s, kv_heads, work))
+PONDER_DISPATCH(group_backward_with,
+                (const Group& s, const std::vector<Stretch>& stretches, int64_t kv_heads, int64_t padded, float* work),
+                (s, stretches, kv_heads, padded, work))
 
 }  // namespace
 
+void attend_group_backward(const float* grad_out, const float* out, const float* lse, const float* qkv,
+                           const GroupRows& rows, const HeadShape& shape, float* grad_qkv) {
+  std::vector<Stretch> stretches = {{0, rows.prompt, 0}};
+  int64_t longest = rows.prompt, begin = rows.prompt;
+  for (const int64_t end : rows.ends) {
+    stretches.push_back({rows.prompt, rows.prompt + end - begin, begin - rows.prompt});
+    longest = std::max(longest, stretches.back().end);
+    begin = end;
+  }
+  const int64_t padded = (longest + kChunk - 1) / kChunk * kChunk;
+  float* work = scratch(static_cast<size_t>(padded * (5 * shape.head_dim + 4)));
+  const Group group{grad_out,        out,      lse,     qkv, rows.prompt, shape.heads, shape.head_dim,
+                    shape.columns(), shape.kv, grad_qkv};
+  group_backward_with(group, stretches, shape.kv_heads, padded, work);
+}
+
 void attend_sequence_backward(const float* grad_out, const float* out, const float* lse, const float* qkv, int64_t n,
                               const HeadShape& shape, float* grad_qkv) {
-  const int64_t padded = (n + kChunk - 1) / kChunk * kChunk;
-  float* work = scratch(static_cast<size_t>(padded * (5 * shape.head_dim + 4)));
-  const Sequence sequence{grad_out, out, lse, qkv, n, shape.heads, shape.head_dim, shape.columns(), shape.kv, grad_qkv};
-  sequence_backward_with(sequence, shape.kv_heads, work);
+  attend_group_backward(grad_out, out, lse, qkv, {n, {}}, shape, grad_qkv);
 }
 
 }  // namespace ponder::tensor

@@ -118,6 +118,44 @@ TEST_P(Attention, Bf16IsF32OnRoundedKeysAndValues) {
   }
 }
 
+// A group is its sequences, each with a copy of the prompt: the same bits forward, the same sums backward.
+TEST_P(Attention, AGroupIsItsSequencesWithTheirPromptCopied) {
+  for (const KvType kv : {KvType::kF32, KvType::kBf16})
+    for (const int64_t prompt : {0, 5, 16, 37, 270}) {
+      const HeadShape shape{4, 2, 32, kv};
+      const int64_t columns = shape.columns(), width = shape.heads * shape.head_dim;
+      const std::vector<int64_t> ends = {prompt + 1, prompt + 20, prompt + 20, prompt + 61, prompt + 70};
+      const int64_t n = ends.back();
+      const Floats qkv = random_floats(n * columns, 20), grad = random_floats(n * width, 21);
+      Floats out(static_cast<size_t>(n * width)), lse(static_cast<size_t>(n * shape.heads)), grad_qkv(qkv.size(), 7.0f);
+      attend_group(qkv.data(), {prompt, ends}, shape, out.data(), lse.data());
+      attend_group_backward(grad.data(), out.data(), lse.data(), qkv.data(), {prompt, ends}, shape, grad_qkv.data());
+
+      std::vector<double> expected(qkv.size(), 0);
+      int64_t begin = prompt;
+      for (size_t c = 0; c < ends.size(); ++c) {
+        const int64_t own = ends[c] - begin, length = prompt + own;
+        const auto rows = [&](const Floats& all, int64_t per_row, bool with_prompt) {
+          Floats copy(static_cast<size_t>(length * per_row), 0.0f);
+          if (with_prompt) std::copy(all.begin(), all.begin() + prompt * per_row, copy.begin());
+          std::copy(all.begin() + begin * per_row, all.begin() + ends[c] * per_row, copy.begin() + prompt * per_row);
+          return copy;
+        };
+        const Floats q = rows(qkv, columns, true), g = rows(grad, width, c == 0);
+        Floats o(static_cast<size_t>(length * width)), l(static_cast<size_t>(length * shape.heads)), gq(q.size());
+        attend_sequence(q.data(), length, shape, o.data(), l.data());
+        EXPECT_EQ(o, rows(out, width, true)) << prompt << " " << c;
+        EXPECT_EQ(l, rows(lse, shape.heads, true)) << prompt << " " << c;
+        attend_sequence_backward(g.data(), o.data(), l.data(), q.data(), length, shape, gq.data());
+        for (int64_t i = 0; i < length * columns; ++i)
+          expected[static_cast<size_t>(i < prompt * columns ? i : i + (begin - prompt) * columns)] +=
+              gq[static_cast<size_t>(i)];
+        begin = ends[c];
+      }
+      for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(grad_qkv[i], expected[i], 2e-5) << prompt << " " << i;
+    }
+}
+
 TEST_P(Attention, LongSequencesAgreeWithAPlainSoftmax) {
   const HeadShape shape{2, 1, 16};
   const int64_t n = 530, hd = 16;

@@ -5,6 +5,7 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/rms_norm.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
@@ -124,25 +125,36 @@ at::Tensor rope_generic(const at::Tensor& qkv, const at::Tensor& positions, cons
 }
 
 // ---- packed causal attention ----
-at::Tensor attention_forward(const at::Tensor& qkv, const std::vector<int64_t>& starts, const HeadShape& shape,
-                             at::Tensor* lse) {
+// work(first row, the group's rows from there) for each sequence that continues none, with those that continue it.
+template <class Work>
+void for_each_group(const Packing& packing, Work work) {
+  std::vector<int64_t> ends;
+  for (size_t s = 0; s < packing.count();) {
+    const int64_t first = packing.starts[s];
+    const int64_t prompt = packing.rows(s);
+    ends.clear();
+    for (++s; s < packing.count() && packing.goes_on(s); ++s) ends.push_back(packing.starts[s + 1] - first);
+    work(first, GroupRows{prompt, ends});
+  }
+}
+
+at::Tensor attention_forward(const at::Tensor& qkv, const Packing& packing, const HeadShape& shape, at::Tensor* lse) {
   at::Tensor result = at::empty({qkv.size(0), shape.heads * shape.head_dim}, qkv.options());
   if (lse) *lse = at::empty({qkv.size(0), shape.heads}, qkv.options());
-  for (size_t s = 0; s + 1 < starts.size(); ++s) {
-    const int64_t t = starts[s];
-    attend_sequence(in(qkv) + t * shape.columns(), starts[s + 1] - t, shape, out(result) + t * result.size(1),
-                    lse ? out(*lse) + t * shape.heads : nullptr);
-  }
+  for_each_group(packing, [&](int64_t t, const GroupRows& rows) {
+    attend_group(in(qkv) + t * shape.columns(), rows, shape, out(result) + t * result.size(1),
+                 lse ? out(*lse) + t * shape.heads : nullptr);
+  });
   return result;
 }
 
 struct CausalAttention : Function<CausalAttention> {
-  static Variable forward(AutogradContext* ctx, const Variable& qkv, const std::vector<int64_t>& starts,
-                          const HeadShape& shape) {
+  static Variable forward(AutogradContext* ctx, const Variable& qkv, const Packing& packing, const HeadShape& shape) {
     at::Tensor lse;
-    at::Tensor result = attention_forward(qkv, starts, shape, &lse);
+    at::Tensor result = attention_forward(qkv, packing, shape, &lse);
     ctx->save_for_backward({qkv, result, lse});
-    ctx->saved_data["starts"] = starts;
+    ctx->saved_data["starts"] = packing.starts;
+    ctx->saved_data["continues"] = packing.continues;
     ctx->saved_data["shape"] =
         std::vector<int64_t>{shape.heads, shape.kv_heads, shape.head_dim, static_cast<int64_t>(shape.kv)};
     return result;
@@ -150,37 +162,51 @@ struct CausalAttention : Function<CausalAttention> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor grad = grads[0].contiguous(), &qkv = saved[0], &result = saved[1], &lse = saved[2];
-    const auto starts = ctx->saved_data["starts"].toIntVector();
+    const Packing packing{ctx->saved_data["starts"].toIntVector(), ctx->saved_data["continues"].toIntVector()};
     const auto heads = ctx->saved_data["shape"].toIntVector();
     const HeadShape shape{heads[0], heads[1], heads[2], static_cast<KvType>(heads[3])};
     at::Tensor grad_qkv = at::empty_like(qkv);
     const int64_t width = shape.heads * shape.head_dim;
-    for (size_t s = 0; s + 1 < starts.size(); ++s) {
-      const int64_t t = starts[s];
-      attend_sequence_backward(in(grad) + t * width, in(result) + t * width, in(lse) + t * shape.heads,
-                               in(qkv) + t * shape.columns(), starts[s + 1] - t, shape,
-                               out(grad_qkv) + t * shape.columns());
-    }
+    for_each_group(packing, [&](int64_t t, const GroupRows& rows) {
+      attend_group_backward(in(grad) + t * width, in(result) + t * width, in(lse) + t * shape.heads,
+                            in(qkv) + t * shape.columns(), rows, shape, out(grad_qkv) + t * shape.columns());
+    });
     return {grad_qkv, Variable(), Variable()};
   }
 };
 
-at::Tensor attention_generic(const at::Tensor& qkv, const std::vector<int64_t>& starts, const HeadShape& shape) {
-  std::vector<at::Tensor> results;
-  for (size_t s = 0; s + 1 < starts.size(); ++s) {
-    const int64_t n = starts[s + 1] - starts[s];
-    if (n == 0) continue;
-    const at::Tensor heads =
-        qkv.narrow(0, starts[s], n).view({n, -1, shape.head_dim}).transpose(0, 1).unsqueeze(0);  // [1,H+2KV,n,hd]
-    const at::Tensor q = heads.narrow(1, 0, shape.heads);
-    const at::Tensor k = heads.narrow(1, shape.heads, shape.kv_heads);
-    const at::Tensor v = heads.narrow(1, shape.heads + shape.kv_heads, shape.kv_heads);
-    results.push_back(at::scaled_dot_product_attention(q, k, v, {}, 0.0, /*is_causal=*/true, std::nullopt,
-                                                       /*enable_gqa=*/shape.heads != shape.kv_heads)
-                          .squeeze(0)
-                          .transpose(0, 1)
-                          .reshape({n, -1}));
+// Rows of queries over rows of keys and values, both of rotated qkv, the last of which are the queries' own.
+at::Tensor attention_generic_rows(const at::Tensor& queries, const at::Tensor& keys, const HeadShape& shape) {
+  const int64_t n = queries.size(0), visible = keys.size(0);
+  const auto heads = [&](const at::Tensor& rows, int64_t first, int64_t count) {  // [1,count,rows,hd]
+    return rows.view({rows.size(0), -1, shape.head_dim}).transpose(0, 1).unsqueeze(0).narrow(1, first, count);
+  };
+  const at::Tensor k = heads(keys, shape.heads, shape.kv_heads);
+  const at::Tensor v = heads(keys, shape.heads + shape.kv_heads, shape.kv_heads);
+  std::optional<at::Tensor> mask;
+  if (visible > n) {
+    mask = at::ones({n, visible}, at::TensorOptions(at::kBool).device(queries.device())).tril(visible - n);
   }
+  return at::scaled_dot_product_attention(heads(queries, 0, shape.heads), k, v, mask, 0.0,
+                                          /*is_causal=*/visible == n, std::nullopt,
+                                          /*enable_gqa=*/shape.heads != shape.kv_heads)
+      .squeeze(0)
+      .transpose(0, 1)
+      .reshape({n, -1});
+}
+
+at::Tensor attention_generic(const at::Tensor& qkv, const Packing& packing, const HeadShape& shape) {
+  std::vector<at::Tensor> results;
+  for_each_group(packing, [&](int64_t first, const GroupRows& rows) {
+    const at::Tensor prompt = qkv.narrow(0, first, rows.prompt);
+    if (rows.prompt > 0) results.push_back(attention_generic_rows(prompt, prompt, shape));
+    int64_t begin = rows.prompt;
+    for (const int64_t end : rows.ends) {
+      const at::Tensor own = qkv.narrow(0, first + begin, end - begin);
+      if (end > begin) results.push_back(attention_generic_rows(own, at::cat({prompt, own}, 0), shape));
+      begin = end;
+    }
+  });
   return at::cat(results, 0);
 }
 
@@ -211,14 +237,16 @@ at::Tensor rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadSh
   return wants_grad(qkv) ? Rope::apply(rows, positions, shape, table) : rotate(rows, positions, shape, *table, 1.0f);
 }
 
-at::Tensor causal_attention(const at::Tensor& qkv, const std::vector<int64_t>& starts, const HeadShape& shape) {
+at::Tensor causal_attention(const at::Tensor& qkv, const Packing& packing, const HeadShape& shape) {
   PONDER_CHECK(qkv.dim() == 2 && qkv.size(1) == shape.columns(), "causal_attention wants qkv [T,(H+2·KV)·hd]");
-  PONDER_CHECK(starts.size() >= 2 && starts.front() == 0 && starts.back() == qkv.size(0),
+  PONDER_CHECK(packing.count() >= 1 && packing.starts.front() == 0 && packing.starts.back() == qkv.size(0),
                "starts must run from 0 to the number of rows");
-  if (!on_cpu_f32(qkv)) return attention_generic(qkv, starts, shape);
+  PONDER_CHECK(packing.continues.empty() || (packing.continues.size() == packing.count() && !packing.goes_on(0)),
+               "every sequence but the first may continue one before it");
+  if (!on_cpu_f32(qkv)) return attention_generic(qkv, packing, shape);
   const at::Tensor rows = qkv.contiguous();
-  return wants_grad(qkv) ? CausalAttention::apply(rows, starts, shape)
-                         : attention_forward(rows, starts, shape, nullptr);
+  return wants_grad(qkv) ? CausalAttention::apply(rows, packing, shape)
+                         : attention_forward(rows, packing, shape, nullptr);
 }
 
 }  // namespace ponder::tensor

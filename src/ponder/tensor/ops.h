@@ -3,6 +3,7 @@
 // row's result is the same to the bit whatever other rows stand beside it: that is why the sampler's and the trainer's
 // log-probs agree exactly. T = tokens of all packed sequences together.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -46,9 +47,20 @@ struct HeadShape {
 // Hugging Face's Llama; positions i64 [T]. Su et al. 2021, eq. 34. Values pass through.
 at::Tensor rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, double theta);
 
-// Causal attention within packed sequences: sequence s is rows starts[s] … starts[s+1]−1 (starts has S+1 entries, from
-// 0 to T), each row sees itself and the rows before it in its own sequence. qkv rotated, [T,(H+2·KV)·hd] → [T,H·hd].
-// Query head h reads key/value head h / (H / KV). Scale 1/√hd.
-at::Tensor causal_attention(const at::Tensor& qkv, const std::vector<int64_t>& starts, const HeadShape& shape);
+// Sequences packed one behind the other: sequence s is rows starts[s] … starts[s+1]−1. Where continues[s], its
+// positions go on behind those of the last sequence before it that does not continue one: a prompt that several
+// completions share is read once. Elsewhere they begin at 0. No `continues` at all: nothing is shared.
+struct Packing {
+  std::vector<int64_t> starts = {0};    // [S+1], from 0 to T
+  std::vector<int64_t> continues = {};  // [S] 0 or 1, or empty
+  size_t count() const { return starts.size() - 1; }
+  bool goes_on(size_t s) const { return !continues.empty() && continues[s] != 0; }
+  int64_t rows(size_t s) const { return starts[s + 1] - starts[s]; }
+};
+
+// Causal attention within packed sequences: each row sees itself and the positions before it in its own sequence and in
+// the one that this continues. qkv rotated, [T,(H+2·KV)·hd] → [T,H·hd]. Query head h reads key/value head h / (H / KV).
+// Scale 1/√hd.
+at::Tensor causal_attention(const at::Tensor& qkv, const Packing& packing, const HeadShape& shape);
 
 }  // namespace ponder::tensor

@@ -147,19 +147,37 @@ TEST_P(Ops, Rope) {
 TEST_P(Ops, CausalAttention) {
   const std::vector<int64_t> starts = {0, 1, 18, 34, 34, 75};
   for (const HeadShape shape : {HeadShape{4, 4, 32}, HeadShape{4, 2, 16}, HeadShape{6, 1, 48}})
-    expect_same_with_gradients([&](const auto& in) { return causal_attention(in[0], starts, shape); },
+    expect_same_with_gradients([&](const auto& in) { return causal_attention(in[0], {starts}, shape); },
                                [&](const auto& in) { return reference_attention(in[0], starts, shape); },
                                {random({75, shape.columns()}, 5)}, 3e-6);
+}
+
+// On the CPU's kernels and as other devices compute it: the completions of a prompt, each behind a copy of it.
+TEST_P(Ops, CausalAttentionOfCompletionsThatShareTheirPrompt) {
+  const Packing packing{{0, 4, 24, 29, 29, 40, 43}, {0, 0, 1, 1, 1, 0}};
+  const at::Tensor copies = at::cat({at::arange(0, 4), at::arange(4, 24), at::arange(4, 29), at::arange(4, 24),
+                                     at::arange(4, 24), at::arange(29, 40), at::arange(40, 43)});
+  const at::Tensor kept = at::cat({at::arange(0, 24), at::arange(44, 49), at::arange(89, 103)});
+  const std::vector<int64_t> starts = {0, 4, 24, 49, 69, 100, 103};
+  const HeadShape shape{4, 2, 32};
+  const auto reference = [&](const auto& in) {
+    return reference_attention(in[0].index_select(0, copies), starts, shape).index_select(0, kept);
+  };
+  expect_same_with_gradients([&](const auto& in) { return causal_attention(in[0], packing, shape); }, reference,
+                             {random({43, shape.columns()}, 12)}, 3e-6);
+  const at::Tensor qkv = random({43, shape.columns()}, 13).to(at::kDouble);
+  EXPECT_LT(largest_difference(causal_attention(qkv, packing, shape), reference(std::vector{qkv})), 1e-12);
+  EXPECT_THROW(causal_attention(qkv, {{0, 10, 43}, {1, 0}}, shape), Error);
 }
 
 TEST_P(Ops, AttentionOfASequenceDoesNotDependOnItsNeighbours) {
   const HeadShape shape{4, 2, 32};
   const at::Tensor qkv = random({50, shape.columns()}, 6);
-  const at::Tensor packed = causal_attention(qkv, {0, 20, 50}, shape);
-  const at::Tensor alone = causal_attention(qkv.narrow(0, 20, 30), {0, 30}, shape);
+  const at::Tensor packed = causal_attention(qkv, {{0, 20, 50}}, shape);
+  const at::Tensor alone = causal_attention(qkv.narrow(0, 20, 30), {{0, 30}}, shape);
   EXPECT_TRUE(at::equal(packed.narrow(0, 20, 30), alone));
   // Later rows of the same sequence change nothing either.
-  EXPECT_TRUE(at::equal(alone.narrow(0, 0, 11), causal_attention(qkv.narrow(0, 20, 11), {0, 11}, shape)));
+  EXPECT_TRUE(at::equal(alone.narrow(0, 0, 11), causal_attention(qkv.narrow(0, 20, 11), {{0, 11}}, shape)));
 }
 
 TEST_P(Ops, TargetLogpAndItsGradient) {

@@ -2,6 +2,7 @@
 """The command contract with a model: a whole run in seconds, resume, and every command on what the run left behind."""
 import json
 import math
+import shutil
 import signal
 import struct
 import subprocess
@@ -199,6 +200,32 @@ class Model(CliTest):
 
     def test_score_wants_one_input(self):
         self.ponder("score", "--model", made, status=2)
+
+
+class WithoutTokenizer(CliTest):
+    def test_token_ids_do(self):
+        bare = self.folder / "bare"
+        bare.mkdir()
+        for name in ("config.json", "generation_config.json", "model.safetensors"):
+            shutil.copy(Path(self.one("info", made)["path"]) / name, bare)
+        self.assertEqual(self.one("info", bare)["family"], "llama")
+        prompt = "Q 13 8 2 > 18 :"
+        ids = ",".join(map(str, self.one("tokenize", "--model", made, "--text", prompt)["ids"]))
+        more = ["--max-tokens", 12, "--seed", 3]
+        written = self.one("generate", "--model", made, "--prompt", prompt, *more)
+        found = self.one("generate", "--model", bare, "--tokens", ids, *more)
+        self.assertEqual(found, {**written, "text": None})
+        self.assertEqual(self.one("score", "--model", bare, "--tokens", ids), self.one("score", "--model", made, "--tokens", ids))
+        self.ponder("generate", "--model", bare, "--prompt", prompt, status=3, says=["tokenizer", "--tokens"])
+        self.ponder("generate", "--model", bare, status=2, says=["--prompt", "--tokens"])
+
+    def test_what_a_config_may_not_say_is_named(self):
+        bare = self.folder / "odd"
+        bare.mkdir()
+        source = Path(self.one("info", made)["path"])
+        config = json.loads((source / "config.json").read_text())
+        (bare / "config.json").write_text(json.dumps(dict(config, model_type="mamba")))
+        self.ponder("info", bare, status=3, says=["config.json", "mamba", "llama, mistral, qwen2, qwen3, gemma3_text"])
 
 
 class Solve(CliTest):

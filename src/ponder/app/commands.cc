@@ -138,7 +138,8 @@ class Commands {
     auto& g = args_.generate;
     CLI::App* s = add("generate", &g.json, [&g] { return command_generate(g); });
     s->add_option("--model", g.model, "run directory or model directory")->required();
-    s->add_option("--prompt", g.prompt, "text to go on from")->required();
+    auto* prompt = s->add_option("--prompt", g.prompt, "text to go on from");
+    s->add_option("--tokens", g.tokens, "ids to go on from, for example 1,2,3")->excludes(prompt);
     s->add_option("--max-tokens", g.max_tokens, "most new tokens")->check(at_least(1));
     s->add_option("--temperature", g.temperature, "0 = greedy")->check(at_least(0));
     s->add_option("--top-p", g.top_p, "nucleus; 1 = off")->check(between_0_and_1());

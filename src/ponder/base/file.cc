@@ -300,6 +300,13 @@ MappedFile::MappedFile(const std::string& path) {
   }
 }
 
+void MappedFile::forget(size_t offset, size_t bytes) const {
+  // Whole pages only: the others may hold a neighbour that is in use.
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t end = std::min(offset + bytes, size_) / page * page, begin = (offset + page - 1) / page * page;
+  if (data_ && begin < end) ::madvise(static_cast<char*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
 MappedFile::~MappedFile() {
   if (data_) ::munmap(data_, size_);
 }

@@ -77,6 +77,8 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
   std::string_view bytes() const { return {static_cast<const char*>(data_), size_}; }
+  // These bytes were read and may leave memory; they come back from the file when they are read again.
+  void forget(size_t offset, size_t bytes) const;
 
  private:
   void* data_ = nullptr;

@@ -14,7 +14,10 @@
 namespace ponder::engine {
 namespace {
 
-// One whole context must fit, and one page more to copy from.
+constexpr int64_t kFewestPages = 3;  // two of a sequence, and one to copy from
+
+// One whole context should fit, and one page more to copy from. A published model's context is often longer than
+// anybody asks for: it is cut to what kv_mib holds, rather than to refuse the model.
 int64_t cache_pages(const model::DecoderConfig& config, const EngineOptions& options) {
   const int64_t one = KvCache::pages_for(config.context) + 1;
   if (options.kv_pages > 0) {
@@ -27,10 +30,10 @@ int64_t cache_pages(const model::DecoderConfig& config, const EngineOptions& opt
   }
   const int64_t page_bytes = config.layers * tensor::page_bytes(config.head_shape());
   const int64_t fitting = (options.kv_mib << 20) / page_bytes;
-  if (fitting < one)
+  if (fitting < std::min(one, kFewestPages))
     throw Error(ErrorCode::kUsage,
-                base::cat("kv_mib = ", options.kv_mib, " does not hold one context of ", config.context,
-                          " tokens; it must be at least ", ((one * page_bytes) >> 20) + 1),
+                base::cat("kv_mib = ", options.kv_mib, " holds ", fitting,
+                          " pages of 16 positions; it must be at least ", ((kFewestPages * page_bytes) >> 20) + 1),
                 "engine");
   return std::min(fitting, options.max_rows * one);
 }
@@ -38,7 +41,7 @@ int64_t cache_pages(const model::DecoderConfig& config, const EngineOptions& opt
 // Sampled and learned log-probs agree to the bit only where a row's product does not depend on the other rows. The
 // kernels are written so; this asks those that were chosen for this processor, at this model's shapes.
 void check_products(const model::DecoderWeights& weights) {
-  if (!weights.embedding.is_cpu()) return;
+  if (!weights.device().is_cpu()) return;
   constexpr int64_t kRows = 9, kRow = 5;
   const auto& layer = weights.layers.front();
   for (const tensor::Matrix* w : {&layer.qkv, &layer.out, &layer.gate_up, &layer.down, &weights.head}) {
@@ -59,8 +62,14 @@ void check_products(const model::DecoderWeights& weights) {
 Batcher::Batcher(const model::Parameters& parameters, const EngineOptions& options)
     : config_(parameters.config),
       options_(options),
-      weights_(model::weight_views(parameters.config, parameters.flat)),
+      weights_(parameters.weights()),
       cache_(config_.layers, config_.head_shape(), cache_pages(config_, options), options.share_prefixes) {
+  const int64_t held = (cache_.page_count() - 1) * kPageTokens;
+  if (held < config_.context) {
+    base::log_info(base::cat("the cache holds sequences of up to ", held, " tokens, the model's context is ",
+                             config_.context, "; engine.kv_mib makes room for more"));
+    config_.context = held;
+  }
   check_products(weights_);
 }
 
@@ -154,7 +163,7 @@ at::Tensor Batcher::run() {
                        static_cast<int32_t>(slot.position % kPageTokens)});
     visible_[t] = {slot.pages->data(), slot.position + 1};
   }
-  const auto device = weights_.embedding.device();
+  const auto device = weights_.device();
   return model::decoder_hidden(config_, weights_, ids.to(device), positions.to(device),
                                [&](int64_t l, const at::Tensor& qkv) { return attend(l, qkv); });
 }
@@ -162,7 +171,7 @@ at::Tensor Batcher::run() {
 // Stores first, then copies, then reads: a page may be shared with a row of this very pass. On a GPU the products run
 // there and this runs on the host.
 at::Tensor Batcher::attend(int64_t layer, const at::Tensor& qkv) {
-  const tensor::HeadShape shape = config_.head_shape();
+  const tensor::HeadShape shape = config_.head_shape(layer);
   const tensor::Pages pages = cache_.layer(layer);
   const at::Tensor host = qkv.cpu();
   const float* rows = host.const_data_ptr<float>();

@@ -36,7 +36,7 @@ at::Tensor hidden_of(const model::Parameters& parameters, const model::DecoderWe
     throw Error(ErrorCode::kInput, base::cat(n, " tokens do not fit the model's context of ", config.context));
   at::Tensor ids = at::empty({n}, at::kLong);
   std::copy(tokens.begin(), tokens.end(), ids.mutable_data_ptr<int64_t>());
-  return model::packed_hidden(config, weights, ids.to(parameters.flat.device()), {{0, n}});
+  return model::packed_hidden(config, weights, ids.to(weights.device()), {{0, n}});
 }
 
 }  // namespace
@@ -54,12 +54,13 @@ std::vector<core::Score> score_batch(core::Critic& critic, std::vector<core::Sco
 std::vector<float> score_tokens(const model::Parameters& parameters, core::TokenSpan tokens) {
   return tensor::guarded("engine", [&] {
     const c10::InferenceMode inference;
-    constexpr int64_t kRows = 512;  // logits of a large vocabulary are made in parts
-    const auto weights = model::weight_views(parameters.config, parameters.flat);
+    constexpr int64_t kLogits = int64_t{1} << 24;  // 64 MiB: those of a large vocabulary are made in parts
+    const int64_t most_rows = std::clamp<int64_t>(kLogits / parameters.config.vocab, 16, 512);
+    const auto weights = parameters.weights();
     const at::Tensor hidden = hidden_of(parameters, weights, tokens);
     std::vector<float> logps;
-    for (int64_t first = 0; first + 1 < hidden.size(0); first += kRows) {
-      const int64_t n = std::min(kRows, hidden.size(0) - 1 - first);
+    for (int64_t first = 0; first + 1 < hidden.size(0); first += most_rows) {
+      const int64_t n = std::min(most_rows, hidden.size(0) - 1 - first);
       at::Tensor targets = at::empty({n}, at::kLong);
       std::copy_n(tokens.begin() + first + 1, n, targets.mutable_data_ptr<int64_t>());
       const at::Tensor logits = tensor::linear(hidden.narrow(0, first, n), weights.head).cpu().contiguous();
@@ -73,7 +74,7 @@ std::vector<float> score_tokens(const model::Parameters& parameters, core::Token
 at::Tensor token_logits(const model::Parameters& parameters, core::TokenSpan tokens) {
   return tensor::guarded("engine", [&] {
     const at::NoGradGuard no_grad;
-    const auto weights = model::weight_views(parameters.config, parameters.flat);
+    const auto weights = parameters.weights();
     return tensor::linear(hidden_of(parameters, weights, tokens), weights.head).cpu().contiguous();
   });
 }

@@ -46,7 +46,7 @@ bool extend(SampleRow& row, const Drawn& drawn, const model::DecoderConfig& conf
 uint64_t weights_id(const model::Parameters& parameters) {
   return tensor::guarded("engine", [&] {
     const c10::InferenceMode inference;
-    return static_cast<uint64_t>(parameters.flat.view(at::kInt).sum(at::kLong).item<int64_t>());
+    return model::bit_sum(parameters);
   });
 }
 

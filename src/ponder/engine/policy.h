@@ -18,7 +18,7 @@ class Batcher;
 struct PolicyState;
 
 // What weights are, whatever they are called: the sum of their bit patterns, modulo 2⁶⁴. Equal weights have equal ids
-// on every device; one update changes it.
+// on every device, as long as they are held in the same way; one update changes it.
 uint64_t weights_id(const model::Parameters& parameters);
 
 class LocalPolicy : public core::Policy {

@@ -11,6 +11,7 @@
 #include "ponder/engine/critic.h"
 #include "ponder/engine/generate.h"
 #include "ponder/engine/sampler.h"
+#include "ponder/model/test_families.h"
 #include "ponder/model/weights.h"
 #include "ponder/tensor/device.h"
 
@@ -71,8 +72,8 @@ core::Completion sample_plainly(const model::Parameters& parameters, const core:
     tokens.push_back(drawn.token);
     out.tokens.push_back(drawn.token);
     out.logps.push_back(drawn.logp);
-    const auto& stop = request.params.stop;
-    if (drawn.token == kEnd || std::find(stop.begin(), stop.end(), drawn.token) != stop.end()) return out;
+    const auto is = [&](const auto& ids) { return std::find(ids.begin(), ids.end(), drawn.token) != ids.end(); };
+    if (is(parameters.config.eos_ids) || is(request.params.stop)) return out;
     if (static_cast<int64_t>(out.tokens.size()) == request.params.max_tokens) return out;
   }
   return out;
@@ -108,6 +109,44 @@ TEST_P(Computes, EqualsTheTrainersForwardPassToTheBit) {
     scored.erase(scored.begin(), scored.begin() + static_cast<int64_t>(requests[i].prefix.size()) - 1);
     EXPECT_EQ(scored, completions[i].logps) << i;
   }
+}
+
+class EveryFamily : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(LocalPolicy, EveryFamily, testing::ValuesIn(model::test::family_cases()),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+// Windows shorter than the sequences, ropes of several kinds, heads of several sizes.
+TEST_P(EveryFamily, EqualsTheTrainersForwardPassToTheBitInAnyBatch) {
+  tensor::set_operator_threads(1);
+  for (const char* compute : {"f32", "bf16"}) {
+    const model::Parameters parameters = model::test::family_model(GetParam(), compute);
+    const auto requests = random_requests(4, 16);
+    LocalPolicy policy(parameters, {.max_rows = 8, .max_forward_tokens = 50});
+    const auto completions = sample_batch(policy, requests);
+    for (size_t i = 0; i < requests.size(); ++i) {
+      const core::Completion plain = sample_plainly(parameters, requests[i]);
+      EXPECT_EQ(completions[i].tokens, plain.tokens) << compute << " " << i;
+      EXPECT_EQ(completions[i].logps, plain.logps) << compute << " " << i;
+    }
+    LocalPolicy alone(parameters, {.max_rows = 1, .share_prefixes = false});
+    expect_same(sample_batch(alone, requests), completions);
+  }
+}
+
+TEST(LocalPolicy, AContextThatTheCacheDoesNotHoldIsCut) {
+  model::Parameters parameters = small_model();
+  parameters.config.context = 100000;
+  LocalPolicy policy(parameters, {.kv_mib = 1});  // 128 pages of 8 KiB, one of them to copy from
+  const auto c =
+      sample_batch(policy, {{core::Tokens(127 * 16 - 3, 5), {.top_k = 30, .max_tokens = 50}, base::RngKey(1)}});
+  EXPECT_EQ(c[0].tokens.size(), 3u);
+  EXPECT_EQ(c[0].stop, core::StopReason::kContextFull);
+  parameters.config.layers = 2, parameters.config.head_dim = 16;
+  EXPECT_THROW(LocalPolicy(parameters, {.kv_pages = 50}), Error) << "pages that are asked for must do";
 }
 
 TEST_P(Computes, BitsDoNotDependOnBatchSharingOrEviction) {

@@ -30,7 +30,7 @@ Drawn Sampler::draw(const float* logits, int64_t vocab, const core::SampleParams
   if (!greedy && params.temperature != 1) {
     const float inverse = static_cast<float>(1 / params.temperature);
     scaled_.resize(static_cast<size_t>(vocab));
-    for (int64_t i = 0; i < vocab; ++i) scaled_[static_cast<size_t>(i)] = logits[i] * inverse;
+    tensor::row_scale(logits, vocab, inverse, scaled_.data());
     scaled = scaled_.data();
   }
   float logsumexp = 0;
@@ -38,14 +38,16 @@ Drawn Sampler::draw(const float* logits, int64_t vocab, const core::SampleParams
   if (!std::isfinite(logsumexp))
     throw Error(ErrorCode::kInternal, "the model's logits are not finite numbers", "engine");
   if (greedy) {
-    const float* best = std::max_element(scaled, scaled + vocab);
-    return {static_cast<core::Token>(best - scaled), *best - logsumexp};
+    int64_t best = 0;
+    tensor::row_argmax(scaled, vocab, &best);
+    return {static_cast<core::Token>(best), scaled[best] - logsumexp};
   }
   const bool all = (params.top_k == 0 || params.top_k >= vocab) && params.top_p >= 1 && params.min_p == 0;
   if (all) return draw_from_all(scaled, vocab, logsumexp, uniform);
   probability_.assign(scaled, scaled + vocab);
   tensor::row_exp(probability_.data(), vocab, logsumexp, 1.0f);
-  return draw_down_to(least_kept(params), uniform);
+  cut(params);
+  return draw_from_candidates(uniform);
 }
 
 // The probabilities of a block are forgotten when they are summed: a large vocabulary's would fill the cache. Rounding
@@ -125,7 +127,8 @@ void Sampler::keep_nucleus(double wanted) {
   candidates_.erase(std::max(first, candidates_.begin() + 1), candidates_.end());
 }
 
-Sampler::Candidate Sampler::least_kept(const core::SampleParams& params) {
+// Leaves the candidates that may be drawn.
+void Sampler::cut(const core::SampleParams& params) {
   const int64_t vocab = static_cast<int64_t>(probability_.size());
   const double least = least_possible(params);
   candidates_.clear();
@@ -150,28 +153,21 @@ Sampler::Candidate Sampler::least_kept(const core::SampleParams& params) {
     const double lowest = params.min_p * std::min_element(candidates_.begin(), candidates_.end())->p;
     std::erase_if(candidates_, [&](const Candidate& c) { return c.p < lowest; });
   }
-  return *std::max_element(candidates_.begin(), candidates_.end());
 }
 
-// From all tokens that are no less likely, in the order of ids.
-Drawn Sampler::draw_down_to(Candidate least, float uniform) const {
-  const int64_t vocab = static_cast<int64_t>(probability_.size());
-  const auto kept = [&](int64_t i) {
-    const float p = probability_[static_cast<size_t>(i)];
-    return p > least.p || (p == least.p && i <= least.id);
-  };
+// In the order of ids.
+Drawn Sampler::draw_from_candidates(float uniform) {
+  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
   double total = 0, passed = 0;
-  for (int64_t i = 0; i < vocab; ++i)
-    if (kept(i)) total += probability_[static_cast<size_t>(i)];
+  for (const Candidate& c : candidates_) total += c.p;
   const double target = static_cast<double>(uniform) * total;
-  core::Token token = 0;
-  for (int64_t i = 0; i < vocab; ++i) {
-    if (!kept(i)) continue;
-    token = static_cast<core::Token>(i);
-    passed += probability_[static_cast<size_t>(i)];
+  Candidate drawn;
+  for (const Candidate& c : candidates_) {
+    drawn = c;
+    passed += c.p;
     if (passed > target) break;
   }
-  return {token, static_cast<float>(std::log(static_cast<double>(probability_[token]) / total))};
+  return {drawn.id, static_cast<float>(std::log(static_cast<double>(drawn.p) / total))};
 }
 
 void check_sample_params(const core::SampleParams& params) {

@@ -29,8 +29,8 @@ class Sampler {
     bool operator<(const Candidate& other) const { return p > other.p || (p == other.p && id < other.id); }
   };
   Drawn draw_from_all(const float* scaled, int64_t vocab, float logsumexp, float uniform);
-  Drawn draw_down_to(Candidate least, float uniform) const;
-  Candidate least_kept(const core::SampleParams& params);
+  Drawn draw_from_candidates(float uniform);
+  void cut(const core::SampleParams& params);
   double least_possible(const core::SampleParams& params);
   void keep_nucleus(double wanted);
 

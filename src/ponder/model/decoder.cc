@@ -7,19 +7,44 @@
 
 namespace ponder::model {
 
+namespace {
+
+at::Tensor norm(const DecoderConfig& config, const at::Tensor& x, const at::Tensor& weight) {
+  return tensor::rms_norm(x, weight, config.norm_eps, config.norm_offset);
+}
+
+// Queries, keys and values of one layer, before they turn.
+at::Tensor qkv_of(const DecoderConfig& config, const LayerWeights& w, const at::Tensor& x) {
+  at::Tensor qkv = tensor::linear(norm(config, x, w.attn_norm), w.qkv);
+  if (config.qkv_bias) qkv = qkv.add(w.qkv_bias);
+  if (!config.head_norms) return qkv;
+  return tensor::head_norm(qkv, w.q_norm, w.k_norm, config.head_shape(), config.norm_eps, config.norm_offset);
+}
+
+// residual + inner · wᵀ, with a norm around the product where the family has one.
+at::Tensor add_block(const DecoderConfig& config, const at::Tensor& residual, const at::Tensor& inner,
+                     const tensor::Matrix& w, const at::Tensor& output_norm) {
+  if (!config.output_norms) return tensor::linear_add(residual, inner, w);
+  return residual.add(norm(config, tensor::linear(inner, w), output_norm));
+}
+
+}  // namespace
+
 at::Tensor decoder_hidden(const DecoderConfig& config, const DecoderWeights& weights, const at::Tensor& ids,
                           const at::Tensor& positions, const Attend& attend) {
-  using namespace tensor;
-  at::Tensor x = embed(weights.embedding, ids);  // [T,D]
+  at::Tensor x = weights.embed(ids);  // [T,D]
+  if (config.embedding_scale != 1) x = x.mul(config.embedding_scale);
   for (int64_t l = 0; l < config.layers; ++l) {
     const LayerWeights& w = weights.layers[static_cast<size_t>(l)];
-    const at::Tensor qkv = linear(rms_norm(x, w.attn_norm, config.norm_eps), w.qkv);
-    const at::Tensor attended = attend(l, rope(qkv, positions, config.head_shape(), config.rope_theta));
-    x = linear_add(x, attended, w.out);
-    const at::Tensor gate_up = linear(rms_norm(x, w.ffn_norm, config.norm_eps), w.gate_up);
-    x = linear_add(x, swiglu(gate_up), w.down);
+    const at::Tensor qkv = qkv_of(config, w, x);
+    const at::Tensor attended = attend(l, tensor::rope(qkv, positions, config.head_shape(), config.layer_rotary(l)));
+    x = add_block(config, x, attended, w.out, w.attn_output_norm);
+    const at::Tensor gate_up = tensor::linear(norm(config, x, w.ffn_norm), w.gate_up);
+    const at::Tensor inner =
+        config.activation == Activation::kGeluTanh ? tensor::geglu(gate_up) : tensor::swiglu(gate_up);
+    x = add_block(config, x, inner, w.down, w.ffn_output_norm);
   }
-  return rms_norm(x, weights.final_norm, config.norm_eps);
+  return norm(config, x, weights.final_norm);
 }
 
 at::Tensor packed_hidden(const DecoderConfig& config, const DecoderWeights& weights, const at::Tensor& ids,
@@ -36,9 +61,9 @@ at::Tensor packed_hidden(const DecoderConfig& config, const DecoderWeights& weig
     for (int64_t i = 0; i < n; ++i) *p++ = first + i;
     if (!packing.goes_on(s)) prompt = n;
   }
-  const tensor::HeadShape shape = config.head_shape();
-  return decoder_hidden(config, weights, ids, positions.to(ids.device()),
-                        [&](int64_t, const at::Tensor& qkv) { return tensor::causal_attention(qkv, packing, shape); });
+  return decoder_hidden(config, weights, ids, positions.to(ids.device()), [&](int64_t l, const at::Tensor& qkv) {
+    return tensor::causal_attention(qkv, packing, config.head_shape(l));
+  });
 }
 
 at::Tensor value_logits(const DecoderWeights& weights, const at::Tensor& hidden) {

@@ -228,7 +228,7 @@ TEST(Config, RefusesWhatItDoesNotCompute) {
     }
     return "";
   };
-  EXPECT_NE(message("model_type", "qwen2").find("llama"), std::string::npos);
+  EXPECT_NE(message("model_type", "gpt2").find("llama"), std::string::npos);
   EXPECT_NE(message("attention_bias", true).find("attention_bias"), std::string::npos);
   EXPECT_NE(message("hidden_act", "gelu").find("silu"), std::string::npos);
   base::Json scaling;

@@ -1,5 +1,6 @@
 // A model as a Hugging Face directory: config.json, generation_config.json, model.safetensors (f32), tokenizer.json.
-// What is saved here loads in transformers as LlamaForCausalLM with the same logits, and the other way round.
+// What is saved here loads in transformers with the same logits, and the other way round, for every family of
+// families.h.
 #pragma once
 #include <string>
 
@@ -15,8 +16,13 @@ struct LoadedModel {
   Parameters parameters;
   std::string tokenizer_json;  // "" when the directory has none
 };
-// F32, F16 and BF16 tensors are read into f32. Error(kInput) names the file and the tensor that is missing, left over
-// or of another shape than config.json says.
-LoadedModel load_hf(const std::string& directory);
+// What is made of the files: one f32 buffer, or packed matrices alone, which take the files' own size (f32 and bf16
+// ones, whatever the model computes in) and give the same bits. The embedding of a model that is only read stays in its
+// file, which must not be written to meanwhile.
+enum class Hold { kTrainable, kReadOnly };
+
+// F32, F16 and BF16 tensors; one file, or several with an index. Error(kInput) names the file and the tensor that is
+// missing, left over or of another shape than config.json says.
+LoadedModel load_hf(const std::string& directory, Hold hold = Hold::kTrainable);
 
 }  // namespace ponder::model

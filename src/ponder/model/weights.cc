@@ -7,6 +7,8 @@
 #include <numeric>
 
 #include "ponder/base/error.h"
+#include "ponder/model/families.h"
+#include "ponder/tensor/ops.h"
 
 namespace ponder::model {
 namespace {
@@ -19,21 +21,34 @@ constexpr int64_t kNumbers = 100;  // ids 0 … 99 are numbers
 constexpr double kPeriods[] = {2, 5, 10, 20, 25, 50, 100, 200, 400};
 constexpr double kFeatureSize = 0.1;
 
-// The order of the buffer stands in the next two functions: by Hugging Face name, and fused as the decoder multiplies.
+// The order of the buffer stands here by Hugging Face name, and in take_weights() fused as the decoder multiplies.
 template <class Visit>  // visit(name, shape)
 void visit_parameters(const DecoderConfig& c, Visit&& visit) {
+  const NormNames& norms = *find_family(c.family).norms;
   visit("model.embed_tokens.weight", {c.vocab, c.width});
   for (int64_t l = 0; l < c.layers; ++l) {
-    const std::string layer = base::cat("model.layers.", l, ".");
-    visit(layer + "input_layernorm.weight", {c.width});
-    visit(layer + "self_attn.q_proj.weight", {c.heads * c.head_dim, c.width});
-    visit(layer + "self_attn.k_proj.weight", {c.kv_heads * c.head_dim, c.width});
-    visit(layer + "self_attn.v_proj.weight", {c.kv_heads * c.head_dim, c.width});
-    visit(layer + "self_attn.o_proj.weight", {c.width, c.heads * c.head_dim});
-    visit(layer + "post_attention_layernorm.weight", {c.width});
+    const std::string layer = base::cat("model.layers.", l, "."), attention = layer + "self_attn.";
+    const auto norm = [&](const char* name) { visit(base::cat(layer, name, ".weight"), {c.width}); };
+    norm(norms.attention);
+    visit(attention + "q_proj.weight", {c.heads * c.head_dim, c.width});
+    visit(attention + "k_proj.weight", {c.kv_heads * c.head_dim, c.width});
+    visit(attention + "v_proj.weight", {c.kv_heads * c.head_dim, c.width});
+    if (c.qkv_bias) {
+      visit(attention + "q_proj.bias", {c.heads * c.head_dim});
+      visit(attention + "k_proj.bias", {c.kv_heads * c.head_dim});
+      visit(attention + "v_proj.bias", {c.kv_heads * c.head_dim});
+    }
+    if (c.head_norms) {
+      visit(attention + "q_norm.weight", {c.head_dim});
+      visit(attention + "k_norm.weight", {c.head_dim});
+    }
+    visit(attention + "o_proj.weight", {c.width, c.heads * c.head_dim});
+    if (c.output_norms) norm(norms.attention_output);
+    norm(norms.ffn);
     visit(layer + "mlp.gate_proj.weight", {c.ffn, c.width});
     visit(layer + "mlp.up_proj.weight", {c.ffn, c.width});
     visit(layer + "mlp.down_proj.weight", {c.width, c.ffn});
+    if (c.output_norms) norm(norms.ffn_output);
   }
   visit("model.norm.weight", {c.width});
   if (!c.tied) visit("lm_head.weight", {c.vocab, c.width});
@@ -43,33 +58,9 @@ void visit_parameters(const DecoderConfig& c, Visit&& visit) {
   }
 }
 
-template <class Take>  // take(name, shape) gives the next piece
-DecoderWeights take_weights(const DecoderConfig& c, Take&& take) {
-  DecoderWeights w;
-  w.embedding = take("embedding", {c.vocab, c.width});
-  for (int64_t l = 0; l < c.layers; ++l) {
-    const std::string name = base::cat("layers.", l, ".");
-    LayerWeights layer;
-    layer.attn_norm = take(name + "attn_norm", {c.width});
-    layer.qkv = take(name + "qkv", {(c.heads + 2 * c.kv_heads) * c.head_dim, c.width});
-    layer.out = take(name + "out", {c.width, c.heads * c.head_dim});
-    layer.ffn_norm = take(name + "ffn_norm", {c.width});
-    layer.gate_up = take(name + "gate_up", {2 * c.ffn, c.width});
-    layer.down = take(name + "down", {c.width, c.ffn});
-    w.layers.push_back(std::move(layer));
-  }
-  w.final_norm = take("final_norm", {c.width});
-  w.head = c.tied ? w.embedding : take("head", {c.vocab, c.width});
-  if (c.value_head) {
-    w.value_weight = take("value_weight", {1, c.width});
-    w.value_bias = take("value_bias", {1});
-  }
-  return w;
-}
-
 double init_std(const ParameterInfo& p, const DecoderConfig& config, const InitOptions& options) {
   if (p.name == "model.embed_tokens.weight") return options.embedding_std;
-  if (p.name.starts_with("value_head.")) return 0;
+  if (p.name.starts_with("value_head.") || p.name.ends_with("_proj.bias")) return 0;
   const double inputs = static_cast<double>(p.shape.back());
   const bool to_residual = p.name.ends_with("o_proj.weight") || p.name.ends_with("down_proj.weight");
   return 1 / std::sqrt(to_residual ? inputs * 2 * static_cast<double>(config.layers) : inputs);
@@ -115,6 +106,36 @@ void share_packed(DecoderWeights& from, DecoderWeights& to) {
 
 int64_t ParameterInfo::numel() const { return product(shape); }
 
+DecoderWeights take_weights(const DecoderConfig& c, const TakeTensor& take, const TakeMatrix& take_matrix) {
+  DecoderWeights w;
+  w.embedding = take(kEmbeddingPiece, {c.vocab, c.width});
+  for (int64_t l = 0; l < c.layers; ++l) {
+    const std::string name = base::cat("layers.", l, ".");
+    LayerWeights layer;
+    layer.attn_norm = take(name + "attn_norm", {c.width});
+    layer.qkv = take_matrix(name + "qkv", {(c.heads + 2 * c.kv_heads) * c.head_dim, c.width});
+    if (c.qkv_bias) layer.qkv_bias = take(name + "qkv_bias", {(c.heads + 2 * c.kv_heads) * c.head_dim});
+    if (c.head_norms) {
+      layer.q_norm = take(name + "q_norm", {c.head_dim});
+      layer.k_norm = take(name + "k_norm", {c.head_dim});
+    }
+    layer.out = take_matrix(name + "out", {c.width, c.heads * c.head_dim});
+    if (c.output_norms) layer.attn_output_norm = take(name + "attn_output_norm", {c.width});
+    layer.ffn_norm = take(name + "ffn_norm", {c.width});
+    layer.gate_up = take_matrix(name + "gate_up", {2 * c.ffn, c.width});
+    layer.down = take_matrix(name + "down", {c.width, c.ffn});
+    if (c.output_norms) layer.ffn_output_norm = take(name + "ffn_output_norm", {c.width});
+    w.layers.push_back(std::move(layer));
+  }
+  w.final_norm = take("final_norm", {c.width});
+  w.head = c.tied ? tensor::Matrix(w.embedding) : take_matrix("head", {c.vocab, c.width});
+  if (c.value_head) {
+    w.value_weight = take("value_weight", {1, c.width});
+    w.value_bias = take("value_bias", {1});
+  }
+  return w;
+}
+
 std::vector<ParameterInfo> parameter_table(const DecoderConfig& config) {
   std::vector<ParameterInfo> table;
   int64_t offset = 0;
@@ -129,20 +150,59 @@ std::vector<ParameterInfo> parameter_table(const DecoderConfig& config) {
 std::vector<MatrixInfo> layer_matrices(const DecoderConfig& config) {
   std::vector<MatrixInfo> matrices;
   int64_t offset = 0;
-  take_weights(config, [&](const std::string& name, const std::vector<int64_t>& shape) {
-    if (name.starts_with("layers.") && shape.size() == 2) matrices.push_back({name, offset, shape[0], shape[1]});
+  const auto pass = [&](const std::string&, const std::vector<int64_t>& shape) {
     offset += product(shape);
     return at::Tensor();
+  };
+  take_weights(config, pass, [&](const std::string& name, const std::vector<int64_t>& shape) {
+    if (name.starts_with("layers.")) matrices.push_back({name, offset, shape[0], shape[1]});
+    return tensor::Matrix(pass(name, shape));
   });
   return matrices;
 }
 
-Parameters Parameters::clone() const { return {config, flat.clone()}; }
+at::Tensor DecoderWeights::embed(const at::Tensor& ids) const {
+  if (embedding.defined()) return tensor::embed(embedding, ids);
+  PONDER_CHECK(ids.is_cpu() && ids.is_contiguous(), "ids must be contiguous, on the CPU");
+  const int64_t rows = ids.size(0), width = final_norm.size(0), *id = ids.const_data_ptr<int64_t>();
+  at::Tensor x = at::empty({rows, width}, at::kFloat);
+  for (int64_t t = 0; t < rows; ++t) {
+    PONDER_CHECK(id[t] >= 0 && id[t] < head.size(0), "id ", id[t], " is not in 0 … ", head.size(0) - 1);
+    embedding_row(id[t], x.mutable_data_ptr<float>() + t * width);
+  }
+  return x;
+}
+
+DecoderWeights Parameters::weights() const { return read_only ? *read_only : weight_views(config, flat); }
+
+Parameters Parameters::clone() const {
+  PONDER_CHECK(flat.defined(), "a model that is only read has no buffer to copy");
+  return {config, flat.clone()};
+}
 
 Parameters Parameters::on(const c10::Device& device) const {
+  if (read_only) {
+    PONDER_CHECK(device.is_cpu(), "a model that is only read stays on the CPU; load it as one that can be trained");
+    return *this;
+  }
   Parameters there{config, flat.to(device)};
   if (!device.is_cpu()) there.config.compute = "f32";
   return there;
+}
+
+uint64_t bit_sum(const Parameters& parameters) {
+  const auto sum = [](const at::Tensor& t) {
+    return t.defined() ? static_cast<uint64_t>(t.view(at::kInt).sum(at::kLong).item<int64_t>()) : 0;
+  };
+  if (!parameters.read_only) return sum(parameters.flat);
+  DecoderWeights w = *parameters.read_only;
+  uint64_t total = sum(w.final_norm) + sum(w.value_weight) + sum(w.value_bias);
+  for (const tensor::Matrix* matrix : matrices_of(w)) total += sum(matrix->transposed);
+  for (const LayerWeights& l : w.layers)
+    for (const at::Tensor* t :
+         {&l.attn_norm, &l.qkv_bias, &l.q_norm, &l.k_norm, &l.attn_output_norm, &l.ffn_norm, &l.ffn_output_norm})
+      total += sum(*t);
+  return total;
 }
 
 void InitOptions::fields(base::Fields& f) {
@@ -157,10 +217,11 @@ Parameters make_parameters(const DecoderConfig& config, const InitOptions& optio
   for (const auto& p : parameter_table(config)) {
     float* values = flat + p.offset;
     const bool norm = p.name.ends_with("norm.weight");
+    const float one = static_cast<float>(1 - config.norm_offset);
     const double std = norm ? 0 : init_std(p, config, options);
     base::Rng rng(key.child(p.name));
     for (int64_t i = 0; i < p.numel(); ++i)
-      values[i] = norm ? 1.0f : std == 0 ? 0.0f : static_cast<float>(std * rng.normal());
+      values[i] = norm ? one : std == 0 ? 0.0f : static_cast<float>(std * rng.normal());
   }
   if (options.number_features) set_number_features(flat, config);
   return parameters;
@@ -170,12 +231,13 @@ DecoderWeights weight_views(const DecoderConfig& config, const at::Tensor& flat)
   PONDER_CHECK(flat.dim() == 1 && flat.size(0) == config.parameter_count(), "flat must hold ", config.parameter_count(),
                " weights");
   int64_t offset = 0;
-  DecoderWeights weights = take_weights(config, [&](const std::string&, const std::vector<int64_t>& shape) {
+  const auto take = [&](const std::string&, const std::vector<int64_t>& shape) {
     const int64_t n = product(shape);
     at::Tensor view = flat.narrow(0, offset, n).view(shape);
     offset += n;
     return view;
-  });
+  };
+  DecoderWeights weights = take_weights(config, take, take);
   pack_matrices(weights, config.product_type(), tensor::Uses::kForward);
   return weights;
 }
@@ -185,14 +247,15 @@ DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, c
   PONDER_CHECK(flat.dim() == 1 && flat.size(0) == config.parameter_count() && grad_flat.sizes() == flat.sizes(),
                "flat and grad_flat must hold ", config.parameter_count(), " weights");
   int64_t offset = 0;
-  DecoderWeights weights = take_weights(config, [&](const std::string&, const std::vector<int64_t>& shape) {
+  const auto take = [&](const std::string&, const std::vector<int64_t>& shape) {
     const int64_t n = product(shape);
     at::Tensor leaf = flat.detach().narrow(0, offset, n).view(shape).detach();
     leaf.requires_grad_(true);
     leaf.mutable_grad() = grad_flat.narrow(0, offset, n).view(shape);
     offset += n;
     return leaf;
-  });
+  };
+  DecoderWeights weights = take_weights(config, take, take);
   if (packed)
     share_packed(*packed, weights);
   else

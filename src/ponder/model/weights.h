@@ -1,9 +1,12 @@
 // The weights of a decoder: one flat f32 buffer, a table of the Hugging Face names in it, and views of it. q, k and v
 // rows (and gate and up rows) lie one behind the other, so the fused products read views and the Hugging Face tensors
-// are slices of rows: nothing is ever copied between the file, the sampler and the trainer.
+// are slices of rows: nothing is ever copied between the file, the sampler and the trainer. A model that is only read
+// has no flat buffer: its matrices are packed straight from the file, in the file's own type, and nothing else is kept.
 #pragma once
 #include <c10/core/Device.h>
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,15 +35,57 @@ struct MatrixInfo {
 };
 std::vector<MatrixInfo> layer_matrices(const DecoderConfig& config);
 
+struct LayerWeights {
+  at::Tensor attn_norm;         // [D]
+  tensor::Matrix qkv;           // [(H+2·KV)·hd, D]
+  at::Tensor qkv_bias;          // [(H+2·KV)·hd]; this and what follows is undefined where the family has none
+  at::Tensor q_norm, k_norm;    // [hd]
+  tensor::Matrix out;           // [D, H·hd]
+  at::Tensor attn_output_norm;  // [D]
+  at::Tensor ffn_norm;          // [D]
+  tensor::Matrix gate_up;       // [2F, D]
+  tensor::Matrix down;          // [D, F]
+  at::Tensor ffn_output_norm;   // [D]
+};
+
+// Writes row `id` of an embedding that stays in its file: D floats.
+using EmbeddingRow = std::function<void(int64_t id, float* out)>;
+
+struct DecoderWeights {
+  at::Tensor embedding;        // [V,D]; undefined in a model that is only read, which has embedding_row
+  EmbeddingRow embedding_row;  // thread-safe
+  std::vector<LayerWeights> layers;
+  at::Tensor final_norm;                          // [D]
+  tensor::Matrix head;                            // [V,D]; of the same tensor as embedding when tied
+  at::Tensor value_weight;                        // [1,D], undefined without a value head
+  at::Tensor value_bias;                          // [1]
+  at::Tensor embed(const at::Tensor& ids) const;  // i64 [T] → [T,D]
+  c10::Device device() const { return final_norm.device(); }
+};
+
+// Puts a decoder together piece by piece, in the order of the buffer: what take() and take_matrix() give for a name and
+// a shape. The embedding's name is kEmbeddingPiece.
+inline constexpr const char* kEmbeddingPiece = "embedding";
+using TakeTensor = std::function<at::Tensor(const std::string& name, const std::vector<int64_t>& shape)>;
+using TakeMatrix = std::function<tensor::Matrix(const std::string& name, const std::vector<int64_t>& shape)>;
+DecoderWeights take_weights(const DecoderConfig& config, const TakeTensor& take, const TakeMatrix& take_matrix);
+
 // Copies share the buffer; clone() does not.
 struct Parameters {
   DecoderConfig config;
-  at::Tensor flat;  // f32 [N]
+  at::Tensor flat;                                       // f32 [N]; undefined in a model that is only read
+  std::shared_ptr<const DecoderWeights> read_only = {};  // the weights of such a model, on the CPU
+  bool exists() const { return flat.defined() || read_only; }
+  // As the decoder reads them: weight_views() of flat, or the read-only ones.
+  DecoderWeights weights() const;
   Parameters clone() const;
   // The same weights there, in the same memory where they are there already. Only the CPU computes in bf16: elsewhere
-  // the configuration says f32, so that sampler and trainer agree.
+  // the configuration says f32, so that sampler and trainer agree. A model that is only read stays on the CPU.
   Parameters on(const c10::Device& device) const;
 };
+
+// The sum of all bit patterns, modulo 2⁶⁴: of flat, or of what a model that is only read is packed into.
+uint64_t bit_sum(const Parameters& parameters);
 
 struct InitOptions {
   // Ids 0 … 99 are numbers (text/format.h): their embeddings start with cosines and sines of the number at periods 2 …
@@ -53,24 +98,6 @@ struct InitOptions {
 // Normal weights with std 1/√(inputs), divided by √(2·layers) where a block adds to the residual stream; norms 1; value
 // head 0. The same key gives the same bits.
 Parameters make_parameters(const DecoderConfig& config, const InitOptions& options, base::RngKey key);
-
-struct LayerWeights {
-  at::Tensor attn_norm;    // [D]
-  tensor::Matrix qkv;      // [(H+2·KV)·hd, D]
-  tensor::Matrix out;      // [D, H·hd]
-  at::Tensor ffn_norm;     // [D]
-  tensor::Matrix gate_up;  // [2F, D]
-  tensor::Matrix down;     // [D, F]
-};
-
-struct DecoderWeights {
-  at::Tensor embedding;  // [V,D]
-  std::vector<LayerWeights> layers;
-  at::Tensor final_norm;    // [D]
-  tensor::Matrix head;      // [V,D]; of the same tensor as embedding when tied
-  at::Tensor value_weight;  // [1,D], undefined without a value head
-  at::Tensor value_bias;    // [1]
-};
 
 // Views of flat, without gradients. The matrices' packed copies are the only thing that is copied: whoever keeps the
 // views calls repack() when flat has changed.

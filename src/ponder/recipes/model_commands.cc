@@ -40,10 +40,16 @@ core::Tokens parse_ids(const std::string& text, const model::DecoderConfig& conf
   return {ids.begin(), ids.end()};
 }
 
+std::string id_list(const core::Tokens& ids) {
+  std::string text;
+  for (const core::Token id : ids) text += base::cat(text.empty() ? "" : ",", id);
+  return text;
+}
+
 // A text that stands on the command line.
 core::Tokens encode_argument(const OpenedModel& model, const std::string& text, const char* option) {
   try {
-    return model.tokenizer.encode(text);
+    return model.tokenizer().encode(text);
   } catch (const Error& e) {
     throw Error(e.code(), e.message(), option);
   }
@@ -56,7 +62,7 @@ core::Tokens ids_at(const base::Json& row, const char* key, const model::Decoder
 }
 
 core::Tokens ids_of_row(const base::Json& row, const OpenedModel& model) {
-  if (row.find("text")) return model.tokenizer.encode(row.string_at("text"));
+  if (row.find("text")) return model.tokenizer().encode(row.string_at("text"));
   if (row.find("tokens")) return ids_at(row, "tokens", model.policy.config);
   throw Error(ErrorCode::kInput, "the row has neither \"text\" nor \"tokens\"");
 }
@@ -107,17 +113,21 @@ void print_score(const base::Json& json, bool as_json) {
 
 int command_generate(const GenerateArgs& args) {
   tensor::set_operator_threads(1);
+  if (args.prompt.empty() == args.tokens.empty())
+    throw Error(ErrorCode::kUsage, "give one of --prompt and --tokens", "command line");
+  const char* option = args.tokens.empty() ? "--prompt" : "--tokens";
   const OpenedModel model = open_model(args.model);
   core::SampleRequest request;
-  request.prefix = encode_argument(model, args.prompt, "--prompt");
+  request.prefix = args.tokens.empty() ? encode_argument(model, args.prompt, option)
+                                       : parse_ids(args.tokens, model.policy.config, option);
   const int64_t room = model.policy.config.context - static_cast<int64_t>(request.prefix.size());
   if (request.prefix.empty() || room < 1)
     throw Error(ErrorCode::kUsage,
                 base::cat("the prompt has ", request.prefix.size(), " tokens; this model reads 1 to ",
                           model.policy.config.context - 1, " and writes the rest"),
-                "--prompt");
+                option);
   request.params = {args.temperature, args.top_k, args.top_p, args.min_p, args.max_tokens, {}};
-  for (const std::string& word : args.stop) request.params.stop.push_back(model.tokenizer.id(word));
+  for (const std::string& word : args.stop) request.params.stop.push_back(model.tokenizer().id(word));
   std::vector<core::SampleRequest> requests;
   for (int64_t i = 0; i < args.n; ++i) {
     requests.push_back(request);
@@ -128,14 +138,13 @@ int command_generate(const GenerateArgs& args) {
   models.policy = &model.policy;
   models.may_stop = true;
   for (const core::Completion& c : sample_requests(models, std::move(requests), static_cast<size_t>(args.n))) {
-    const std::string text = model.tokenizer.decode(c.tokens);
     if (!args.json) {
-      std::printf("%s\n", text.c_str());
+      std::printf("%s\n", model.words ? model.words->decode(c.tokens).c_str() : id_list(c.tokens).c_str());
       continue;
     }
     base::Json json = base::Json::object();
     json["tokens"] = base::Json::list(c.tokens);
-    json["text"] = text;
+    json["text"] = model.words ? base::Json(model.words->decode(c.tokens)) : base::Json();
     json["logprobs"] = base::Json::list(c.logps);
     json["stop_reason"] = core::stop_reason_name(c.stop);
     std::printf("%s\n", json.dump().c_str());
@@ -181,14 +190,10 @@ int command_tokenize(const TokenizeArgs& args) {
     json[key] = std::move(value);
     std::printf("%s\n", args.json ? json.dump().c_str() : plain.c_str());
   };
-  const auto print_ids = [&](const core::Tokens& ids) {
-    std::string plain;
-    for (core::Token id : ids) plain += base::cat(plain.empty() ? "" : ",", id);
-    print("ids", base::Json::list(ids), plain);
-  };
+  const auto print_ids = [&](const core::Tokens& ids) { print("ids", base::Json::list(ids), id_list(ids)); };
   const auto print_text = [&](core::Tokens ids) {
-    if (args.no_special) std::erase_if(ids, [&](core::Token id) { return model.tokenizer.is_special(id); });
-    const std::string text = model.tokenizer.decode(ids);
+    if (args.no_special) std::erase_if(ids, [&](core::Token id) { return model.tokenizer().is_special(id); });
+    const std::string text = model.tokenizer().decode(ids);
     print("text", text, text);
   };
   if (args.file.empty()) {
@@ -198,7 +203,7 @@ int command_tokenize(const TokenizeArgs& args) {
   }
   return for_each_row(args.file, [&](const base::Json& row) {
     if (args.decode) return print_text(ids_at(row, "ids", model.policy.config));
-    print_ids(model.tokenizer.encode(row.string_at("text")));
+    print_ids(model.tokenizer().encode(row.string_at("text")));
   });
 }
 
@@ -229,6 +234,8 @@ int command_info(const InfoArgs& args) {
   json["family"] = c.family, json["parameters"] = c.parameter_count(), json["context"] = c.context;
   json["vocab"] = c.vocab, json["layers"] = c.layers, json["width"] = c.width, json["heads"] = c.heads;
   json["kv_heads"] = c.kv_heads, json["ffn"] = c.ffn, json["tied"] = c.tied;
+  json["head_dim"] = c.head_dim;
+  json["window"] = c.windowed.empty() ? base::Json() : base::Json(c.window);
   json["compute"] = c.compute;
   json["path"] = model.policy_path;
   json["critic"] = model.critic_path.empty() ? base::Json() : base::Json(model.critic_path);

@@ -2,12 +2,15 @@
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
+#include "ponder/model/gguf.h"
 #include "ponder/model/load.h"
 #include "ponder/store/checkpoint.h"
 #include "ponder/tensor/device.h"
 
 namespace ponder::recipes {
 namespace {
+
+constexpr const char* kModels = "a run directory, a Hugging Face directory or a GGUF file";
 
 // The newest checkpoint that was committed, damaged or not: an older one in its place would be another model. Its name
 // ends in the step, with leading zeros.
@@ -44,28 +47,37 @@ std::string newest_of(const std::string& run_dir, std::initializer_list<const ch
 }
 
 // Every byte of a checkpoint against its manifest; a model from elsewhere has none.
-model::LoadedModel load_verified(const std::string& path) {
+model::LoadedModel load_verified(const std::string& path, model::Hold hold) {
+  if (!base::is_directory(path)) return model::load_gguf(path, hold);
   const bool is_checkpoint = base::file_exists(base::join_path(path, "manifest.json")) ||
                              base::file_exists(base::join_path(path, "DONE")) ||
                              base::file_exists(base::join_path(path, "trainer.json"));
   if (is_checkpoint) store::verify_checkpoint(path);
-  return model::load_hf(path);
+  return model::load_hf(path, hold);
 }
 
-text::WordTokenizer open_tokenizer(const std::string& json, const std::string& path) {
+void open_tokenizer(const std::string& json, OpenedModel& opened) {
+  const std::string path = base::join_path(opened.policy_path, "tokenizer.json");
   if (json.empty())
-    throw Error(ErrorCode::kInput, "there is no tokenizer.json; a model that ponder trained has one beside its weights",
-                path);
-  return text::WordTokenizer::from_json(json, base::join_path(path, "tokenizer.json"));
+    opened.no_words = "there is no tokenizer.json beside this model";
+  else if (json.find("\"WordLevel\"") == std::string::npos)  // these can have tens of megabytes
+    opened.no_words = "tokenizer.json is of a kind that is not read, which is WordLevel";
+  else
+    opened.words = text::WordTokenizer::from_json(json, path);
 }
 
 }  // namespace
 
+const text::WordTokenizer& OpenedModel::tokenizer() const {
+  if (!words)
+    throw Error(ErrorCode::kInput, no_words + "; without a tokenizer give --tokens, for example 1,2,3", policy_path);
+  return *words;
+}
+
 std::string policy_directory(const std::string& path) {
   if (!base::file_exists(path) && !base::is_directory(path))
-    throw Error(ErrorCode::kInput, "no such model; MODEL is a run directory or a Hugging Face directory", path);
-  if (!base::is_directory(path))
-    throw Error(ErrorCode::kInput, "this is a file; MODEL is a run directory or a Hugging Face directory", path);
+    throw Error(ErrorCode::kInput, base::cat("no such model; MODEL is ", kModels), path);
+  if (!base::is_directory(path)) throw Error(ErrorCode::kInput, base::cat("this is a file; MODEL is ", kModels), path);
   if (base::file_exists(base::join_path(path, "config.json"))) return path;
   const std::string newest = newest_of(path, {"rl", "sft", "pretrain"});
   if (newest.empty())
@@ -77,13 +89,15 @@ std::string policy_directory(const std::string& path) {
 }
 
 OpenedModel open_model(const std::string& path, const std::string& device) {
-  const std::string policy_path = policy_directory(path);
+  const bool is_gguf = path.ends_with(".gguf") && base::file_exists(path);
+  const std::string policy_path = is_gguf ? path : policy_directory(path);
   const std::string critic_path = policy_path == path ? "" : newest_of(path, {"critic_rl", "critic"});
-  model::LoadedModel loaded = load_verified(policy_path);
-  OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt,
-                     open_tokenizer(loaded.tokenizer_json, policy_path)};
-  if (!critic_path.empty()) opened.critic = load_verified(critic_path).parameters;
   const c10::Device where = tensor::resolve_device(device);
+  const model::Hold hold = where.is_cpu() ? model::Hold::kReadOnly : model::Hold::kTrainable;
+  model::LoadedModel loaded = load_verified(policy_path, hold);
+  OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt, std::nullopt, ""};
+  open_tokenizer(loaded.tokenizer_json, opened);
+  if (!critic_path.empty()) opened.critic = load_verified(critic_path, hold).parameters;
   opened.policy = opened.policy.on(where);
   if (opened.critic) opened.critic = opened.critic->on(where);
   return opened;

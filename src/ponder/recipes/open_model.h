@@ -1,4 +1,5 @@
-// Opens what users call MODEL: a run directory (its newest policy and critic) or a Hugging Face directory.
+// Opens what users call MODEL: a run directory (its newest policy and critic), a Hugging Face directory of any family
+// of model/families.h, or a GGUF file.
 #pragma once
 #include <optional>
 #include <string>
@@ -12,10 +13,14 @@ struct OpenedModel {
   std::string policy_path, critic_path;  // directories; critic_path "" = none
   model::Parameters policy;
   std::optional<model::Parameters> critic;
-  text::WordTokenizer tokenizer;
+  std::optional<text::WordTokenizer> words;  // none: the model takes token ids alone
+  std::string no_words;                      // why there is none
+  // Error(kInput) says what is missing, and that token ids do without it.
+  const text::WordTokenizer& tokenizer() const;
 };
 
-// Error(kInput) says what the path is not and what would be right.
+// On the CPU the weights are only read, and take what the files take. Error(kInput) says what the path is not and what
+// would be right.
 OpenedModel open_model(const std::string& path, const std::string& device = "auto");
 
 // The Hugging Face directory of a MODEL: itself, or the newest policy of a run directory. The same errors.

@@ -130,7 +130,9 @@ StepReport take_rl_step(Run& run, const model::Parameters& sampler, learn::Learn
 double sampler_gap(const model::Parameters& parameters, const Groups& groups, double temperature,
                    const learn::LearnerOptions& options, int workers) {
   model::Parameters tempered = parameters.clone();
-  model::weight_views(tempered.config, tempered.flat).final_norm.div_(temperature);
+  const double offset = tempered.config.norm_offset;
+  at::Tensor norm = model::weight_views(tempered.config, tempered.flat).final_norm;
+  norm.add_(offset).div_(temperature).sub_(offset);
   std::vector<learn::Row> rows;
   for (const core::Group& group : groups) rows.push_back(learn::make_row(group.trajectories.front(), 1));
   const std::vector<std::vector<float>> logps = learn::row_logps(tempered, rows, options.pack_tokens, workers);

@@ -124,6 +124,7 @@ class GgufFile {
   const GgufTensor* find(std::string_view name) const;  // null: no such tensor
   const GgufTensor& at(std::string_view name) const;    // Error(kInput) naming file and tensor
   std::string_view bytes(const GgufTensor& tensor) const;
+  void forget(const GgufTensor& tensor) const;  // its pages may leave memory until they are read again
   // f32 weights [first, first + n) of the tensor, counted along rows; whole blocks (whole rows always are).
   // Error(kInput) when the tensor's type cannot be read or a weight is NaN or infinite.
   void read(const GgufTensor& tensor, int64_t first, int64_t n, float* weights) const;

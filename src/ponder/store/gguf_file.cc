@@ -101,6 +101,12 @@ std::string_view GgufFile::bytes(const GgufTensor& tensor) const {
   return parts_[tensor.part]->layout.data.substr(tensor.offset, tensor.bytes);
 }
 
+void GgufFile::forget(const GgufTensor& tensor) const {
+  const std::string_view bytes = this->bytes(tensor);
+  const Part& part = *parts_[static_cast<size_t>(tensor.part)];
+  part.file.forget(static_cast<size_t>(bytes.data() - part.file.bytes().data()), bytes.size());
+}
+
 void GgufFile::read(const GgufTensor& tensor, int64_t first, int64_t n, float* weights) const {
   const GgmlTypeInfo& type = *tensor.type;
   const auto fail_tensor = [&](const std::string& message) {

@@ -212,6 +212,11 @@ const TensorEntry& SafetensorsFile::at(const std::string& name) const {
   throw Error(ErrorCode::kInput, base::cat("has no tensor \"", name, "\" among its ", entries().size()), path_);
 }
 
+void SafetensorsFile::forget(const TensorEntry& entry) const {
+  const auto header = static_cast<size_t>(layout_.data.data() - file_.bytes().data());
+  file_.forget(header + static_cast<size_t>(entry.offset), static_cast<size_t>(entry.bytes));
+}
+
 SafetensorsWriter::SafetensorsWriter(std::string path, std::vector<TensorEntry> tensors,
                                      const SafetensorsMetadata& metadata)
     : path_(std::move(path)), aside_(path_ + ".tmp"), entries_(laid_out(std::move(tensors))), file_(aside_) {

@@ -43,6 +43,7 @@ class SafetensorsFile {
   const TensorEntry& at(const std::string& name) const;    // Error(kInput) naming file and tensor
   const SafetensorsMetadata& metadata() const { return layout_.metadata; }
   std::string_view bytes(const TensorEntry& entry) const { return layout_.data.substr(entry.offset, entry.bytes); }
+  void forget(const TensorEntry& entry) const;  // its pages may leave memory until they are read again
   const std::string& path() const { return path_; }
 
  private:

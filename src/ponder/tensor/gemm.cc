@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "ponder/tensor/gemm_amx.h"
 #include "ponder/tensor/gemm_tile.h"
@@ -47,6 +48,10 @@ PONDER_INLINE void multiply_bf16_body(const Product& p) {
   multiply_body<Bf16<V>>(p);
 }
 template <class V>
+PONDER_INLINE void multiply_f32_by_bf16_body(const Product& p) {
+  multiply_body<F32ByBf16<V>>(p);
+}
+template <class V>
 PONDER_INLINE void pack_panels_f32_body PONDER_PANELS_PARAMETERS {
   pack_panels_body<F32<V>> PONDER_PANELS_ARGUMENTS;
 }
@@ -59,6 +64,7 @@ PONDER_INLINE void pack_row_bf16_body(const float* x, int64_t n, uint32_t* words
   Bf16<V>::pack_row(x, n, words);
 }
 PONDER_DISPATCH(multiply_f32, (const Product& p), (p))
+PONDER_DISPATCH(multiply_f32_by_bf16, (const Product& p), (p))
 PONDER_DISPATCH(multiply_bf16, (const Product& p), (p))
 PONDER_DISPATCH(pack_panels_f32, PONDER_PANELS_PARAMETERS, PONDER_PANELS_ARGUMENTS)
 PONDER_DISPATCH(pack_panels_bf16, PONDER_PANELS_PARAMETERS, PONDER_PANELS_ARGUMENTS)
@@ -81,6 +87,7 @@ bool tiles() { return simd::level() >= 6; }
 
 void multiply(const Product& p, Compute compute) {
   if (compute == Compute::kF32) return multiply_f32(p);
+  if (compute == Compute::kF32ByBf16) return multiply_f32_by_bf16(p);
   if (tiles()) return multiply_tiles(p);
   native_bf16() ? multiply_native(p) : multiply_bf16(p);
 }
@@ -107,6 +114,27 @@ void pack_row(const float* x, int64_t n, uint32_t* words) {
   std::copy_n(packed, steps_of(n - whole, Compute::kBf16), words + whole / 2);
 }
 
+// Panels of n columns out of the rows of a weight: row_words(row, out) writes the words of one, `steps` of them.
+template <class RowWords>
+void pack_by_row(int64_t n, int64_t steps, uint32_t* words, RowWords&& row_words) {
+  thread_local Scratch scratch;
+  uint32_t* rows = scratch.words(kGroup * steps);
+  for (int64_t first = 0; first < n; first += kPanel) {
+    const int64_t width = panel_width(n, first, kPanel);
+    uint32_t* panel = words + first * steps;
+    for (int64_t c = 0; c < width; c += kGroup, panel += kGroup) {
+      for (int64_t i = 0; i < kGroup; ++i) {
+        if (first + c + i < n)
+          row_words(first + c + i, rows + i * steps);
+        else
+          std::fill_n(rows + i * steps, steps, 0);
+      }
+      for (int64_t s = 0; s < steps; ++s)
+        for (int64_t i = 0; i < kGroup; ++i) panel[s * width + i] = rows[i * steps + s];
+    }
+  }
+}
+
 }  // namespace
 
 bool has_fast_bf16() { return native_bf16(); }
@@ -116,22 +144,31 @@ int64_t packed_words(int64_t depth, int64_t columns, Compute compute) {
 }
 
 void pack_transposed(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words) {
+  pack_by_row(n, steps_of(k, compute), words, [&](int64_t row, uint32_t* out) {
+    if (compute == Compute::kF32)
+      std::memcpy(out, w + row * k, static_cast<size_t>(k) * sizeof(float));
+    else
+      pack_row(w + row * k, k, out);
+  });
+}
+
+void pack_rows(const ReadRow& read, RowType type, int64_t n, int64_t k, Compute compute, uint32_t* words) {
+  std::vector<float> floats(static_cast<size_t>(k));
+  std::vector<uint16_t> halves(static_cast<size_t>(k));
   const int64_t steps = steps_of(k, compute);
-  thread_local Scratch scratch;
-  uint32_t* row = scratch.words(steps);
-  for (int64_t first = 0; first < n; first += kPanel) {
-    const int64_t width = panel_width(n, first, kPanel);
-    uint32_t* panel = words + first * steps;
-    for (int64_t c = 0; c < width; ++c) {
-      if (first + c >= n)
-        std::fill_n(row, steps, 0);
-      else if (compute == Compute::kF32)
-        std::memcpy(row, w + (first + c) * k, static_cast<size_t>(k) * sizeof(float));
-      else
-        pack_row(w + (first + c) * k, k, row);
-      for (int64_t s = 0; s < steps; ++s) panel[s * width + c] = row[s];
+  pack_by_row(n, steps, words, [&](int64_t row, uint32_t* out) {
+    if (type == RowType::kF32 && compute == Compute::kF32) return read(row, out);
+    if (type == RowType::kF32) {
+      read(row, floats.data());
+      return pack_row(floats.data(), k, out);
     }
-  }
+    if (compute != Compute::kF32) {
+      out[steps - 1] = 0;  // the other half of an odd end
+      return read(row, out);
+    }
+    read(row, halves.data());
+    for (int64_t i = 0; i < k; ++i) out[i] = static_cast<uint32_t>(halves[static_cast<size_t>(i)]) << 16;
+  });
 }
 
 void pack_straight(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words) {
@@ -141,13 +178,16 @@ void pack_straight(const float* w, int64_t n, int64_t k, Compute compute, uint32
 void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y) {
   constexpr int64_t kLeftWords = 32768;  // 128 KiB of the left side beside a panel in the second cache
   const int64_t depth = packed.depth, columns = packed.columns, steps = steps_of(depth, packed.compute);
-  const int64_t block = std::max(kGroup, kLeftWords / steps / kGroup * kGroup);
+  // Words of a row on the left, and of a step.
+  const int64_t left_row = packed.compute == Compute::kBf16 ? steps : depth, left_step = left_row / steps;
+  const int64_t block = std::max(kGroup, kLeftWords / left_row / kGroup * kGroup);
   thread_local Scratch scratch;
   for (int64_t from = 0; from < rows; from += block) {
     const int64_t n = std::min(block, rows - from);
     Product p{reinterpret_cast<const uint32_t*>(x + from * depth),
-              steps,
-              1,
+              kGroup * left_row,
+              left_row,
+              left_step,
               n,
               steps,
               packed.words,
@@ -181,7 +221,7 @@ void gemm_transposed_add(const float* g, const float* x, int64_t rows, int64_t n
       uint32_t* left = left_scratch.words(packed_words(count, block, compute));
       pack_panels(g + from * n + first, count, n, block, kGroup, compute, left);
       float* part = y + first * k;
-      Product p{left, 1, kGroup, block, steps, right, k, part, part};
+      Product p{left, kGroup * steps, 1, kGroup, block, steps, right, k, part, part};
       if (compute == Compute::kBf16 && tiles()) {
         uint32_t* turned = turned_scratch.words(tile_rows(block) * tile_stride(steps));
         rows_of_groups(left, block, steps, turned);

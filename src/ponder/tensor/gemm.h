@@ -5,15 +5,19 @@
 // order of their own (gemm_amx.h). Called by ops.cc and matrix.cc.
 #pragma once
 #include <cstdint>
+#include <functional>
 
 namespace ponder::tensor {
 
-enum class Compute : uint8_t { kF32, kBf16 };
+// kF32ByBf16: weights that are bf16 numbers anyway, kept as such, against f32 inputs: the bits of kF32 from half the
+// memory. For weights that are only read.
+enum class Compute : uint8_t { kF32, kBf16, kF32ByBf16 };
 
 // Does this machine multiply bf16 faster than f32?
 bool has_fast_bf16();
 
-// A right-hand side [depth, columns]: 4-byte words, a float or two bf16 of neighbouring depths, in panels of 48 columns
+// A right-hand side [depth, columns]: 4-byte words, a float or two bf16 of neighbouring depths (then depth is even for
+// kF32ByBf16), in panels of 48 columns
 // [depth or depth/2, 48]; the last panel is as narrow as multiples of 16 allow.
 struct PackedView {
   const uint32_t* words = nullptr;
@@ -25,6 +29,11 @@ int64_t packed_words(int64_t depth, int64_t columns, Compute compute);
 // w [N,K] as the right-hand side of x · wᵀ (depth K), and of g · w (depth N).
 void pack_transposed(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words);
 void pack_straight(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words);
+// pack_transposed of a weight whose rows are somewhere else, for example in a file: read(row, out) writes the k numbers
+// of a row, as floats or as bf16. The words are the same, but bf16 rows keep numbers below the smallest normal float.
+enum class RowType : uint8_t { kF32, kBf16 };
+using ReadRow = std::function<void(int64_t row, void* out)>;
+void pack_rows(const ReadRow& read, RowType type, int64_t n, int64_t k, Compute compute, uint32_t* words);
 
 // x [rows, depth] · packed (+ residual [rows, columns], when it is not null) → y [rows, columns].
 void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y);

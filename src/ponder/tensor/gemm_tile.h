@@ -29,6 +29,27 @@ struct F32 : V {
   PONDER_INLINE I pack(F row, F) { return reinterpret_cast<const I&>(row); }
 };
 
+// Floats on the left, bf16 pairs on the right: two steps of F32 in its order.
+template <class V>
+struct F32ByBf16 : V {
+  using F = typename V::F;
+  using I = typename V::I;
+  struct Right {
+    F even, odd;
+  };
+  static constexpr int kDepth = 2, kRows = V::kLanes / 2;
+  PONDER_INLINE Right right(const uint32_t* words) {
+    const I pairs = *reinterpret_cast<const I*>(words);
+    const I even = pairs << 16, odd = pairs & static_cast<int32_t>(0xFFFF0000);
+    return {reinterpret_cast<const F&>(even), reinterpret_cast<const F&>(odd)};
+  }
+  PONDER_INLINE F step(F sum, const uint32_t* left, const Right& right) {
+    const auto* pair = reinterpret_cast<const AliasedFloat*>(left);
+    sum = sum + pair[0] * right.even;
+    return sum + pair[1] * right.odd;
+  }
+};
+
 // The nearest bf16, in the upper half of each lane. As the processor's own conversion: ties to even, subnormal numbers
 // become 0, NaN stays NaN.
 template <class V>
@@ -111,10 +132,10 @@ struct NativeBf16 : simd::Wide {
 #endif
 
 // left [rows, steps] · right [steps, columns] (+ residual) → y [rows, columns]. Word (r, s) of the left side is
-// left[(r / 16) · 16 · steps + (r % 16) · left_row + s · left_step].
+// left[(r / 16) · left_group + (r % 16) · left_row + s · left_step].
 struct Product {
   const uint32_t* left;
-  int64_t left_row, left_step, rows, steps;
+  int64_t left_group, left_row, left_step, rows, steps;
   const uint32_t* right;  // panels
   int64_t columns;
   const float* residual;
@@ -128,7 +149,7 @@ PONDER_INLINE void tile(const Product& p, int64_t row, int64_t column, const uin
   constexpr int64_t L = S::kLanes;
   F sums[R][C];
   PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < C; ++c) sums[r][c] = F{};
-  const uint32_t* left = p.left + row / kGroup * kGroup * p.steps + row % kGroup * p.left_row;
+  const uint32_t* left = p.left + row / kGroup * p.left_group + row % kGroup * p.left_row;
   for (int64_t s = 0; s < p.steps; ++s, left += p.left_step, right += width) {
     typename S::Right operands[C];
     PONDER_UNROLL for (int c = 0; c < C; ++c) operands[c] = S::right(right + c * L);

@@ -11,14 +11,27 @@
 namespace ponder::tensor {
 
 // ---- rows; width and ffn are multiples of 16 ----
-// x [T,D], w [D] → y [T,D]; inverse root mean squares → rstd [T] (may be null).
-void rms_norm_rows(const float* x, const float* w, int64_t rows, int64_t width, float eps, float* y, float* rstd);
+// x [T,D], w [D] → y [T,D] = x · rstd · (offset + w); inverse root mean squares → rstd [T] (may be null).
+void rms_norm_rows(const float* x, const float* w, int64_t rows, int64_t width, float eps, float offset, float* y,
+                   float* rstd);
 // grad_x [T,D] is written, grad_w [D] is added to.
 void rms_norm_rows_backward(const float* grad_y, const float* x, const float* w, const float* rstd, int64_t rows,
-                            int64_t width, float* grad_x, float* grad_w);
+                            int64_t width, float offset, float* grad_x, float* grad_w);
+// The same for each query head (weight q) and key head (weight k) of qkv [T,(H+2·KV)·hd], values are copied; rstd
+// [T,H+KV].
+struct HeadNorm {
+  float eps = 0, offset = 0;
+};
+void head_norm_rows(const float* qkv, const float* q, const float* k, int64_t rows, const HeadShape& shape,
+                    const HeadNorm& norm, float* out, float* rstd);
+void head_norm_rows_backward(const float* grad_out, const float* qkv, const float* q, const float* k, const float* rstd,
+                             int64_t rows, const HeadShape& shape, const HeadNorm& norm, float* grad_qkv, float* grad_q,
+                             float* grad_k);
 // gate_up [T,2F] → y [T,F].
 void swiglu_rows(const float* gate_up, int64_t rows, int64_t ffn, float* y);
 void swiglu_rows_backward(const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up);
+void geglu_rows(const float* gate_up, int64_t rows, int64_t ffn, float* y);
+void geglu_rows_backward(const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up);
 // Rotates the first `heads` heads of each row and copies the rest; cosines and sines [positions, hd/2]. direction +1,
 // or −1 for the inverse (the gradient).
 void rope_rows(const float* in, const int64_t* positions, const float* cosines, const float* sines, int64_t rows,
@@ -31,6 +44,10 @@ void row_logsumexp(const float* x, int64_t n, float* logsumexp);
 void row_entropy(const float* x, int64_t n, float logsumexp, float* entropy);
 // x → factor · exp(x − shift) in place.
 void row_exp(float* x, int64_t n, float shift, float factor);
+// x · factor → y.
+void row_scale(const float* x, int64_t n, float factor, float* y);
+// The first of the highest; x holds no NaN.
+void row_argmax(const float* x, int64_t n, int64_t* index);
 
 // ---- attention over pages ----
 // A page holds kPageTokens positions of one layer: the keys of each key/value head, then the values of each, in pairs
@@ -58,8 +75,9 @@ void load_page_row(const std::byte* page, const HeadShape& shape, int64_t slot, 
 // Copies the first `slots` positions of a page.
 void copy_page_slots(const std::byte* from, const HeadShape& shape, int64_t slots, std::byte* to);
 
-// What one row may see: positions 0 … length−1, position i in slot i % 16 of page table[i / 16]. Slots behind the
-// length must hold finite numbers. length 0 gives a row of zeros.
+// What one row may see: positions 0 … length−1, of which the shape's window leaves the last ones; position i in slot i
+// % 16 of page table[i / 16]. Pages before the window are not read. Slots of a page that is read must hold finite
+// numbers. length 0 gives a row of zeros.
 struct AttendRow {
   const int32_t* table = nullptr;
   int64_t length = 0;

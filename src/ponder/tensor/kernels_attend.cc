@@ -118,24 +118,30 @@ PONDER_INLINE void sum_page(const Query* queries, const std::byte* values, int64
   if (d < head_dim) sum_columns<S, Kv, R, 1>(queries, values, head_dim, first, d);
 }
 
-// Makes weights e^(score − highest) of a section's first n scores, 0 behind them to the end of the page, and takes them
-// into the query's total. What was summed before is brought to the new highest score (Milakov & Gimelshein 2018).
+// Makes weights e^(score − highest) of a section's scores from `first` to n, 0 around them to the ends of their pages,
+// and takes them into the query's total. What was summed before is brought to the new highest score (Milakov &
+// Gimelshein 2018).
 template <class S>
-PONDER_INLINE void weigh_scores(Query& query, int64_t n, int64_t head_dim) {
+PONDER_INLINE void weigh_scores(Query& query, int64_t first, int64_t n, int64_t head_dim) {
   using F = typename S::F;
   using I = typename S::I;
-  const int64_t padded = (n + kPageTokens - 1) / kPageTokens * kPageTokens;
+  const int64_t begin = first / kPageTokens * kPageTokens, padded = (n + kPageTokens - 1) / kPageTokens * kPageTokens;
   I lanes;
   for (int i = 0; i < S::kLanes; ++i) lanes[i] = i;
+  if (begin < first)
+    for (int64_t i = begin; i < begin + kPageTokens; i += S::kLanes) {
+      const F s = load<S>(query.scores + i);
+      store<S>(query.scores + i, lanes < static_cast<int32_t>(first - i) ? splat<S>(kMinusInfinity) : s);
+    }
   for (int64_t i = padded - kPageTokens; i < padded; i += S::kLanes) {
     const F s = load<S>(query.scores + i);
     store<S>(query.scores + i, lanes < static_cast<int32_t>(n - i) ? s : splat<S>(kMinusInfinity));
   }
   F top = splat<S>(query.highest);
-  for (int64_t i = 0; i < padded; i += S::kLanes) top = simd::max<S>(top, load<S>(query.scores + i));
+  for (int64_t i = begin; i < padded; i += S::kLanes) top = simd::max<S>(top, load<S>(query.scores + i));
   const float highest = simd::max_lane<S>(top);
   F total{};
-  for (int64_t i = 0; i < padded; i += S::kLanes) {
+  for (int64_t i = begin; i < padded; i += S::kLanes) {
     const F weight = simd::exp<S>(load<S>(query.scores + i) - highest);
     store<S>(query.scores + i, weight);
     total += weight;
@@ -160,9 +166,10 @@ struct Tile {
 struct Block {
   const AttendRow* rows;
   int64_t count;
-  std::vector<Query> queries;  // [KV][count][H/KV]
-  std::vector<float> scores;   // of each query [kSectionTokens]
-  std::vector<Tile> tiles;     // of the section
+  int64_t first_section, end_section;  // that any row sees
+  std::vector<Query> queries;          // [KV][count][H/KV]
+  std::vector<float> scores;           // of each query [kSectionTokens]
+  std::vector<Tile> tiles;             // of the section
 };
 
 void open_block(Block& block, const float* qkv, const HeadShape& shape, float* out) {
@@ -171,6 +178,13 @@ void open_block(Block& block, const float* qkv, const HeadShape& shape, float* o
   if (block.scores.size() < scores) block.scores.resize(scores);
   float* next = block.scores.data();
   block.queries.clear();
+  int64_t first = std::numeric_limits<int64_t>::max(), end = 0;
+  for (int64_t row = 0; row < block.count; ++row) {
+    first = std::min(first, shape.first_visible(block.rows[row].length));
+    end = std::max(end, block.rows[row].length);
+  }
+  block.first_section = first / kSectionTokens;
+  block.end_section = (end + kSectionTokens - 1) / kSectionTokens;
   for (int64_t g = 0; g < shape.kv_heads; ++g)
     for (int64_t row = 0; row < block.count; ++row)
       for (int64_t h = g * group; h < (g + 1) * group; ++h, next += kSectionTokens)
@@ -180,10 +194,12 @@ void open_block(Block& block, const float* qkv, const HeadShape& shape, float* o
 }
 
 // Page by page, so that a tile holds all neighbours which share its page.
-void find_tiles(Block& block, const Pages& pages, int64_t section) {
+void find_tiles(Block& block, const HeadShape& shape, const Pages& pages, int64_t section) {
   block.tiles.clear();
   const auto page_of = [&](int64_t row, int64_t p) -> int64_t {
-    return p * kPageTokens < block.rows[row].length ? block.rows[row].table[p] : -1;
+    const AttendRow& r = block.rows[row];
+    const bool seen = p * kPageTokens < r.length && (p + 1) * kPageTokens > shape.first_visible(r.length);
+    return seen ? r.table[p] : -1;
   };
   int64_t longest = 0;
   for (int64_t row = 0; row < block.count; ++row) longest = std::max(longest, block.rows[row].length);
@@ -230,17 +246,18 @@ template <class S, class Kv>
 PONDER_INLINE void attend_block(Block& block, const HeadShape& shape, const Pages& pages) {
   const int64_t hd = shape.head_dim, half_bytes = page_bytes(shape) / (2 * shape.kv_heads),
                 values = page_bytes(shape) / 2;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(hd));
-  for (int64_t section = 0;; ++section) {
-    find_tiles(block, pages, section);
-    if (block.tiles.empty()) return;
+  const float scale = shape.score_scale();
+  for (int64_t section = block.first_section; section < block.end_section; ++section) {
+    find_tiles(block, shape, pages, section);
     for_each_tile<S>(
         block, shape, 0, half_bytes,
         [&](auto many, const Query* queries, const std::byte* half, int64_t first)
             __attribute__((always_inline)) { score_page<S, Kv, many()>(queries, half, hd, scale, first); });
     for (Query& query : block.queries) {
-      const int64_t seen = std::min(block.rows[query.row].length - section * kSectionTokens, kSectionTokens);
-      if (seen > 0) weigh_scores<S>(query, seen, hd);
+      const int64_t length = block.rows[query.row].length, begin = section * kSectionTokens;
+      const int64_t first = std::max<int64_t>(shape.first_visible(length) - begin, 0);
+      const int64_t end = std::min(length - begin, kSectionTokens);
+      if (first < end) weigh_scores<S>(query, first, end, hd);
     }
     for_each_tile<S>(
         block, shape, values, half_bytes,

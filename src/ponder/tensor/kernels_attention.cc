@@ -23,12 +23,12 @@ float* scratch(size_t floats) {
   return buffer.data();
 }
 
-// Lane i holds whether position first + i is below length.
+// Lane i holds whether position first + i is one of begin … end−1.
 template <class S>
-PONDER_INLINE typename S::I visible(int64_t first, int64_t length) {
+PONDER_INLINE typename S::I visible(int64_t first, int64_t begin, int64_t end) {
   typename S::I lanes;
   for (int i = 0; i < S::kLanes; ++i) lanes[i] = i;
-  return lanes < static_cast<int32_t>(length - first);
+  return (lanes < static_cast<int32_t>(end - first)) & (lanes >= static_cast<int32_t>(begin - first));
 }
 
 // What the backward of one key/value head works on: keys and values and their gradients as [chunks][hd][16], and the
@@ -43,7 +43,9 @@ struct RowBlock {
   const float* q[R];
   const float* grad_out[R];
   float delta[R], lse[R];
-  int64_t first_length;  // row r sees first_length + r positions
+  int64_t first_length;  // row r sees the positions begin[r] … first_length + r − 1
+  int64_t begin[R];
+  int64_t first_key() const { return begin[0] / kChunk * kChunk; }
 };
 
 // sums[r] = Σ_d rows[r][d] · columns[d][0 … kLanes)
@@ -57,14 +59,14 @@ PONDER_INLINE void dot_columns_block(const float* const (&rows)[R], const float*
   }
 }
 
-// The gradients that the rows send to their keys and values, and their own score gradients → grad_scores [R][stride], 0
-// behind a row's length. Several rows at once, since each pass over the gradients of keys and values is a load and a
-// store.
+// The gradients that the rows send to their keys and values, and their own score gradients → grad_scores [R][stride]
+// from rows.first_key() on, 0 where a row does not see. Several rows at once, since each pass over the gradients of
+// keys and values is a load and a store.
 template <class S, int R>
 PONDER_INLINE void backward_block(const RowBlock<R>& rows, int64_t hd, float scale, const HeadColumns& head,
                                   float* grad_scores, int64_t stride) {
   using F = typename S::F;
-  for (int64_t first = 0; first < rows.first_length + R - 1; first += kChunk)
+  for (int64_t first = rows.first_key(); first < rows.first_length + R - 1; first += kChunk)
     for (int64_t part = 0; part < kChunk; part += S::kLanes) {
       const int64_t at = first * hd + part;
       F p[R], ds[R];
@@ -72,7 +74,8 @@ PONDER_INLINE void backward_block(const RowBlock<R>& rows, int64_t hd, float sca
       dot_columns_block<S, R>(rows.grad_out, head.values + at, hd, ds);
       PONDER_UNROLL for (int r = 0; r < R; ++r) {
         p[r] = simd::exp<S>(p[r] * scale - rows.lse[r]);
-        if (first + kChunk > rows.first_length + r) p[r] = visible<S>(first + part, rows.first_length + r) ? p[r] : F{};
+        const int64_t begin = rows.begin[r], end = rows.first_length + r;
+        if (first < begin || first + kChunk > end) p[r] = visible<S>(first + part, begin, end) ? p[r] : F{};
         ds[r] = p[r] * (ds[r] - rows.delta[r]) * scale;
         store<S>(grad_scores + r * stride + first + part, ds[r]);
       }
@@ -117,7 +120,7 @@ PONDER_INLINE float dot(const float* a, const float* b, int64_t n) {
 struct Group {
   const float *grad_out, *out, *lse, *qkv;
   int64_t prompt, heads, head_dim, columns;
-  KvType kv;
+  const HeadShape* shape;
   float* grad_qkv;
 };
 
@@ -138,10 +141,12 @@ PONDER_INLINE void backward_rows(const Group& s, int64_t h, int64_t i, int64_t s
     rows.grad_out[r] = s.grad_out + (first + r) * width + h * hd;
     rows.delta[r] = dot<S>(rows.grad_out[r], s.out + (first + r) * width + h * hd, hd);
     rows.lse[r] = s.lse[(first + r) * s.heads + h];
+    rows.begin[r] = s.shape->first_visible(i + r + 1);
   }
-  backward_block<S, R>(rows, hd, 1.0f / std::sqrt(static_cast<float>(hd)), head, grad_scores, stride);
-  weighted_sums<S, R>(grad_scores, stride, head.key_rows, hd, i + R, hd, s.grad_qkv + first * s.columns + h * hd,
-                      s.columns);
+  backward_block<S, R>(rows, hd, s.shape->score_scale(), head, grad_scores, stride);
+  const int64_t key = rows.first_key();
+  weighted_sums<S, R>(grad_scores + key, stride, head.key_rows + key * hd, hd, i + R - key, hd,
+                      s.grad_qkv + first * s.columns + h * hd, s.columns);
 }
 
 template <class S>
@@ -163,7 +168,7 @@ PONDER_INLINE void load_stretch(const Group& s, const Stretch& stretch, int64_t 
       head.values[at + d * kChunk] = row[value_column + d];
     }
   }
-  if (s.kv != KvType::kBf16) return;
+  if (s.shape->kv != KvType::kBf16) return;
   // Whole chunks: what was rounded before stays as it is.
   const int64_t from = stretch.first / kChunk * kChunk * hd, to = (stretch.end + kChunk - 1) / kChunk * kChunk * hd;
   round_all<S>(head.keys + from, to - from);
@@ -231,8 +236,8 @@ void attend_group_backward(const float* grad_out, const float* out, const float*
   }
   const int64_t padded = (longest + kChunk - 1) / kChunk * kChunk;
   float* work = scratch(static_cast<size_t>(padded * (5 * shape.head_dim + 4)));
-  const Group group{grad_out,        out,      lse,     qkv, rows.prompt, shape.heads, shape.head_dim,
-                    shape.columns(), shape.kv, grad_qkv};
+  const Group group{grad_out,        out,    lse,     qkv, rows.prompt, shape.heads, shape.head_dim,
+                    shape.columns(), &shape, grad_qkv};
   group_backward_with(group, stretches, shape.kv_heads, padded, work);
 }
 

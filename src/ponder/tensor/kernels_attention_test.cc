@@ -181,12 +181,47 @@ TEST_P(Attention, LongSequencesAgreeWithAPlainSoftmax) {
     }
 }
 
+// A window of w positions is the attention of a sequence of these w alone, where both lie on the same grid of pages;
+// what lies before is not even read.
+TEST_P(Attention, AWindowSeesItsOwnPositionsAndNoPageBefore) {
+  const int64_t n = 600, window = 272;  // ends of windows in all places of a page, over sections of 256
+  HeadShape shape{4, 2, 16};
+  const Floats qkv = random_floats(n * shape.columns(), 9);
+  Layer layer(shape, 40);
+  std::vector<int32_t> table(40);
+  std::iota(table.begin(), table.end(), 0);
+  layer.put(qkv, n, table);
+  shape.window = window;
+  const size_t width = static_cast<size_t>(shape.heads * shape.head_dim);
+  for (const int64_t length : {272, 288, 400, 544, 600}) {
+    const float* query = &qkv[static_cast<size_t>((length - 1) * shape.columns())];
+    const int64_t first = length - window;
+    std::vector<int32_t> seen(table);
+    for (int64_t p = 0; (p + 1) * kPageTokens <= first; ++p) seen[static_cast<size_t>(p)] = 1 << 20;  // would crash
+    const AttendRow row{seen.data(), length};
+    Floats out(width), lse(4);
+    attend_rows(query, &row, 1, shape, layer.pages, out.data(), lse.data());
+    for (int64_t h = 0; h < shape.heads; ++h) {
+      double total = 0;
+      std::vector<double> sum(16, 0);
+      for (int64_t j = first; j < length; ++j) {
+        const float* key = &qkv[static_cast<size_t>(j * shape.columns() + (4 + h / 2) * 16)];
+        const double weight = std::exp(std::inner_product(query + h * 16, query + (h + 1) * 16, key, 0.0) / 4);
+        total += weight;
+        for (size_t d = 0; d < 16; ++d) sum[d] += weight * key[2 * 16 + d];
+      }
+      EXPECT_NEAR(lse[static_cast<size_t>(h)], std::log(total), 2e-5) << length;
+      for (size_t d = 0; d < 16; ++d) EXPECT_NEAR(out[static_cast<size_t>(h) * 16 + d], sum[d] / total, 1e-5) << length;
+    }
+  }
+}
+
 // A tree of sequences over shared pages, all rows in one call and in several orders, against each row by itself with
 // its pages elsewhere.
 TEST_P(Attention, ARowsBitsDoNotDependOnNeighboursOrPages) {
   base::Rng rng{base::RngKey(6)};
-  for (const KvType kv : {KvType::kF32, KvType::kBf16}) {
-    const HeadShape shape{6, 2, 32, kv};
+  for (const HeadShape& shape : {HeadShape{6, 2, 32}, HeadShape{6, 2, 32, KvType::kBf16},
+                                 HeadShape{6, 2, 32, KvType::kF32, 50}, HeadShape{2, 1, 256, KvType::kBf16, 300}}) {
     const int64_t width = shape.heads * shape.head_dim, longest = 400;
     const Floats qkv = random_floats(longest * shape.columns(), 7);
     Layer tree(shape, 45 * 25), alone(shape, 40);

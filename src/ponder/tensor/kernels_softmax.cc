@@ -59,8 +59,36 @@ PONDER_INLINE void row_exp_body(float* x, int64_t n, float shift, float factor) 
     store_part<S>(x + whole, n - whole, simd::exp<S>(load_part<S>(x + whole, n - whole, shift) - shift) * factor);
 }
 
+template <class S>
+PONDER_INLINE void row_scale_body(const float* x, int64_t n, float factor, float* y) {
+  const int64_t whole = n / S::kLanes * S::kLanes;
+  for (int64_t i = 0; i < whole; i += S::kLanes) store<S>(y + i, load<S>(x + i) * factor);
+  for (int64_t i = whole; i < n; ++i) y[i] = x[i] * factor;
+}
+
+// By blocks: the first block whose highest is above all before it holds the first of the highest.
+template <class S>
+PONDER_INLINE void row_argmax_body(const float* x, int64_t n, int64_t* index) {
+  using F = typename S::F;
+  constexpr int64_t kBlock = 1024;
+  float highest = kMinusInfinity;
+  int64_t block = 0;
+  for (int64_t first = 0; first < n; first += kBlock) {
+    const int64_t end = first + kBlock < n ? first + kBlock : n, whole = first + (end - first) / S::kLanes * S::kLanes;
+    F top = splat<S>(kMinusInfinity);
+    for (int64_t i = first; i < whole; i += S::kLanes) top = simd::max<S>(top, load<S>(x + i));
+    if (whole < end) top = simd::max<S>(top, load_part<S>(x + whole, end - whole, kMinusInfinity));
+    const float best = simd::max_lane<S>(top);
+    if (best > highest) highest = best, block = first;
+  }
+  while (block + 1 < n && x[block] != highest) ++block;
+  *index = block;
+}
+
 }  // namespace
 
+PONDER_DISPATCH(row_scale, (const float* x, int64_t n, float factor, float* y), (x, n, factor, y))
+PONDER_DISPATCH(row_argmax, (const float* x, int64_t n, int64_t* index), (x, n, index))
 PONDER_DISPATCH(row_logsumexp, (const float* x, int64_t n, float* logsumexp), (x, n, logsumexp))
 PONDER_DISPATCH(row_entropy, (const float* x, int64_t n, float logsumexp, float* entropy), (x, n, logsumexp, entropy))
 PONDER_DISPATCH(row_exp, (float* x, int64_t n, float shift, float factor), (x, n, shift, factor))

@@ -27,8 +27,18 @@ void pack_for_gradient(at::Tensor& packed, const Matrix& matrix) {
 
 }  // namespace
 
+Matrix read_only_matrix(int64_t rows, int64_t columns, Compute compute, RowType type, const ReadRow& read) {
+  Matrix matrix;
+  matrix.rows = rows, matrix.columns = columns;
+  const bool halves = compute == Compute::kF32 && type == RowType::kBf16 && columns % 2 == 0;
+  matrix.compute = halves ? Compute::kF32ByBf16 : compute;
+  matrix.transposed = at::empty({packed_words(columns, rows, matrix.compute)}, at::kInt);
+  pack_rows(read, type, rows, columns, matrix.compute, words_of(matrix.transposed));
+  return matrix;
+}
+
 void pack(Matrix& matrix, Uses uses) {
-  if (!matrix.weight.is_cpu()) return;
+  if (!matrix.weight.defined() || !matrix.weight.is_cpu()) return;
   pack_for_product(matrix.transposed, matrix);
   if (uses == Uses::kForwardAndBackward) pack_for_gradient(matrix.straight, matrix);
 }

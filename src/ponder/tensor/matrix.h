@@ -14,18 +14,23 @@ struct Matrix {
   Matrix(at::Tensor weight, Compute compute = Compute::kF32)  // NOLINT(google-explicit-constructor)
       : weight(std::move(weight)), compute(compute) {}
 
-  at::Tensor weight;                // f32 [N,K]; an autograd leaf where it is trained
+  at::Tensor weight;                // f32 [N,K]; an autograd leaf where it is trained, undefined where it is only read
   Compute compute = Compute::kF32;  // of products on the CPU; other devices compute in f32
   at::Tensor transposed;            // words for x · wᵀ
   at::Tensor straight;              // words for g · w
-  int64_t size(int64_t dim) const { return weight.size(dim); }
+  int64_t rows = 0, columns = 0;    // [N,K] where there is no weight
+  int64_t size(int64_t dim) const { return weight.defined() ? weight.size(dim) : dim == 0 ? rows : columns; }
 };
+
+// A matrix that is only read and kept in the product's own layout alone; read() gives its rows, as for pack_rows.
+// kF32 and bf16 rows become kF32ByBf16: the same results from half the memory.
+Matrix read_only_matrix(int64_t rows, int64_t columns, Compute compute, RowType type, const ReadRow& read);
 
 // What is read of a matrix: products with it, or their gradients as well.
 enum class Uses { kForward, kForwardAndBackward };
 
 // Packs the weight, again into the same memory when it was packed before: copies of the matrix see the new weight, and
-// nobody may read them meanwhile. Nothing to do for weights that are not on the CPU.
+// nobody may read them meanwhile. Nothing to do for weights that are not on the CPU or only read.
 void pack(Matrix& matrix, Uses uses);
 
 // The packed copies; made on the spot where there are none.

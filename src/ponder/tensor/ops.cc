@@ -5,6 +5,7 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/gelu.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rms_norm.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -12,6 +13,8 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <cmath>
+#include <optional>
 #include <utility>
 
 #include "ponder/base/error.h"
@@ -35,84 +38,146 @@ const float* in(const at::Tensor& x) { return x.const_data_ptr<float>(); }
 float* out(at::Tensor& x) { return x.mutable_data_ptr<float>(); }
 
 // ---- RMSNorm ----
-at::Tensor rms_norm_forward(const at::Tensor& x, const at::Tensor& w, double eps, at::Tensor* rstd) {
+at::Tensor rms_norm_forward(const at::Tensor& x, const at::Tensor& w, double eps, double offset, at::Tensor* rstd) {
   at::Tensor y = at::empty_like(x);
   if (rstd) *rstd = at::empty({x.size(0)}, x.options());
-  rms_norm_rows(in(x), in(w), x.size(0), x.size(1), static_cast<float>(eps), out(y), rstd ? out(*rstd) : nullptr);
+  rms_norm_rows(in(x), in(w), x.size(0), x.size(1), static_cast<float>(eps), static_cast<float>(offset), out(y),
+                rstd ? out(*rstd) : nullptr);
   return y;
 }
 
 struct RmsNorm : Function<RmsNorm> {
-  static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& w, double eps) {
+  static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& w, double eps, double offset) {
     at::Tensor rstd;
-    at::Tensor y = rms_norm_forward(x, w, eps, &rstd);
+    at::Tensor y = rms_norm_forward(x, w, eps, offset, &rstd);
     ctx->save_for_backward({x, w, rstd});
+    ctx->saved_data["offset"] = offset;
     return y;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor grad = grads[0].contiguous(), &x = saved[0], &w = saved[1], &rstd = saved[2];
     at::Tensor grad_x = at::empty_like(x), grad_w = at::zeros(w.sizes(), w.options());
-    rms_norm_rows_backward(in(grad), in(x), in(w), in(rstd), x.size(0), x.size(1), out(grad_x), out(grad_w));
-    return {grad_x, grad_w, Variable()};
+    rms_norm_rows_backward(in(grad), in(x), in(w), in(rstd), x.size(0), x.size(1),
+                           static_cast<float>(ctx->saved_data["offset"].toDouble()), out(grad_x), out(grad_w));
+    return {grad_x, grad_w, Variable(), Variable()};
   }
 };
 
-// ---- SwiGLU ----
-at::Tensor swiglu_forward(const at::Tensor& gate_up) {
-  const int64_t ffn = gate_up.size(1) / 2;
-  at::Tensor y = at::empty({gate_up.size(0), ffn}, gate_up.options());
-  swiglu_rows(in(gate_up), gate_up.size(0), ffn, out(y));
+// ---- RMSNorm of query and key heads ----
+at::Tensor head_norm_forward(const at::Tensor& qkv, const at::Tensor& q, const at::Tensor& k, const HeadShape& shape,
+                             const HeadNorm& norm, at::Tensor* rstd) {
+  at::Tensor y = at::empty_like(qkv);
+  if (rstd) *rstd = at::empty({qkv.size(0), shape.rotated()}, qkv.options());
+  head_norm_rows(in(qkv), in(q), in(k), qkv.size(0), shape, norm, out(y), rstd ? out(*rstd) : nullptr);
   return y;
 }
 
-struct SwiGlu : Function<SwiGlu> {
+struct HeadNormed : Function<HeadNormed> {
+  static Variable forward(AutogradContext* ctx, const Variable& qkv, const Variable& q, const Variable& k,
+                          const HeadShape& shape, const HeadNorm& norm) {
+    at::Tensor rstd;
+    at::Tensor y = head_norm_forward(qkv, q, k, shape, norm, &rstd);
+    ctx->save_for_backward({qkv, q, k, rstd});
+    ctx->saved_data["shape"] = std::vector<int64_t>{shape.heads, shape.kv_heads, shape.head_dim};
+    ctx->saved_data["offset"] = static_cast<double>(norm.offset);
+    return y;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor grad = grads[0].contiguous(), &qkv = saved[0], &q = saved[1], &k = saved[2], &rstd = saved[3];
+    const auto heads = ctx->saved_data["shape"].toIntVector();
+    const HeadNorm norm{0, static_cast<float>(ctx->saved_data["offset"].toDouble())};
+    at::Tensor grad_qkv = at::empty_like(qkv), grad_q = at::zeros(q.sizes(), q.options()), grad_k = grad_q.clone();
+    head_norm_rows_backward(in(grad), in(qkv), in(q), in(k), in(rstd), qkv.size(0), {heads[0], heads[1], heads[2]},
+                            norm, out(grad_qkv), out(grad_q), out(grad_k));
+    return {grad_qkv, grad_q, grad_k, Variable(), Variable()};
+  }
+};
+
+at::Tensor head_norm_generic(const at::Tensor& qkv, const at::Tensor& q, const at::Tensor& k, const HeadShape& shape,
+                             double eps, double offset) {
+  const int64_t hd = shape.head_dim, rows = qkv.size(0);
+  const at::Tensor heads = qkv.view({rows, -1, hd});
+  const auto normed = [&](int64_t first, int64_t count, const at::Tensor& w) {
+    return at::rms_norm(heads.narrow(1, first, count), {hd}, w.add(offset), eps);
+  };
+  return at::cat({normed(0, shape.heads, q), normed(shape.heads, shape.kv_heads, k),
+                  heads.narrow(1, shape.rotated(), shape.kv_heads)},
+                 1)
+      .view({rows, -1});
+}
+
+// ---- gated activations ----
+struct SwiGluRows {
+  static constexpr auto kForward = swiglu_rows;
+  static constexpr auto kBackward = swiglu_rows_backward;
+};
+struct GeGluRows {
+  static constexpr auto kForward = geglu_rows;
+  static constexpr auto kBackward = geglu_rows_backward;
+};
+
+template <class Rows>
+at::Tensor gated_forward(const at::Tensor& gate_up) {
+  const int64_t ffn = gate_up.size(1) / 2;
+  at::Tensor y = at::empty({gate_up.size(0), ffn}, gate_up.options());
+  Rows::kForward(in(gate_up), gate_up.size(0), ffn, out(y));
+  return y;
+}
+
+template <class Rows>
+struct Gated : Function<Gated<Rows>> {
   static Variable forward(AutogradContext* ctx, const Variable& gate_up) {
     ctx->save_for_backward({gate_up});
-    return swiglu_forward(gate_up);
+    return gated_forward<Rows>(gate_up);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const at::Tensor gate_up = ctx->get_saved_variables()[0], grad = grads[0].contiguous();
     at::Tensor grad_gate_up = at::empty_like(gate_up);
-    swiglu_rows_backward(in(grad), in(gate_up), gate_up.size(0), gate_up.size(1) / 2, out(grad_gate_up));
+    Rows::kBackward(in(grad), in(gate_up), gate_up.size(0), gate_up.size(1) / 2, out(grad_gate_up));
     return {grad_gate_up};
   }
 };
 
+template <class Rows>
+at::Tensor gated(const at::Tensor& gate_up) {
+  PONDER_CHECK(gate_up.dim() == 2 && gate_up.size(1) % 32 == 0, "a gated activation wants [T,2F], F a multiple of 16");
+  const at::Tensor rows = gate_up.contiguous();
+  return wants_grad(gate_up) ? Gated<Rows>::apply(rows) : gated_forward<Rows>(rows);
+}
+
 // ---- rotary positions ----
-at::Tensor rotate(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, const RotaryTable& table,
-                  float direction) {
+at::Tensor rotate(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, const at::Tensor& cosines,
+                  const at::Tensor& sines, float direction) {
   at::Tensor rotated = at::empty_like(qkv);
-  rope_rows(in(qkv), positions.const_data_ptr<int64_t>(), table.cosines.data(), table.sines.data(), qkv.size(0),
-            qkv.size(1), shape.rotated(), shape.head_dim, direction, out(rotated));
+  rope_rows(in(qkv), positions.const_data_ptr<int64_t>(), in(cosines), in(sines), qkv.size(0), qkv.size(1),
+            shape.rotated(), shape.head_dim, direction, out(rotated));
   return rotated;
 }
 
 struct Rope : Function<Rope> {
   static Variable forward(AutogradContext* ctx, const Variable& qkv, const at::Tensor& positions,
                           const HeadShape& shape, std::shared_ptr<const RotaryTable> table) {
-    ctx->save_for_backward({positions});
+    ctx->save_for_backward({positions, table->cosines, table->sines});
     ctx->saved_data["shape"] = std::vector<int64_t>{shape.heads, shape.kv_heads, shape.head_dim};
-    ctx->saved_data["theta"] = table->theta;
-    return rotate(qkv, positions, shape, *table, 1.0f);
+    return rotate(qkv, positions, shape, table->cosines, table->sines, 1.0f);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const at::Tensor positions = ctx->get_saved_variables()[0];
+    const auto saved = ctx->get_saved_variables();
     const auto heads = ctx->saved_data["shape"].toIntVector();
-    const HeadShape shape{heads[0], heads[1], heads[2]};
-    const auto table = rotary_table(shape.head_dim, ctx->saved_data["theta"].toDouble(), highest_position(positions));
     // A rotation's transpose is the rotation back.
-    return {rotate(grads[0].contiguous(), positions, shape, *table, -1.0f), Variable(), Variable(), Variable()};
+    return {rotate(grads[0].contiguous(), saved[0], {heads[0], heads[1], heads[2]}, saved[1], saved[2], -1.0f),
+            Variable(), Variable(), Variable()};
   }
 };
 
-at::Tensor rope_generic(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, double theta) {
+at::Tensor rope_generic(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape,
+                        const Rotary& rotary) {
   const int64_t half = shape.head_dim / 2, rows = qkv.size(0);
-  const auto table = rotary_table(shape.head_dim, theta, highest_position(positions));
-  const auto lookup = [&](const std::vector<float>& values) {
-    const at::Tensor all = at::empty({static_cast<int64_t>(values.size())}, at::kFloat);
-    std::copy(values.begin(), values.end(), all.mutable_data_ptr<float>());
-    return all.view({-1, half}).to(qkv.device()).index_select(0, positions).to(qkv.scalar_type()).unsqueeze(1);
+  const auto table = rotary_table(shape.head_dim, rotary, highest_position(positions));
+  const auto lookup = [&](const at::Tensor& values) {
+    return values.to(qkv.device()).index_select(0, positions).to(qkv.scalar_type()).unsqueeze(1);
   };
   const at::Tensor c = lookup(table->cosines), s = lookup(table->sines);
   const at::Tensor heads = qkv.view({rows, -1, shape.head_dim});
@@ -156,7 +221,8 @@ struct CausalAttention : Function<CausalAttention> {
     ctx->saved_data["starts"] = packing.starts;
     ctx->saved_data["continues"] = packing.continues;
     ctx->saved_data["shape"] =
-        std::vector<int64_t>{shape.heads, shape.kv_heads, shape.head_dim, static_cast<int64_t>(shape.kv)};
+        std::vector<int64_t>{shape.heads, shape.kv_heads, shape.head_dim, static_cast<int64_t>(shape.kv), shape.window};
+    ctx->saved_data["scale"] = shape.scale;
     return result;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -164,7 +230,8 @@ struct CausalAttention : Function<CausalAttention> {
     const at::Tensor grad = grads[0].contiguous(), &qkv = saved[0], &result = saved[1], &lse = saved[2];
     const Packing packing{ctx->saved_data["starts"].toIntVector(), ctx->saved_data["continues"].toIntVector()};
     const auto heads = ctx->saved_data["shape"].toIntVector();
-    const HeadShape shape{heads[0], heads[1], heads[2], static_cast<KvType>(heads[3])};
+    const HeadShape shape{
+        heads[0], heads[1], heads[2], static_cast<KvType>(heads[3]), heads[4], ctx->saved_data["scale"].toDouble()};
     at::Tensor grad_qkv = at::empty_like(qkv);
     const int64_t width = shape.heads * shape.head_dim;
     for_each_group(packing, [&](int64_t t, const GroupRows& rows) {
@@ -184,11 +251,12 @@ at::Tensor attention_generic_rows(const at::Tensor& queries, const at::Tensor& k
   const at::Tensor k = heads(keys, shape.heads, shape.kv_heads);
   const at::Tensor v = heads(keys, shape.heads + shape.kv_heads, shape.kv_heads);
   std::optional<at::Tensor> mask;
-  if (visible > n) {
+  if (visible > n || (shape.window > 0 && visible > shape.window)) {
     mask = at::ones({n, visible}, at::TensorOptions(at::kBool).device(queries.device())).tril(visible - n);
+    if (shape.window > 0) mask = mask->triu(visible - n + 1 - shape.window);
   }
   return at::scaled_dot_product_attention(heads(queries, 0, shape.heads), k, v, mask, 0.0,
-                                          /*is_causal=*/visible == n, std::nullopt,
+                                          /*is_causal=*/!mask, shape.score_scale(),
                                           /*enable_gqa=*/shape.heads != shape.kv_heads)
       .squeeze(0)
       .transpose(0, 1)
@@ -214,27 +282,49 @@ at::Tensor attention_generic(const at::Tensor& qkv, const Packing& packing, cons
 
 at::Tensor embed(const at::Tensor& table, const at::Tensor& ids) { return at::embedding(table, ids); }
 
-at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& w, double eps) {
-  if (!on_cpu_f32(x)) return at::rms_norm(x, {x.size(-1)}, w, eps);
+float HeadShape::score_scale() const {
+  return scale > 0 ? static_cast<float>(scale) : 1.0f / std::sqrt(static_cast<float>(head_dim));
+}
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& w, double eps, double offset) {
+  if (!on_cpu_f32(x)) return at::rms_norm(x, {x.size(-1)}, offset == 0 ? w : w.add(offset), eps);
   PONDER_CHECK(x.dim() == 2 && x.size(1) % 16 == 0, "rms_norm wants [T,D] with D a multiple of 16");
   const at::Tensor rows = x.contiguous();
-  return wants_grad(x, w) ? RmsNorm::apply(rows, w, eps) : rms_norm_forward(rows, w, eps, nullptr);
+  return wants_grad(x, w) ? RmsNorm::apply(rows, w, eps, offset) : rms_norm_forward(rows, w, eps, offset, nullptr);
+}
+
+at::Tensor head_norm(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight,
+                     const HeadShape& shape, double eps, double offset) {
+  PONDER_CHECK(qkv.dim() == 2 && qkv.size(1) == shape.columns() && q_weight.size(0) == shape.head_dim &&
+                   k_weight.size(0) == shape.head_dim,
+               "head_norm wants qkv [T,(H+2·KV)·hd] and weights [hd]");
+  if (!on_cpu_f32(qkv)) return head_norm_generic(qkv, q_weight, k_weight, shape, eps, offset);
+  const HeadNorm norm{static_cast<float>(eps), static_cast<float>(offset)};
+  const at::Tensor rows = qkv.contiguous();
+  return wants_grad(qkv, q_weight) || wants_grad(k_weight)
+             ? HeadNormed::apply(rows, q_weight, k_weight, shape, norm)
+             : head_norm_forward(rows, q_weight, k_weight, shape, norm, nullptr);
 }
 
 at::Tensor swiglu(const at::Tensor& gate_up) {
   const int64_t ffn = gate_up.size(1) / 2;
   if (!on_cpu_f32(gate_up)) return at::silu(gate_up.narrow(1, 0, ffn)).mul(gate_up.narrow(1, ffn, ffn));
-  PONDER_CHECK(gate_up.dim() == 2 && ffn % 16 == 0, "swiglu wants [T,2F] with F a multiple of 16");
-  const at::Tensor rows = gate_up.contiguous();
-  return wants_grad(gate_up) ? SwiGlu::apply(rows) : swiglu_forward(rows);
+  return gated<SwiGluRows>(gate_up);
 }
 
-at::Tensor rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, double theta) {
+at::Tensor geglu(const at::Tensor& gate_up) {
+  const int64_t ffn = gate_up.size(1) / 2;
+  if (!on_cpu_f32(gate_up)) return at::gelu(gate_up.narrow(1, 0, ffn), "tanh").mul(gate_up.narrow(1, ffn, ffn));
+  return gated<GeGluRows>(gate_up);
+}
+
+at::Tensor rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, const Rotary& rotary) {
   PONDER_CHECK(qkv.dim() == 2 && qkv.size(1) == shape.columns(), "rope wants qkv [T,(H+2·KV)·hd]");
-  if (!on_cpu_f32(qkv)) return rope_generic(qkv, positions, shape, theta);
-  const auto table = rotary_table(shape.head_dim, theta, highest_position(positions));
+  if (!on_cpu_f32(qkv)) return rope_generic(qkv, positions, shape, rotary);
+  const auto table = rotary_table(shape.head_dim, rotary, highest_position(positions));
   const at::Tensor rows = qkv.contiguous();
-  return wants_grad(qkv) ? Rope::apply(rows, positions, shape, table) : rotate(rows, positions, shape, *table, 1.0f);
+  return wants_grad(qkv) ? Rope::apply(rows, positions, shape, table)
+                         : rotate(rows, positions, shape, table->cosines, table->sines, 1.0f);
 }
 
 at::Tensor causal_attention(const at::Tensor& qkv, const Packing& packing, const HeadShape& shape) {

@@ -3,6 +3,7 @@
 // row's result is the same to the bit whatever other rows stand beside it: that is why the sampler's and the trainer's
 // log-probs agree exactly. T = tokens of all packed sequences together.
 #pragma once
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -25,11 +26,14 @@ void add_linear_grad_w(at::Tensor& grad_w, const at::Tensor& grad, const at::Ten
 // Rows of table [V,D] → [T,D]; ids i64 [T].
 at::Tensor embed(const at::Tensor& table, const at::Tensor& ids);
 
-// x / sqrt(mean(x²) + eps) · w, over the last dimension. Zhang & Sennrich 2019, eq. 4.
-at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& w, double eps);
+// x / sqrt(mean(x²) + eps) · (offset + w), over the last dimension. Zhang & Sennrich 2019, eq. 4; the offset is
+// Gemma's, whose weights are kept as differences from 1.
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& w, double eps, double offset = 0);
 
 // silu(gate) · up, gate_up [T,2F] = gate then up → [T,F]. Shazeer 2020, eq. 6.
 at::Tensor swiglu(const at::Tensor& gate_up);
+// gelu(gate) · up with the tanh form of gelu (Hendrycks & Gimpel 2016, §2).
+at::Tensor geglu(const at::Tensor& gate_up);
 
 // How keys and values are kept for attention: as they are, or rounded to bf16 (to nearest, ties to even), which halves
 // what a cache holds and streams. CPU only; gradients pass the rounding straight through.
@@ -39,13 +43,43 @@ enum class KvType : uint8_t { kF32, kBf16 };
 struct HeadShape {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;  // head_dim is a multiple of 16
   KvType kv = KvType::kF32;
+  int64_t window = 0;  // positions that a row sees, itself included; 0 = all before it
+  double scale = 0;    // of the scores; 0 = 1/√hd
   int64_t rotated() const { return heads + kv_heads; }
   int64_t columns() const { return (heads + 2 * kv_heads) * head_dim; }
+  float score_scale() const;
+  // The first of the positions 0 … length−1 that the last of them sees.
+  int64_t first_visible(int64_t length) const { return window > 0 && length > window ? length - window : 0; }
+};
+
+// rms_norm of each query head with q_weight [hd] and of each key head with k_weight [hd]; values pass through.
+at::Tensor head_norm(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight,
+                     const HeadShape& shape, double eps, double offset);
+
+// Pair i of a head turns by theta^(−2i/hd) a position (Su et al. 2021), unless a model that was made for a shorter
+// context stretches it.
+enum class RotaryScaling : uint8_t {
+  kNone,
+  kLinear,  // every pair turns slower by factor
+  kLlama3,  // slow pairs do, fast ones do not, those between partly (Llama 3.1)
+  kYarn,    // the same with other bounds, and longer queries and keys (Peng et al. 2023)
+};
+
+struct Rotary {
+  double theta = 10000;
+  RotaryScaling scaling = RotaryScaling::kNone;
+  double factor = 1;
+  // Turns within original_context below which a pair is slow, and above which it is fast.
+  double slow = 1, fast = 4;
+  int64_t original_context = 0;  // tokens
+  double length = 1;             // what cosines and sines are multiplied with; YaRN's attention factor
+  bool whole_bounds = true;      // YaRN: bounds between pairs are rounded outwards to whole pairs
+  auto operator<=>(const Rotary&) const = default;
 };
 
 // Rotary positions on the query and key heads of qkv [T,(H+2·KV)·hd], halves of a head rotated against each other as in
 // Hugging Face's Llama; positions i64 [T]. Su et al. 2021, eq. 34. Values pass through.
-at::Tensor rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, double theta);
+at::Tensor rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, const Rotary& rotary);
 
 // Sequences packed one behind the other: sequence s is rows starts[s] … starts[s+1]−1. Where continues[s], its
 // positions go on behind those of the last sequence before it that does not continue one: a prompt that several
@@ -59,8 +93,8 @@ struct Packing {
 };
 
 // Causal attention within packed sequences: each row sees itself and the positions before it in its own sequence and in
-// the one that this continues. qkv rotated, [T,(H+2·KV)·hd] → [T,H·hd]. Query head h reads key/value head h / (H / KV).
-// Scale 1/√hd.
+// the one that this continues, as far as the shape's window reaches. qkv rotated, [T,(H+2·KV)·hd] → [T,H·hd]. Query
+// head h reads key/value head h / (H / KV).
 at::Tensor causal_attention(const at::Tensor& qkv, const Packing& packing, const HeadShape& shape);
 
 }  // namespace ponder::tensor

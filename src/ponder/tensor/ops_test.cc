@@ -8,17 +8,22 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/gelu.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/tril.h>
 #include <ATen/ops/triu.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <functional>
 
 #include "ponder/base/error.h"
 #include "ponder/base/rng.h"
 #include "ponder/tensor/device.h"
+#include "ponder/tensor/kernels.h"
 #include "ponder/tensor/log_softmax.h"
 #include "ponder/tensor/matrix.h"
 #include "ponder/tensor/simd.h"
@@ -83,13 +88,15 @@ at::Tensor reference_attention(const at::Tensor& qkv, const std::vector<int64_t>
     const int64_t n = starts[i + 1] - starts[i];
     const at::Tensor heads =
         qkv.narrow(0, starts[i], n).view({n, s.rotated() + s.kv_heads, s.head_dim}).transpose(0, 1);
-    const at::Tensor mask = at::full({n, n}, -1e30, at::kDouble).triu(1);
+    at::Tensor mask = at::full({n, n}, -1e30, at::kDouble).triu(1);
+    if (s.window > 0) mask = mask.add(at::full({n, n}, -1e30, at::kDouble).tril(-s.window));
+    const double scale = s.scale > 0 ? s.scale : 1 / std::sqrt(double(s.head_dim));
     std::vector<at::Tensor> each;
     for (int64_t h = 0; h < s.heads; ++h) {
       const int64_t g = h / (s.heads / s.kv_heads);
       const at::Tensor q = heads.select(0, h), k = heads.select(0, s.heads + g);
       const at::Tensor v = heads.select(0, s.heads + s.kv_heads + g);
-      each.push_back(at::softmax(q.matmul(k.t()).div(std::sqrt(double(s.head_dim))).add(mask), 1).matmul(v));
+      each.push_back(at::softmax(q.matmul(k.t()).mul(scale).add(mask), 1).matmul(v));
     }
     out.push_back(at::cat(each, 1));
   }
@@ -112,6 +119,44 @@ TEST_P(Ops, RmsNorm) {
     expect_same_with_gradients([](const auto& in) { return rms_norm(in[0], in[1], 1e-5); },
                                [](const auto& in) { return reference_norm(in[0], in[1], 1e-5); },
                                {random({5, width}, 1), random({width}, 2)}, 1e-5);
+}
+
+TEST_P(Ops, RmsNormAroundOne) {
+  expect_same_with_gradients([](const auto& in) { return rms_norm(in[0], in[1], 1e-6, 1); },
+                             [](const auto& in) { return reference_norm(in[0], in[1].add(1), 1e-6); },
+                             {random({5, 48}, 1), random({48}, 2)}, 1e-5);
+}
+
+TEST_P(Ops, HeadNorm) {
+  const HeadShape shape{4, 2, 32};
+  for (const double offset : {0.0, 1.0})
+    expect_same_with_gradients(
+        [&](const auto& in) { return head_norm(in[0], in[1], in[2], shape, 1e-6, offset); },
+        [&](const auto& in) {
+          std::vector<at::Tensor> heads;
+          for (int64_t h = 0; h < 8; ++h) {
+            const at::Tensor head = in[0].narrow(1, h * 32, 32);
+            heads.push_back(h >= 6 ? head : reference_norm(head, in[h < 4 ? 1 : 2].add(offset), 1e-6));
+          }
+          return at::cat(heads, 1);
+        },
+        {random({7, shape.columns()}, 1), random({32}, 2), random({32}, 3)}, 1e-5);
+}
+
+TEST_P(Ops, GeGlu) {
+  expect_same_with_gradients(
+      [](const auto& in) { return geglu(in[0]); },
+      [](const auto& in) { return at::gelu(in[0].narrow(1, 0, 48), "tanh").mul(in[0].narrow(1, 48, 48)); },
+      {random({7, 96}, 3, 3)}, 1e-5);
+  at::Tensor x = at::full({1, 32}, 1.0f);
+  const float gates[] = {-1e30f, -200, -12, -5, 0, 5, 200, 1e30f};
+  for (int i = 0; i < 8; ++i) x.mutable_data_ptr<float>()[i] = gates[i];
+  const at::Tensor y = geglu(x);
+  for (int i = 0; i < 8; ++i) {
+    const double x3 = 0.7978845608 * (gates[i] + 0.044715 * std::pow(double(gates[i]), 3));
+    const double expected = 0.5 * double(gates[i]) * (1 + std::tanh(x3));
+    EXPECT_NEAR(y[0][i].item<double>(), expected, 1e-6 * std::abs(expected) + 1e-7) << gates[i];
+  }
 }
 
 TEST_P(Ops, SwiGlu) {
@@ -138,7 +183,7 @@ TEST_P(Ops, SwiGluAtTheEndsOfTheRange) {
 TEST_P(Ops, Rope) {
   for (const HeadShape shape : {HeadShape{4, 2, 32}, HeadShape{3, 1, 16}, HeadShape{2, 2, 48}}) {
     const at::Tensor positions = at::arange(9, at::kLong).mul(37);
-    expect_same_with_gradients([&](const auto& in) { return rope(in[0], positions, shape, 10000); },
+    expect_same_with_gradients([&](const auto& in) { return rope(in[0], positions, shape, Rotary{10000}); },
                                [&](const auto& in) { return reference_rope(in[0], positions, shape, 10000); },
                                {random({9, shape.columns()}, 4)}, 2e-4);  // angles are f32 in the op
   }
@@ -159,15 +204,30 @@ TEST_P(Ops, CausalAttentionOfCompletionsThatShareTheirPrompt) {
                                      at::arange(4, 24), at::arange(29, 40), at::arange(40, 43)});
   const at::Tensor kept = at::cat({at::arange(0, 24), at::arange(44, 49), at::arange(89, 103)});
   const std::vector<int64_t> starts = {0, 4, 24, 49, 69, 100, 103};
-  const HeadShape shape{4, 2, 32};
-  const auto reference = [&](const auto& in) {
-    return reference_attention(in[0].index_select(0, copies), starts, shape).index_select(0, kept);
-  };
-  expect_same_with_gradients([&](const auto& in) { return causal_attention(in[0], packing, shape); }, reference,
-                             {random({43, shape.columns()}, 12)}, 3e-6);
-  const at::Tensor qkv = random({43, shape.columns()}, 13).to(at::kDouble);
-  EXPECT_LT(largest_difference(causal_attention(qkv, packing, shape), reference(std::vector{qkv})), 1e-12);
-  EXPECT_THROW(causal_attention(qkv, {{0, 10, 43}, {1, 0}}, shape), Error);
+  for (const int64_t window : {0, 1, 9, 22}) {
+    HeadShape shape{4, 2, 32};
+    shape.window = window;
+    const auto reference = [&](const auto& in) {
+      return reference_attention(in[0].index_select(0, copies), starts, shape).index_select(0, kept);
+    };
+    expect_same_with_gradients([&](const auto& in) { return causal_attention(in[0], packing, shape); }, reference,
+                               {random({43, shape.columns()}, 12)}, 1e-5);
+    const at::Tensor qkv = random({43, shape.columns()}, 13).to(at::kDouble);
+    EXPECT_LT(largest_difference(causal_attention(qkv, packing, shape), reference(std::vector{qkv})), 1e-6);
+    EXPECT_THROW(causal_attention(qkv, {{0, 10, 43}, {1, 0}}, shape), Error);
+  }
+}
+
+TEST_P(Ops, CausalAttentionThroughAWindow) {
+  const std::vector<int64_t> starts = {0, 1, 18, 120};
+  for (const int64_t window : {1, 7, 16, 40, 500})
+    for (HeadShape shape : {HeadShape{4, 2, 16}, HeadShape{2, 1, 256}}) {
+      shape.window = window;
+      if (window == 7) shape.scale = 0.3;
+      expect_same_with_gradients([&](const auto& in) { return causal_attention(in[0], {starts}, shape); },
+                                 [&](const auto& in) { return reference_attention(in[0], starts, shape); },
+                                 {random({120, shape.columns()}, 5)}, 1e-5);
+    }
 }
 
 TEST_P(Ops, AttentionOfASequenceDoesNotDependOnItsNeighbours) {
@@ -195,6 +255,21 @@ TEST_P(Ops, TargetLogpAndItsGradient) {
     at::Tensor gradient = logits.clone();
     target_logp_backward_(gradient, targets, result.logsumexp, weight);
     EXPECT_LT(largest_difference(gradient, reference.grad()), 1e-6) << vocab;
+  }
+}
+
+TEST_P(Ops, ArgmaxIsTheFirstOfTheHighest) {
+  for (const int64_t n : {1, 7, 16, 1000, 1024, 5000}) {
+    const at::Tensor x = random({n}, static_cast<uint64_t>(n));
+    float* values = x.mutable_data_ptr<float>();
+    int64_t found = -1;
+    row_argmax(values, n, &found);
+    EXPECT_EQ(found, std::max_element(values, values + n) - values);
+    for (const int64_t at : {n - 1, n / 2, n / 3}) {
+      values[at] = 100;
+      row_argmax(values, n, &found);
+      EXPECT_EQ(found, at) << n;
+    }
   }
 }
 
@@ -246,6 +321,32 @@ TEST(Linear, PackedAndUnpackedGiveTheSameBits) {
     EXPECT_FALSE(at::equal(linear(x, copy), linear(x, bare)));
     pack(packed, Uses::kForwardAndBackward);
     EXPECT_TRUE(at::equal(linear(x, copy), linear(x, bare)));
+  }
+}
+
+// What is packed from the rows of a file has the bits of a weight in memory, and bf16 numbers take half the memory.
+TEST(Linear, AMatrixThatIsOnlyRead) {
+  for (const int64_t columns : {48, 640, 35}) {
+    const at::Tensor x = random({20, columns}, 1), w = random({130, columns}, 2).to(at::kBFloat16).to(at::kFloat);
+    const float* rows = w.const_data_ptr<float>();
+    const auto read = [&](int64_t row, void* out) {
+      std::copy_n(rows + row * columns, columns, static_cast<float*>(out));
+    };
+    const auto read_half = [&](int64_t row, void* out) {
+      for (int64_t i = 0; i < columns; ++i)
+        std::memcpy(static_cast<char*>(out) + 2 * i, reinterpret_cast<const char*>(rows + row * columns + i) + 2, 2);
+    };
+    for (const Compute compute : {Compute::kF32, Compute::kBf16}) {
+      const at::Tensor expected = linear(x, Matrix(w, compute));
+      const Matrix whole = read_only_matrix(130, columns, compute, RowType::kF32, read);
+      const Matrix half = read_only_matrix(130, columns, compute, RowType::kBf16, read_half);
+      EXPECT_EQ(half.size(0), 130);
+      EXPECT_EQ(half.size(1), columns);
+      EXPECT_TRUE(at::equal(linear(x, whole), expected));
+      EXPECT_TRUE(at::equal(linear(x, half), expected));
+      EXPECT_TRUE(at::equal(linear(x.narrow(0, 7, 3), half), expected.narrow(0, 7, 3)));
+      EXPECT_TRUE(columns % 2 != 0 || half.transposed.numel() == columns / 2 * 144);
+    }
   }
 }
 

@@ -1,21 +1,20 @@
-// Cosines and sines of rotary positions, made once a process for each head size and base; for ops.cc.
+// Cosines and sines of rotary positions, made once a process for each head size and kind; for ops.cc.
 #pragma once
 #include <cstdint>
 #include <memory>
-#include <vector>
 
-#include "ponder/tensor/fwd.h"
+#include "ponder/tensor/ops.h"
+#include "ponder/tensor/tensor.h"
 
 namespace ponder::tensor {
 
 struct RotaryTable {
-  double theta = 0;
   int64_t positions = 0;
-  std::vector<float> cosines, sines;  // [positions, hd/2]
+  at::Tensor cosines, sines;  // f32 [positions, hd/2], on the CPU
 };
 
 // A table that holds positions 0 … highest at least. Thread-safe; tables never change once given out.
-std::shared_ptr<const RotaryTable> rotary_table(int64_t head_dim, double theta, int64_t highest);
+std::shared_ptr<const RotaryTable> rotary_table(int64_t head_dim, const Rotary& rotary, int64_t highest);
 int64_t highest_position(const at::Tensor& positions);
 
 }  // namespace ponder::tensor

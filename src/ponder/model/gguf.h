@@ -1,0 +1,19 @@
+// A model as one GGUF file, or as the first of several: its metadata read as the config.json that it stands for, its
+// tensors under their Hugging Face names and brought to f32 row by row where they lie. For open_model of recipes.
+#pragma once
+#include <string>
+
+#include "ponder/model/load.h"
+
+namespace ponder::store {
+class GgufFile;
+}
+
+namespace ponder::model {
+
+// Error(kInput) names the key or tensor that the decoder does not compute. There is no tokenizer_json.
+LoadedModel load_gguf(const std::string& path, Hold hold);
+
+base::Json gguf_config_json(const store::GgufFile& file);
+
+}  // namespace ponder::model

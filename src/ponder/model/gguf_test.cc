@@ -1,0 +1,223 @@
+#include "ponder/model/gguf.h"
+
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <functional>
+
+#include "ponder/base/error.h"
+#include "ponder/base/file.h"
+#include "ponder/model/families.h"
+#include "ponder/model/test_families.h"
+
+namespace ponder::model {
+namespace {
+
+// A GGUF file of a model, written as llama.cpp's converter would: names, turned heads, norms around 0.
+class GgufBytes {
+ public:
+  void number(const std::string& key, uint32_t value) { pair(key, 4, raw(value)); }
+  void real(const std::string& key, float value) { pair(key, 6, raw(value)); }
+  void text(const std::string& key, const std::string& value) { pair(key, 8, string(value)); }
+  void tensor(const std::string& name, const std::vector<int64_t>& shape, const std::vector<float>& values) {
+    std::string info = string(name) + raw(static_cast<uint32_t>(shape.size()));
+    for (size_t i = shape.size(); i-- > 0;) info += raw(static_cast<uint64_t>(shape[i]));
+    infos_ += info + raw(uint32_t{0}) + raw(static_cast<uint64_t>(data_.size()));
+    data_.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+    data_.resize((data_.size() + 31) / 32 * 32);
+    ++tensors_;
+  }
+  std::string bytes() const {
+    std::string out = "GGUF" + raw(uint32_t{3}) + raw(tensors_) + raw(pairs_) + keys_ + infos_;
+    out.resize((out.size() + 31) / 32 * 32);
+    return out + data_;
+  }
+
+ private:
+  template <class T>
+  static std::string raw(T value) {
+    return std::string(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  static std::string string(const std::string& text) { return raw(static_cast<uint64_t>(text.size())) + text; }
+  void pair(const std::string& key, uint32_t type, const std::string& value) {
+    keys_ += string(key) + raw(type) + value;
+    ++pairs_;
+  }
+  std::string keys_, infos_, data_;
+  uint64_t pairs_ = 0, tensors_ = 0;
+};
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+std::string gguf_name(std::string name, bool sandwich) {
+  name = replaced(name, "model.layers.", "blk.");
+  for (const auto& [hf, gguf] : std::vector<std::pair<std::string, std::string>>{
+           {"model.embed_tokens", "token_embd"},
+           {"model.norm", "output_norm"},
+           {"lm_head", "output"},
+           {"input_layernorm", "attn_norm"},
+           {"post_attention_layernorm", sandwich ? "post_attention_norm" : "ffn_norm"},
+           {"pre_feedforward_layernorm", "ffn_norm"},
+           {"post_feedforward_layernorm", "post_ffw_norm"},
+           {"self_attn.o_proj", "attn_output"},
+           {"self_attn.q_proj", "attn_q"},
+           {"self_attn.k_proj", "attn_k"},
+           {"self_attn.v_proj", "attn_v"},
+           {"self_attn.q_norm", "attn_q_norm"},
+           {"self_attn.k_norm", "attn_k_norm"},
+           {"mlp.gate_proj", "ffn_gate"},
+           {"mlp.up_proj", "ffn_up"},
+           {"mlp.down_proj", "ffn_down"}})
+    name = replaced(name, hf, gguf);
+  return name;
+}
+
+class Gguf : public testing::TestWithParam<const char*> {
+ protected:
+  void TearDown() override { base::remove_all(path_); }
+  static Parameters model_of(const std::string& name) { return test::family_model(name); }
+
+  GgufBytes metadata(const DecoderConfig& c, const std::string& architecture) const {
+    GgufBytes file;
+    file.text("general.architecture", architecture);
+    const std::string prefix = architecture + ".";
+    for (const auto& [key, value] :
+         std::vector<std::pair<const char*, int64_t>>{{"context_length", c.context},
+                                                      {"embedding_length", c.width},
+                                                      {"block_count", c.layers},
+                                                      {"feed_forward_length", c.ffn},
+                                                      {"attention.head_count", c.heads},
+                                                      {"attention.head_count_kv", c.kv_heads},
+                                                      {"attention.key_length", c.head_dim},
+                                                      {"attention.value_length", c.head_dim}})
+      file.number(prefix + key, static_cast<uint32_t>(value));
+    file.real(prefix + "attention.layer_norm_rms_epsilon", static_cast<float>(c.norm_eps));
+    file.real(prefix + "rope.freq_base", static_cast<float>(c.rope_theta));
+    if (c.window > 0) file.number(prefix + "attention.sliding_window", static_cast<uint32_t>(c.window));
+    file.number("tokenizer.ggml.bos_token_id", 1);
+    file.number("tokenizer.ggml.eos_token_id", 2);
+    return file;
+  }
+
+  static void add_tensors(const Parameters& model, GgufBytes& file) {
+    const DecoderConfig& c = model.config;
+    for (const ParameterInfo& p : parameter_table(c)) {
+      const float* from = model.flat.const_data_ptr<float>() + p.offset;
+      std::vector<float> values(from, from + p.numel());
+      if (p.name.ends_with("norm.weight"))
+        for (float& v : values) v += static_cast<float>(c.norm_offset);
+      const bool turned = p.name.ends_with("q_proj.weight") || p.name.ends_with("k_proj.weight");
+      if (turned && find_family(c.family).gguf_interleaved)  // the halves of a head become its even and odd rows
+        for (int64_t h = 0; h < p.shape[0] / c.head_dim; ++h)
+          for (int64_t d = 0; d < c.head_dim; ++d)
+            std::copy_n(from + (h * c.head_dim + d % 2 * (c.head_dim / 2) + d / 2) * c.width, c.width,
+                        values.begin() + (h * c.head_dim + d) * c.width);
+      file.tensor(gguf_name(p.name, c.output_norms), p.shape, values);
+    }
+  }
+
+  std::string save(const GgufBytes& file) const {
+    base::write_file_atomic(path_, file.bytes());
+    return path_;
+  }
+  std::string error(const GgufBytes& file) const {
+    try {
+      load_gguf(save(file), Hold::kTrainable);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kInput);
+      return e.what();
+    }
+    return "no error";
+  }
+  std::string path_ = base::cat(testing::TempDir(), "ponder_gguf_", static_cast<int64_t>(getpid()), ".gguf");
+};
+INSTANTIATE_TEST_SUITE_P(Model, Gguf, testing::Values("llama", "llama-wide-heads", "mistral", "qwen2", "qwen3"));
+
+TEST_P(Gguf, HoldsTheSameModel) {
+  const Parameters model = model_of(GetParam());
+  const bool llama = model.config.family == "llama" || model.config.family == "mistral";
+  GgufBytes file = metadata(model.config, llama ? "llama" : model.config.family);
+  add_tensors(model, file);
+  const LoadedModel loaded = load_gguf(save(file), Hold::kTrainable);
+  DecoderConfig expected = model.config;
+  expected.eos_ids = {2}, expected.pad_id = -1;
+  expected.norm_eps = static_cast<double>(static_cast<float>(expected.norm_eps));
+  EXPECT_EQ(loaded.parameters.config, expected);
+  EXPECT_TRUE(at::equal(loaded.parameters.flat, model.flat));
+}
+
+TEST_F(Gguf, Gemma3) {
+  DecoderConfig config = model_of("gemma3").config;
+  config.layers = 6, config.windowed = {true, true, true, true, true, false};
+  config.attention_scale = 0.25;  // by the head, as the file has no number for it
+  config.resolve();
+  const Parameters model = test::formula_parameters(config);
+  GgufBytes file = metadata(config, "gemma3");
+  add_tensors(model, file);
+  const LoadedModel loaded = load_gguf(save(file), Hold::kTrainable);
+  config.eos_ids = {2}, config.pad_id = -1, config.norm_eps = loaded.parameters.config.norm_eps;
+  EXPECT_EQ(loaded.parameters.config, config);
+  EXPECT_TRUE(at::allclose(loaded.parameters.flat, model.flat, 0, 1e-7)) << "1 was added and taken off again";
+}
+
+// Llama 3.1's stretching is a table of divisors there.
+TEST_F(Gguf, Llama3Ropes) {
+  DecoderConfig config = model_of("llama").config;
+  config.rotary = {
+      .scaling = tensor::RotaryScaling::kLlama3, .factor = 32, .slow = 1, .fast = 4, .original_context = 8192};
+  config.resolve();
+  const Parameters model = test::formula_parameters(config);
+  std::vector<float> divisors;
+  for (int i = 0; i < 8; ++i) {
+    const double wave = 2 * M_PI * std::pow(config.rope_theta, i / 8.0), turns = 8192 / wave;
+    divisors.push_back(static_cast<float>(turns >= 4   ? 1
+                                          : turns <= 1 ? 32
+                                                       : 1 / ((1 - (turns - 1) / 3) / 32 + (turns - 1) / 3)));
+  }
+  GgufBytes file = metadata(config, "llama");
+  add_tensors(model, file);
+  file.tensor("rope_freqs.weight", {8}, divisors);
+  EXPECT_EQ(load_gguf(save(file), Hold::kTrainable).parameters.config.rotary, config.rotary);
+  GgufBytes other = metadata(config, "llama");
+  add_tensors(model, other);
+  divisors[0] = 2;
+  other.tensor("rope_freqs.weight", {8}, divisors);
+  EXPECT_NE(error(other).find("rope_freqs.weight"), std::string::npos);
+}
+
+TEST_F(Gguf, NamesWhatItDoesNotCompute) {
+  const Parameters model = model_of("qwen2");
+  EXPECT_NE(error(metadata(model.config, "mamba")).find("mamba; this decoder computes llama, qwen2, qwen3, gemma3"),
+            std::string::npos);
+  const auto says = [&](const std::function<void(GgufBytes&)>& change) {
+    GgufBytes file = metadata(model.config, "qwen2");
+    add_tensors(model, file);
+    change(file);
+    return error(file);
+  };
+  EXPECT_NE(says([](GgufBytes& f) { f.number("qwen2.expert_count", 8); }).find("qwen2.expert_count"),
+            std::string::npos);
+  EXPECT_NE(says([](GgufBytes& f) {
+              f.text("qwen2.rope.scaling.type", "longrope"), f.real("qwen2.rope.scaling.factor", 2);
+            }).find("longrope"),
+            std::string::npos);
+  EXPECT_NE(says([](GgufBytes& f) { f.number("qwen2.rope.dimension_count", 8); }).find("rope.dimension_count"),
+            std::string::npos);
+  EXPECT_NE(says([](GgufBytes& f) { f.tensor("blk.0.ssm_a", {16}, std::vector<float>(16)); }).find("blk.0.ssm_a"),
+            std::string::npos);
+  EXPECT_NE(says([](GgufBytes& f) {
+              f.tensor("blk.7.attn_norm.weight", {64}, std::vector<float>(64));
+            }).find("model.layers.7.input_layernorm.weight"),
+            std::string::npos);
+  GgufBytes bare = metadata(model.config, "qwen2");
+  EXPECT_NE(error(bare).find("token_embd.weight"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ponder::model

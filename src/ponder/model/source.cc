@@ -1,0 +1,202 @@
+#include "ponder/model/source.h"
+
+#include <ATen/ops/empty.h>
+#include <c10/util/Half.h>
+
+#include <cstring>
+#include <memory>
+#include <set>
+
+#include "ponder/base/error.h"
+#include "ponder/base/file.h"
+#include "ponder/store/safetensors.h"
+
+namespace ponder::model {
+namespace {
+
+using tensor::Matrix;
+using tensor::RowType;
+
+constexpr const char* kWeightsFile = "model.safetensors";
+constexpr const char* kIndexFile = "model.safetensors.index.json";
+
+// The files that hold the weights: one, or those that the index of a split model names.
+std::set<std::string> weight_files(const std::string& directory) {
+  const std::string index = base::join_path(directory, kIndexFile);
+  if (base::file_exists(base::join_path(directory, kWeightsFile)) || !base::file_exists(index)) return {kWeightsFile};
+  std::set<std::string> names;
+  const base::Json json = base::Json::parse(base::read_file(index), index);
+  for (const auto& [tensor, file] : json.at("weight_map").as_object()) {
+    if (file.as_string().find('/') != std::string::npos)
+      throw Error(ErrorCode::kInput, base::cat("the file of ", tensor, " must lie in the model's own directory"),
+                  index);
+    names.insert(file.as_string());
+  }
+  return names;
+}
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += base::cat(i ? "," : "", shape[i]);
+  return text + "]";
+}
+
+// The bytes in a file need not be aligned.
+SourceTensor tensor_of(const std::shared_ptr<const store::SafetensorsFile>& file, const store::TensorEntry& entry) {
+  const char* bytes = file->bytes(entry).data();
+  const size_t width = entry.dtype == "F32" ? 4 : 2;
+  const size_t stride = static_cast<size_t>(entry.shape.empty() ? 1 : entry.shape.back()) * width;
+  SourceTensor t;
+  t.shape = entry.shape;
+  t.where = file->path();
+  t.forget = [file, entry] { file->forget(entry); };
+  if (entry.dtype == "F16") {
+    t.read = [file, bytes, stride](int64_t row, void* out) {
+      const char* from = bytes + static_cast<size_t>(row) * stride;
+      auto* to = static_cast<float*>(out);
+      for (size_t i = 0; i < stride / 2; ++i) {
+        uint16_t bits = 0;
+        std::memcpy(&bits, from + 2 * i, 2);
+        to[i] = c10::detail::fp16_ieee_to_fp32_value(bits);
+      }
+    };
+    return t;
+  }
+  if (entry.dtype != "F32" && entry.dtype != "BF16")
+    throw Error(ErrorCode::kInput, base::cat(entry.name, " has dtype ", entry.dtype, "; F32, F16 and BF16 can be read"),
+                file->path());
+  t.type = entry.dtype == "F32" ? RowType::kF32 : RowType::kBf16;
+  t.read = [file, bytes, stride](int64_t row, void* out) {
+    std::memcpy(out, bytes + static_cast<size_t>(row) * stride, stride);
+  };
+  return t;
+}
+
+// Several tensors one below the other, as the decoder multiplies them.
+Matrix pack_matrix(const std::vector<const SourceTensor*>& parts, tensor::Compute compute) {
+  int64_t rows = 0;
+  bool halves = true;
+  for (const SourceTensor* part : parts) rows += part->rows(), halves = halves && part->type == RowType::kBf16;
+  const auto read = [&](int64_t row, void* out) {
+    size_t i = 0;
+    for (; row >= parts[i]->rows(); ++i) row -= parts[i]->rows();
+    if (halves)
+      parts[i]->read(row, out);
+    else
+      read_floats(*parts[i], row, static_cast<float*>(out));
+  };
+  Matrix matrix =
+      tensor::read_only_matrix(rows, parts[0]->columns(), compute, halves ? RowType::kBf16 : RowType::kF32, read);
+  for (const SourceTensor* part : parts) part->forget();
+  return matrix;
+}
+
+at::Tensor read_tensor(const std::vector<const SourceTensor*>& parts, const std::vector<int64_t>& shape) {
+  at::Tensor tensor = at::empty(shape, at::kFloat);
+  float* out = tensor.mutable_data_ptr<float>();
+  for (const SourceTensor* part : parts)
+    for (int64_t row = 0; row < part->rows(); ++row, out += part->columns()) read_floats(*part, row, out);
+  return tensor;
+}
+
+at::Tensor read_flat(const DecoderConfig& config, const Source& source) {
+  at::Tensor flat = at::empty({config.parameter_count()}, at::kFloat);
+  for (const auto& p : parameter_table(config)) {
+    const SourceTensor& tensor = source.at(p.name);
+    float* out = flat.mutable_data_ptr<float>() + p.offset;
+    for (int64_t row = 0; row < tensor.rows(); ++row, out += tensor.columns()) read_floats(tensor, row, out);
+    tensor.forget();
+  }
+  return flat;
+}
+
+// A piece of the decoder is the next tensors of the table, as many as have its size together.
+DecoderWeights read_only_weights(const DecoderConfig& config, const Source& source) {
+  const std::vector<ParameterInfo> table = parameter_table(config);
+  size_t next = 0;
+  const auto parts_of = [&](const std::vector<int64_t>& shape) {
+    int64_t left = 1;
+    for (const int64_t n : shape) left *= n;
+    std::vector<const SourceTensor*> parts;
+    for (; left > 0; left -= table[next++].numel()) parts.push_back(&source.at(table[next].name));
+    PONDER_CHECK(left == 0, "the decoder's pieces and the table of its tensors disagree");
+    return parts;
+  };
+  const SourceTensor embedding = source.at(table[0].name);
+  DecoderWeights weights = take_weights(
+      config,
+      [&](const std::string& name, const std::vector<int64_t>& shape) {
+        const auto parts = parts_of(shape);
+        return name == kEmbeddingPiece ? at::Tensor() : read_tensor(parts, shape);
+      },
+      [&](const std::string&, const std::vector<int64_t>& shape) {
+        return pack_matrix(parts_of(shape), config.product_type());
+      });
+  if (config.tied) weights.head = pack_matrix({&embedding}, config.product_type());
+  weights.embedding_row = [embedding](int64_t id, float* out) { read_floats(embedding, id, out); };
+  return weights;
+}
+
+}  // namespace
+
+int64_t SourceTensor::rows() const {
+  int64_t n = 1;
+  for (size_t i = 0; i + 1 < shape.size(); ++i) n *= shape[i];
+  return n;
+}
+
+void read_floats(const SourceTensor& tensor, int64_t row, float* out) {
+  tensor.read(row, out);
+  if (tensor.type == RowType::kF32) return;
+  // From the back, so that no half is overwritten before it is read.
+  const auto* halves = reinterpret_cast<const char*>(out);
+  for (int64_t i = tensor.columns(); i-- > 0;) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, halves + 2 * i, 2);
+    const uint32_t wide = static_cast<uint32_t>(bits) << 16;
+    std::memcpy(out + i, &wide, 4);
+  }
+}
+
+Source open_safetensors(const std::string& directory) {
+  Source source;
+  for (const std::string& name : weight_files(directory)) {
+    const auto file = std::make_shared<const store::SafetensorsFile>(base::join_path(directory, name));
+    for (const store::TensorEntry& entry : file->entries())
+      if (!entry.name.ends_with("rotary_emb.inv_freq")) source[entry.name] = tensor_of(file, entry);
+  }
+  return source;
+}
+
+void check_source(const DecoderConfig& config, const std::string& where, Source& source) {
+  if (config.tied) source.erase("lm_head.weight");
+  size_t known = 0;
+  for (const auto& p : parameter_table(config)) {
+    const auto found = source.find(p.name);
+    if (found == source.end())
+      throw Error(ErrorCode::kInput, base::cat("the weights lack ", p.name, " ", shape_text(p.shape)), where);
+    if (found->second.shape != p.shape)
+      throw Error(
+          ErrorCode::kInput,
+          base::cat(p.name, " is ", shape_text(found->second.shape), "; config.json says ", shape_text(p.shape)),
+          found->second.where);
+    ++known;
+  }
+  if (known == source.size()) return;
+  std::set<std::string> names;
+  for (const auto& p : parameter_table(config)) names.insert(p.name);
+  for (const auto& [name, tensor] : source)
+    if (!names.contains(name))
+      throw Error(ErrorCode::kInput,
+                  base::cat("the weights hold ", name, ", which a ", config.family, " of this config.json has not"),
+                  tensor.where);
+}
+
+void hold_source(const Source& source, Hold hold, Parameters& parameters) {
+  if (hold == Hold::kTrainable)
+    parameters.flat = read_flat(parameters.config, source);
+  else
+    parameters.read_only = std::make_shared<const DecoderWeights>(read_only_weights(parameters.config, source));
+}
+
+}  // namespace ponder::model

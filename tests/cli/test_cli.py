@@ -182,6 +182,19 @@ class Verify(CliTest):
         self.assertNotIn("correct", [row["verdict"] for row in graded])
         self.assertEqual(len(graded), 3)
 
+    def test_math_answers_beside_their_gold(self):
+        rows = [{"gold": "\\frac{1}{2}", "answer": "so it is $\\boxed{0.5}$"}, {"gold": "5", "answer": "5, 6"},
+                {"gold": "5", "answer": "no idea at all, sorry"}, {"gold": "\\frac{1}", "answer": "5"},
+                {"gold": "10^{10^{10}}", "answer": "10^{10^{10}}+1"}]
+        graded = self.rows("verify", "--task", "math", "--in", self.file("rows.jsonl", rows))
+        self.assertEqual([row["verdict"] for row in graded], ["correct", "wrong", "unparsable", "cannot_judge", "timeout"])
+        self.assertEqual(graded[0]["extracted"], "1/2")
+
+    def test_a_math_row_is_not_graded_against_itself(self):
+        rows = [{"question": "3 + 4?", "answer": "#### 7"}, {"question": "3 + 4?", "answer": "#### 7", "gold": "#### 7"}]
+        graded = self.rows("verify", "--task", "gsm8k", "--in", self.file("rows.jsonl", rows), status=1, says=['"gold"'])
+        self.assertEqual([row["verdict"] for row in graded], ["cannot_judge", "correct"])
+
 
 class Loss(CliTest):
     def loss(self, algo, **given):

@@ -147,6 +147,19 @@ class Model(CliTest):
         self.rows("tokenize", "--model", made, "--file", path, status=1,
                   says=['texts.jsonl:1: "text": expected string', 'texts.jsonl:2: the key "text" is missing'])
 
+    def test_tokenize_needs_no_weights(self):
+        data = json.loads((cli.REPOSITORY / "tests/data/tokenizers/qwen2.json").read_text(encoding="utf-8"))
+        self.file("tokenizer.json", json.dumps(data["tokenizer"]))
+        path = self.file("texts.jsonl", [{"text": case["text"]} for case in data["cases"]])
+        rows = self.rows("tokenize", "--model", self.folder, "--file", path)
+        self.assertEqual([row["ids"] for row in rows], [case["ids"] for case in data["cases"]])
+        rows = self.rows("tokenize", "--model", self.folder, "--file", path, "--no-special", "--plain")
+        self.assertEqual([row["ids"] for row in rows], [case["plain"] for case in data["cases"]])
+        one_line = [case for case in data["cases"] if not set(case["decoded"]) & set("\x85\u2028\u2029")]
+        path = self.file("ids.jsonl", [{"ids": case["ids"]} for case in one_line])
+        rows = self.rows("tokenize", "--model", self.folder, "--file", path, "--decode")
+        self.assertEqual([row["text"] for row in rows], [case["decoded"] for case in one_line])
+
     def test_decoding_without_special_tokens(self):
         (ids,) = [row["ids"] for row in self.rows("tokenize", "--model", made, "--text", "ans 3 end", "--no-special")]
         decode = ["tokenize", "--model", made, "--decode", "--text", ",".join(map(str, ids))]

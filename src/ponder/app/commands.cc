@@ -165,12 +165,13 @@ class Commands {
 
     auto& t = args_.tokenize;
     s = add("tokenize", &t.json, [&t] { return command_tokenize(t); });
-    s->add_option("--model", t.model, "run directory or model directory")->required();
+    s->add_option("--model", t.model, "run directory or model directory; tokenizer.json is enough")->required();
     s->add_option("--text", t.text, "text, or ids with --decode");
     s->add_option("--file", t.file, "FILE.jsonl with rows {\"text\"}, or {\"ids\"} with --decode");
     s->add_flag("--decode", t.decode, "ids to text");
     s->add_flag("--no-special", t.no_special,
-                "no special tokens: --decode leaves padding and end tokens out, and none are added to a text");
+                "no special tokens: --decode leaves them out, and none are added to a text");
+    s->add_flag("--plain", t.plain, "special tokens that are written in the text, such as <|im_end|>, are text");
 
     auto& i = args_.info;
     s = add("info", &i.json, [&i] { return command_info(i); });

@@ -78,6 +78,7 @@ int command_logits(const ScoreArgs& args);
 struct TokenizeArgs {
   std::string model, text, file;
   bool decode = false, no_special = false, json = false;
+  bool plain = false;  // "<|im_end|>" in the text is text
 };
 int command_tokenize(const TokenizeArgs& args);
 

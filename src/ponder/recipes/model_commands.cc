@@ -6,6 +6,7 @@
 #include "ponder/engine/generate.h"
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/open_model.h"
+#include "ponder/recipes/open_tokenizer.h"
 #include "ponder/recipes/rollout.h"
 #include "ponder/store/gguf_info.h"
 #include "ponder/store/safetensors.h"
@@ -15,16 +16,14 @@ namespace ponder::recipes {
 namespace {
 
 // Error of the given kind when an id is not in the vocabulary.
-void check_ids(const std::vector<int64_t>& ids, const model::DecoderConfig& config, ErrorCode code,
-               const std::string& where) {
+void check_ids(const std::vector<int64_t>& ids, int64_t vocab, ErrorCode code, const std::string& where) {
   for (int64_t id : ids)
-    if (id < 0 || id >= config.vocab)
-      throw Error(code, base::cat("token id ", id, " is not in the vocabulary; ids are 0 to ", config.vocab - 1),
-                  where);
+    if (id < 0 || id >= vocab)
+      throw Error(code, base::cat("token id ", id, " is not in the vocabulary; ids are 0 to ", vocab - 1), where);
 }
 
 // "1,2,3" on the command line
-core::Tokens parse_ids(const std::string& text, const model::DecoderConfig& config, const std::string& where) {
+core::Tokens parse_ids(const std::string& text, int64_t vocab, const std::string& where) {
   std::vector<int64_t> ids;
   for (size_t begin = 0; begin <= text.size() && !text.empty();) {
     const size_t end = std::min(text.find(',', begin), text.size());
@@ -36,7 +35,7 @@ core::Tokens parse_ids(const std::string& text, const model::DecoderConfig& conf
     ids.push_back(value);
     begin = end + 1;
   }
-  check_ids(ids, config, ErrorCode::kUsage, where);
+  check_ids(ids, vocab, ErrorCode::kUsage, where);
   return {ids.begin(), ids.end()};
 }
 
@@ -47,24 +46,35 @@ std::string id_list(const core::Tokens& ids) {
 }
 
 // A text that stands on the command line.
-core::Tokens encode_argument(const OpenedModel& model, const std::string& text, const char* option) {
+core::Tokens encode_argument(const text::Tokenizer& tokenizer, const std::string& text, const char* option,
+                             const text::EncodeOptions& options = {}) {
   try {
-    return model.tokenizer().encode(text);
+    return tokenizer.encode(text, options);
   } catch (const Error& e) {
     throw Error(e.code(), e.message(), option);
   }
 }
 
-core::Tokens ids_at(const base::Json& row, const char* key, const model::DecoderConfig& config) {
+core::Tokens ids_at(const base::Json& row, const char* key, int64_t vocab) {
   const std::vector<int64_t> ids = row.ints_at(key);
-  check_ids(ids, config, ErrorCode::kInput, "");
+  check_ids(ids, vocab, ErrorCode::kInput, "");
   return {ids.begin(), ids.end()};
 }
 
 core::Tokens ids_of_row(const base::Json& row, const OpenedModel& model) {
   if (row.find("text")) return model.tokenizer().encode(row.string_at("text"));
-  if (row.find("tokens")) return ids_at(row, "tokens", model.policy.config);
+  if (row.find("tokens")) return ids_at(row, "tokens", model.policy.config.vocab);
   throw Error(ErrorCode::kInput, "the row has neither \"text\" nor \"tokens\"");
+}
+
+// The token that ends a completion where the text ends. Error(kUsage) when it is several tokens, or none.
+core::Token stop_token(const text::Tokenizer& tokenizer, const std::string& text) {
+  if (const auto id = tokenizer.find(text)) return *id;
+  const core::Tokens ids = tokenizer.encode(text, {.add_special = false});
+  if (ids.size() == 1) return ids[0];
+  throw Error(ErrorCode::kUsage,
+              base::cat("\"", text, "\" is ", ids.size(), " tokens of this model; a completion stops at a single one"),
+              "--stop");
 }
 
 // Calls work(row) for every row of a file; bad rows are named one by one and the rest is done. The exit status.
@@ -118,8 +128,8 @@ int command_generate(const GenerateArgs& args) {
   const char* option = args.tokens.empty() ? "--prompt" : "--tokens";
   const OpenedModel model = open_model(args.model);
   core::SampleRequest request;
-  request.prefix = args.tokens.empty() ? encode_argument(model, args.prompt, option)
-                                       : parse_ids(args.tokens, model.policy.config, option);
+  request.prefix = args.tokens.empty() ? encode_argument(model.tokenizer(), args.prompt, option)
+                                       : parse_ids(args.tokens, model.policy.config.vocab, option);
   const int64_t room = model.policy.config.context - static_cast<int64_t>(request.prefix.size());
   if (request.prefix.empty() || room < 1)
     throw Error(ErrorCode::kUsage,
@@ -127,7 +137,7 @@ int command_generate(const GenerateArgs& args) {
                           model.policy.config.context - 1, " and writes the rest"),
                 option);
   request.params = {args.temperature, args.top_k, args.top_p, args.min_p, args.max_tokens, {}};
-  for (const std::string& word : args.stop) request.params.stop.push_back(model.tokenizer().id(word));
+  for (const std::string& text : args.stop) request.params.stop.push_back(stop_token(model.tokenizer(), text));
   std::vector<core::SampleRequest> requests;
   for (int64_t i = 0; i < args.n; ++i) {
     requests.push_back(request);
@@ -139,12 +149,12 @@ int command_generate(const GenerateArgs& args) {
   models.may_stop = true;
   for (const core::Completion& c : sample_requests(models, std::move(requests), static_cast<size_t>(args.n))) {
     if (!args.json) {
-      std::printf("%s\n", model.words ? model.words->decode(c.tokens).c_str() : id_list(c.tokens).c_str());
+      std::printf("%s\n", (model.text ? model.text->decode_text(c.tokens, true) : id_list(c.tokens)).c_str());
       continue;
     }
     base::Json json = base::Json::object();
     json["tokens"] = base::Json::list(c.tokens);
-    json["text"] = model.words ? base::Json(model.words->decode(c.tokens)) : base::Json();
+    json["text"] = model.text ? base::Json(model.text->decode_text(c.tokens, true)) : base::Json();
     json["logprobs"] = base::Json::list(c.logps);
     json["stop_reason"] = core::stop_reason_name(c.stop);
     std::printf("%s\n", json.dump().c_str());
@@ -157,9 +167,10 @@ int command_score(const ScoreArgs& args) {
   if (args.text.empty() + args.tokens.empty() + args.file.empty() != 2)
     throw Error(ErrorCode::kUsage, "give one of --text, --tokens and --file", "command line");
   const OpenedModel model = open_model(args.model);
-  if (!args.text.empty()) print_score(score_json(model, encode_argument(model, args.text, "--text")), args.json);
+  if (!args.text.empty())
+    print_score(score_json(model, encode_argument(model.tokenizer(), args.text, "--text")), args.json);
   if (!args.tokens.empty())
-    print_score(score_json(model, parse_ids(args.tokens, model.policy.config, "--tokens")), args.json);
+    print_score(score_json(model, parse_ids(args.tokens, model.policy.config.vocab, "--tokens")), args.json);
   if (args.file.empty()) return 0;
   return for_each_row(
       args.file, [&](const base::Json& row) { print_score(score_json(model, ids_of_row(row, model)), args.json); });
@@ -169,7 +180,7 @@ int command_logits(const ScoreArgs& args) {
   tensor::set_operator_threads(1);
   base::check_output_file(args.out);
   const OpenedModel model = open_model(args.model);
-  const core::Tokens ids = parse_ids(args.tokens, model.policy.config, "--tokens");
+  const core::Tokens ids = parse_ids(args.tokens, model.policy.config.vocab, "--tokens");
   if (ids.empty()) throw Error(ErrorCode::kUsage, "give --tokens, for example 1,2,3", "command line");
   const at::Tensor logits = engine::token_logits(model.policy, ids);
   store::write_safetensors(args.out, {{"logits", "F32", logits.sizes().vec(), logits.const_data_ptr()}});
@@ -184,26 +195,27 @@ int command_logits(const ScoreArgs& args) {
 int command_tokenize(const TokenizeArgs& args) {
   if (args.text.empty() == args.file.empty())
     throw Error(ErrorCode::kUsage, "give one of --text and --file", "command line");
-  const OpenedModel model = open_model(args.model);
+  const std::shared_ptr<const text::Tokenizer> tokenizer = open_tokenizer(args.model);
+  const auto vocab = static_cast<int64_t>(tokenizer->size());
+  const text::EncodeOptions options{!args.no_special, !args.plain};
   const auto print = [&](const std::string& key, base::Json value, const std::string& plain) {
     base::Json json = base::Json::object();
     json[key] = std::move(value);
     std::printf("%s\n", args.json ? json.dump().c_str() : plain.c_str());
   };
   const auto print_ids = [&](const core::Tokens& ids) { print("ids", base::Json::list(ids), id_list(ids)); };
-  const auto print_text = [&](core::Tokens ids) {
-    if (args.no_special) std::erase_if(ids, [&](core::Token id) { return model.tokenizer().is_special(id); });
-    const std::string text = model.tokenizer().decode(ids);
+  const auto print_text = [&](const core::Tokens& ids) {
+    const std::string text = tokenizer->decode_text(ids, args.no_special);
     print("text", text, text);
   };
   if (args.file.empty()) {
-    args.decode ? print_text(parse_ids(args.text, model.policy.config, "--text"))
-                : print_ids(encode_argument(model, args.text, "--text"));
+    args.decode ? print_text(parse_ids(args.text, vocab, "--text"))
+                : print_ids(encode_argument(*tokenizer, args.text, "--text", options));
     return 0;
   }
   return for_each_row(args.file, [&](const base::Json& row) {
-    if (args.decode) return print_text(ids_at(row, "ids", model.policy.config));
-    print_ids(model.tokenizer().encode(row.string_at("text")));
+    if (args.decode) return print_text(ids_at(row, "ids", vocab));
+    print_ids(tokenizer->encode(row.string_at("text"), options));
   });
 }
 

@@ -4,6 +4,7 @@
 #include "ponder/base/file.h"
 #include "ponder/model/gguf.h"
 #include "ponder/model/load.h"
+#include "ponder/recipes/open_tokenizer.h"
 #include "ponder/store/checkpoint.h"
 #include "ponder/tensor/device.h"
 
@@ -56,21 +57,18 @@ model::LoadedModel load_verified(const std::string& path, model::Hold hold) {
   return model::load_hf(path, hold);
 }
 
-void open_tokenizer(const std::string& json, OpenedModel& opened) {
-  const std::string path = base::join_path(opened.policy_path, "tokenizer.json");
-  if (json.empty())
-    opened.no_words = "there is no tokenizer.json beside this model";
-  else if (json.find("\"WordLevel\"") == std::string::npos)  // these can have tens of megabytes
-    opened.no_words = "tokenizer.json is of a kind that is not read, which is WordLevel";
-  else
-    opened.words = text::WordTokenizer::from_json(json, path);
-}
-
 }  // namespace
 
-const text::WordTokenizer& OpenedModel::tokenizer() const {
+const text::Tokenizer& OpenedModel::tokenizer() const {
+  if (!text)
+    throw Error(ErrorCode::kInput, no_text + "; without a tokenizer give --tokens, for example 1,2,3", policy_path);
+  return *text;
+}
+
+const text::WordTokenizer& OpenedModel::words() const {
+  const auto* words = dynamic_cast<const text::WordTokenizer*>(&tokenizer());
   if (!words)
-    throw Error(ErrorCode::kInput, no_words + "; without a tokenizer give --tokens, for example 1,2,3", policy_path);
+    throw Error(ErrorCode::kInput, "this model does not write in the language of the procedural tasks", policy_path);
   return *words;
 }
 
@@ -95,8 +93,13 @@ OpenedModel open_model(const std::string& path, const std::string& device) {
   const c10::Device where = tensor::resolve_device(device);
   const model::Hold hold = where.is_cpu() ? model::Hold::kReadOnly : model::Hold::kTrainable;
   model::LoadedModel loaded = load_verified(policy_path, hold);
-  OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt, std::nullopt, ""};
-  open_tokenizer(loaded.tokenizer_json, opened);
+  OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt, nullptr, ""};
+  try {
+    opened.text = open_tokenizer(policy_path);
+  } catch (const Error& e) {  // token ids do without
+    if (e.code() != ErrorCode::kInput) throw;
+    opened.no_text = e.message();
+  }
   if (!critic_path.empty()) opened.critic = load_verified(critic_path, hold).parameters;
   opened.policy = opened.policy.on(where);
   if (opened.critic) opened.critic = opened.critic->on(where);

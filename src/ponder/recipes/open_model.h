@@ -1,6 +1,7 @@
 // Opens what users call MODEL: a run directory (its newest policy and critic), a Hugging Face directory of any family
 // of model/families.h, or a GGUF file.
 #pragma once
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,13 +11,15 @@
 namespace ponder::recipes {
 
 struct OpenedModel {
-  std::string policy_path, critic_path;  // directories; critic_path "" = none
+  std::string policy_path, critic_path;  // a directory or GGUF file; critic_path "" = none
   model::Parameters policy;
   std::optional<model::Parameters> critic;
-  std::optional<text::WordTokenizer> words;  // none: the model takes token ids alone
-  std::string no_words;                      // why there is none
+  std::shared_ptr<const text::Tokenizer> text;  // null: the model takes token ids alone
+  std::string no_text;                          // why there is none
   // Error(kInput) says what is missing, and that token ids do without it.
-  const text::WordTokenizer& tokenizer() const;
+  const text::Tokenizer& tokenizer() const;
+  // The tokenizer of a model that writes in the tasks' own language (text/format.h); Error(kInput) for any other.
+  const text::WordTokenizer& words() const;
 };
 
 // On the CPU the weights are only read, and take what the files take. Error(kInput) says what the path is not and what

@@ -85,7 +85,7 @@ ProblemFile problems_for(const SolveArgs& args) {
 std::string unreadable(const SolveArgs& args, const OpenedModel& model, const core::Problem& problem) {
   const int64_t context = model.policy.config.context;
   try {
-    const auto length = static_cast<int64_t>(text::render_prompt(model.tokenizer(), problem).size());
+    const auto length = static_cast<int64_t>(text::render_prompt(model.words(), problem).size());
     if (length < 1 || length >= context)
       throw Error(ErrorCode::kUsage, base::cat("the prompt has ", length, " tokens; this model reads 1 to ",
                                                context - 1, " and writes the rest"));
@@ -138,13 +138,13 @@ Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<
   core::Budget budget;
   if (args.budget_tokens > 0) budget.tokens = args.budget_tokens;
   if (args.budget_nodes > 0) budget.nodes = args.budget_nodes;
-  const text::TaskCodec codec(model.tokenizer());
+  const text::TaskCodec codec(model.words());
   InOrder rows(items.size(), codec, take);
   Solved solved;
   const base::Stopwatch watch;
   try {
     base::Progress progress("solve", static_cast<int64_t>(items.size()), "problems");
-    search_problems(models, codec, search_inputs(model.tokenizer(), items), factory, budget,
+    search_problems(models, codec, search_inputs(model.words(), items), factory, budget,
                     base::RngKey(static_cast<uint64_t>(args.seed)).child("solve"),
                     [&](size_t i, search::SearchRow& row) {
                       if (i == 0 && !args.dump.empty())

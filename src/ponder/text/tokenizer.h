@@ -11,8 +11,10 @@
 namespace ponder::text {
 
 struct EncodeOptions {
-  bool add_special = true;     // what the model wants around a text: <s> before it, …
-  bool parse_special = false;  // "<|im_end|>" within the text becomes that token; false: it is text like any other
+  bool add_special = true;  // what the model wants around a text: <s> before it, …
+  // "<|im_end|>" within the text becomes that token; false: it is text like any other. Added tokens that their file
+  // does not call special (Gemma's "\n\n", Qwen's "<think>") are found either way, as in the reference.
+  bool parse_special = false;
 };
 
 // Bytes [begin, end) of the text that was encoded.

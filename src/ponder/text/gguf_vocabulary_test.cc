@@ -1,0 +1,151 @@
+#include "ponder/text/gguf_vocabulary.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "ponder/base/error.h"
+#include "ponder/base/file.h"
+#include "ponder/base/json.h"
+#include "ponder/text/tokenizer_json.h"
+
+namespace ponder::text {
+namespace {
+
+using base::Json;
+
+std::string error_of(const GgufVocabulary& vocabulary) {
+  try {
+    make_gguf_tokenizer(vocabulary, "x.gguf");
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kInput);
+    return e.what();
+  }
+  return "no error";
+}
+
+// A byte-level fixture's tokenizer.json as the keys that a converter would write.
+GgufVocabulary byte_level(const Json& tokenizer, const char* pre) {
+  GgufVocabulary v;
+  v.model = "gpt2", v.pre = pre;
+  const auto put = [&](const std::string& token, int64_t id, int32_t type) {
+    if (static_cast<size_t>(id) >= v.tokens.size()) v.tokens.resize(id + 1), v.types.resize(id + 1, 1);
+    v.tokens[id] = token, v.types[id] = type;
+  };
+  for (const auto& [token, id] : tokenizer.at("model").at("vocab").as_object()) put(token, id.as_int(), 1);
+  for (const Json& token : tokenizer.at("added_tokens").as_array())
+    put(token.string_at("content"), token.int_at("id"), token.at("special").as_bool() ? 3 : 4);
+  for (const Json& merge : tokenizer.at("model").at("merges").as_array())
+    v.merges.push_back(merge.is_string()
+                           ? merge.as_string()
+                           : base::cat(merge.as_array()[0].as_string(), " ", merge.as_array()[1].as_string()));
+  return v;
+}
+
+TEST(GgufVocabulary, ByteLevelKindsGiveTheIdsOfTheirTokenizerJson) {
+  const std::pair<const char*, const char*> kinds[] = {{"gpt2", "gpt-2"},    {"llama3", "llama-bpe"},
+                                                       {"qwen2", "qwen2"},   {"gpt4o", "gpt-4o"},
+                                                       {"tekken", "tekken"}, {"deepseek", "deepseek-v3"}};
+  for (const auto& [fixture, pre] : kinds) {
+    const std::string path = base::cat("tests/data/tokenizers/", fixture, ".json");
+    const Json file = Json::parse(base::read_file(path), path);
+    const auto tokenizer = make_gguf_tokenizer(byte_level(file.at("tokenizer"), pre), "x.gguf");
+    for (const Json& row : file.at("cases").as_array()) {
+      const std::vector<int64_t> plain = row.ints_at("plain");
+      EXPECT_EQ(tokenizer->encode(row.string_at("text"), {false, false}), core::Tokens(plain.begin(), plain.end()))
+          << fixture << ": " << row.string_at("text");
+      EXPECT_EQ(tokenizer->decode_text({}), "");
+    }
+  }
+}
+
+// <unk> <s> </s>, 256 bytes, then pieces with falling scores.
+GgufVocabulary sentence_piece() {
+  GgufVocabulary v;
+  v.model = "llama";
+  v.tokens = {"<unk>", "<s>", "</s>"};
+  v.types = {2, 3, 3};
+  for (int b = 0; b < 256; ++b) {
+    static constexpr char kHex[] = "0123456789ABCDEF";
+    v.tokens.push_back({'<', '0', 'x', kHex[b >> 4], kHex[b & 15], '>'});
+    v.types.push_back(6);
+  }
+  v.scores.assign(v.tokens.size(), 0);
+  float score = 0;
+  for (const char* piece : {"▁a", "ab", "▁ab", "bc", "abc", "▁", "a", "b", "c"}) {
+    v.tokens.push_back(piece), v.types.push_back(1), v.scores.push_back(--score);
+  }
+  v.bos = 1, v.eos = 2, v.unk = 0;
+  return v;
+}
+
+TEST(GgufVocabulary, SentencePieceMergesTheBestScoreFirst) {
+  const GgufVocabulary v = sentence_piece();
+  const auto tokenizer = make_gguf_tokenizer(v, "x.gguf");
+  const auto spelled = [&](const std::string& text, EncodeOptions options = {false, false}) {
+    std::vector<std::string> pieces;
+    for (const core::Token id : tokenizer->encode(text, options)) pieces.push_back(v.tokens[id]);
+    return pieces;
+  };
+  using Pieces = std::vector<std::string>;
+  EXPECT_EQ(spelled("ab"), (Pieces{"▁ab"}));        // "▁a" is better than "ab", then "▁ab"
+  EXPECT_EQ(spelled("abc"), (Pieces{"▁ab", "c"}));  // … and better than "bc"
+  EXPECT_EQ(spelled("xabc"), (Pieces{"▁", "<0x78>", "abc"}));
+  EXPECT_EQ(spelled("a é"), (Pieces{"▁a", "▁", "<0xC3>", "<0xA9>"}));
+  EXPECT_EQ(spelled("<s>", {true, false}).front(), "<s>");
+  EXPECT_EQ(spelled("<s>", {false, false}).size(), 4u);  // text: the mark and three bytes
+  EXPECT_EQ(spelled("<s>", {false, true}), (Pieces{"<s>"}));
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("ab é"), true), "ab é");
+  EXPECT_EQ(tokenizer->special_ids().eos, 2);
+}
+
+TEST(GgufVocabulary, EqualScoresMergeFromTheLeft) {
+  GgufVocabulary v = sentence_piece();
+  v.add_space_prefix = false;
+  std::fill(v.scores.begin(), v.scores.end(), -1.f);
+  const auto tokenizer = make_gguf_tokenizer(v, "x.gguf");
+  const core::Tokens ids = tokenizer->encode("abc", {false, false});
+  ASSERT_EQ(ids.size(), 1u);  // "ab" before "bc", then "abc"
+  EXPECT_EQ(v.tokens[ids[0]], "abc");
+  EXPECT_EQ(v.tokens[tokenizer->encode("bcbc", {false, false})[0]], "bc");
+}
+
+TEST(GgufVocabulary, UserDefinedTokensAreFoundInEveryText) {
+  GgufVocabulary v = sentence_piece();
+  v.add_space_prefix = false;
+  for (const char* piece : {"  ", "   ", "<tag>"})
+    v.tokens.push_back(piece), v.types.push_back(4), v.scores.push_back(-1000);
+  const auto tokenizer = make_gguf_tokenizer(v, "x.gguf");
+  const auto size = static_cast<core::Token>(v.tokens.size());
+  EXPECT_EQ(tokenizer->encode("<tag>", {false, false}), core::Tokens{size - 1});
+  EXPECT_EQ(tokenizer->encode("   ", {false, false}), core::Tokens{size - 2});
+  EXPECT_EQ(tokenizer->decode(core::Tokens{size - 2}), "   ");
+}
+
+TEST(GgufVocabulary, WhatCannotBeReadIsNamed) {
+  const auto with = [](const std::function<void(GgufVocabulary&)>& change) {
+    GgufVocabulary v = sentence_piece();
+    change(v);
+    return error_of(v);
+  };
+  const auto holds = [](const std::string& message, const char* what) {
+    EXPECT_NE(message.find(what), std::string::npos) << message;
+  };
+  holds(with([](auto& v) { v.model = "bert"; }), "tokenizer.ggml.model");
+  holds(with([](auto& v) { v.model = "gpt2", v.pre = "qwen9"; }), "\"qwen9\" is not supported");
+  holds(with([](auto& v) { v.tokens.clear(); }), "tokenizer.ggml.tokens");
+  holds(with([](auto& v) { v.types.pop_back(); }), "tokenizer.ggml.token_type");
+  holds(with([](auto& v) { v.scores.pop_back(); }), "tokenizer.ggml.scores");
+  holds(with([](auto& v) { v.scores.back() = NAN; }), "tokenizer.ggml.scores");
+  holds(with([](auto& v) { v.types.back() = 7; }), "tokenizer.ggml.token_type");
+  holds(with([](auto& v) { v.tokens.back() = "a"; }), "stands twice");
+  holds(with([](auto& v) { v.tokens.back() = "\xFF"; }), "not valid UTF-8");
+  holds(with([](auto& v) { v.bos = 100000; }), "tokenizer.ggml.bos_token_id");
+  holds(with([](auto& v) { v.eos = -2; }), "tokenizer.ggml.eos_token_id");
+  holds(with([](auto& v) { v.model = "gpt2", v.pre = "gpt-2", v.merges = {"a"}; }), "tokenizer.ggml.merges");
+  holds(with([](auto& v) { v.model = "gpt2", v.pre = "gpt-2", v.merges = {"a q"}; }), "not in the vocabulary");
+}
+
+}  // namespace
+}  // namespace ponder::text

@@ -56,7 +56,16 @@ def safetensors_seeds():
     yield "index", json.dumps({"metadata": {"total_size": 9}, "weight_map": weight_map}).encode()
 
 
+def chat_template_seeds():
+    data = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data" / "chat_templates"
+    for path in sorted(data.glob("*.jinja")):
+        yield path.stem, path.read_bytes()
+    for number, chat in enumerate(json.loads((data / "conversations.json").read_text())):
+        yield f"chat{number}", b"{{ messages }}{{ tools }}\0" + json.dumps(chat).encode()
+
+
 SEEDS = {
+    "chat_template": chat_template_seeds,
     "gguf": gguf_seeds,
     "safetensors": safetensors_seeds,
 }

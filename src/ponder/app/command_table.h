@@ -21,6 +21,7 @@ inline constexpr CommandLine kCommands[] = {
     {"score", "log-probability of each token given those before it"},
     {"logits", "logits of every position, as a safetensors file"},
     {"tokenize", "text to ids and back"},
+    {"chat-template", "render a conversation by a model's chat template, as text and ids"},
     {"info", "what a model or a run is"},
     {"convert", "a model in another file format or number format"},
     {"verify", "grade given answers with a task's strict verifier"},

@@ -29,6 +29,7 @@ struct Arguments {
   GenerateArgs generate;
   ScoreArgs score, logits;
   TokenizeArgs tokenize;
+  ChatTemplateArgs chat_template;
   InfoArgs info;
   ConvertArgs convert;
   VerifyArgs verify;
@@ -172,6 +173,17 @@ class Commands {
     s->add_flag("--no-special", t.no_special,
                 "no special tokens: --decode leaves them out, and none are added to a text");
     s->add_flag("--plain", t.plain, "special tokens that are written in the text, such as <|im_end|>, are text");
+
+    auto& m = args_.chat_template;
+    s = add("chat-template", &m.json, [&m] { return command_chat_template(m); });
+    s->add_option("--model", m.model, "run directory, directory with tokenizer files, or GGUF file")->required();
+    s->add_option("--messages", m.messages, "FILE.json: a list of messages, or an object with messages, tools, …")
+        ->required();
+    s->add_flag("--no-generation-prompt", m.no_generation_prompt, "end behind the last message");
+    s->add_option("--set", m.set, "variables of the template, for example enable_thinking=false");
+    s->add_option("--template", m.name, "which of the model's templates (default: tool_use with tools, else default)");
+    s->add_option("--trust", m.trust, "roles whose text may hold special tokens, for example assistant");
+    s->add_flag("--pieces", m.pieces, "with --json: also the pieces of the text and where each comes from");
 
     auto& i = args_.info;
     s = add("info", &i.json, [&i] { return command_info(i); });

@@ -82,6 +82,14 @@ struct TokenizeArgs {
 };
 int command_tokenize(const TokenizeArgs& args);
 
+struct ChatTemplateArgs {
+  std::string model, messages;          // FILE.json: a list of messages, or an object with messages, tools, …
+  std::string name;                     // which template; "" = as transformers chooses
+  std::vector<std::string> set, trust;  // "enable_thinking=false"; roles whose text may hold special tokens
+  bool no_generation_prompt = false, pieces = false, json = false;
+};
+int command_chat_template(const ChatTemplateArgs& args);
+
 struct InfoArgs {
   std::string model;
   bool json = false;

@@ -13,6 +13,7 @@
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tril.h>
 #include <ATen/ops/triu.h>
+#include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -187,6 +188,19 @@ TEST_P(Ops, Rope) {
                                [&](const auto& in) { return reference_rope(in[0], positions, shape, 10000); },
                                {random({9, shape.columns()}, 4)}, 2e-4);  // angles are f32 in the op
   }
+}
+
+TEST(Rotary, ATableThatSamplingMadeServesTraining) {
+  const HeadShape shape{1, 1, 16};
+  const at::Tensor positions = at::arange(3, at::kLong);
+  const Rotary own{777};  // of this test alone: the table is new
+  {
+    const c10::InferenceMode inference;
+    rope(random({3, 48}, 1), positions, shape, own);
+  }
+  const at::Tensor x = leaf(random({3, 48}, 2));
+  rope(x, positions, shape, own).sum().backward();
+  EXPECT_GT(x.grad().abs().sum().item<double>(), 0);
 }
 
 TEST_P(Ops, CausalAttention) {

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/max.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -78,6 +79,8 @@ std::vector<float> frequencies(int64_t head_dim, const Rotary& r) {
 
 std::shared_ptr<const RotaryTable> make_table(int64_t head_dim, const Rotary& rotary, int64_t positions) {
   const int64_t half = head_dim / 2;
+  // Whoever comes first may be sampling; training must be able to keep the same table for its backward pass.
+  const c10::InferenceMode no_inference(false);
   auto table = std::make_shared<RotaryTable>();
   table->positions = positions;
   table->cosines = at::empty({positions, half}, at::kFloat);

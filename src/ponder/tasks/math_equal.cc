@@ -214,7 +214,8 @@ class Comparison {
   bool collections(const MathNode& gold, const MathNode& answer) {
     if (!is_collection(gold)) {
       if (!is_unordered(answer)) return matrix_as_tuple(gold, answer);
-      return answer.args.size() == 1 && equal(gold, answer.args[0]);
+      std::vector<MathNode> items = without_repeats(answer.args);
+      return items.size() == 1 && equal(gold, items[0]);
     }
     if (!is_collection(answer)) {
       if (!is_unordered(gold)) return matrix_as_tuple(answer, gold);

@@ -16,7 +16,7 @@ JudgePoolOptions shell(const std::string& script, int64_t workers = 1) {
   JudgePoolOptions options;
   options.command = {"sh", "-c", script};
   options.workers = workers;
-  options.answer_ms = 3000;  // a busy machine is no broken worker
+  options.answer_ms = 2000;  // a busy machine is no broken worker
   return options;
 }
 

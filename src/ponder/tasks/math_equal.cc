@@ -106,6 +106,11 @@ std::optional<std::string> word_of(const MathNode& n) {
   return word;
 }
 
+MathNode all_reals() {
+  MathNode infinity = make_node(MathKind::kSymbol, "\\infty");
+  return make_node(MathKind::kTuple, "()", {make_node(MathKind::kNegation, "", {infinity}), infinity});
+}
+
 class Comparison {
  public:
   explicit Comparison(MathBudget& budget) : budget_(budget) {}
@@ -113,6 +118,8 @@ class Comparison {
   bool equal(const MathNode& gold, const MathNode& answer) {
     budget_.spend(20);
     if (math_text(gold) == math_text(answer)) return true;
+    if (gold.is_symbol("\\mathbb{R}")) return equal(all_reals(), answer);
+    if (answer.is_symbol("\\mathbb{R}")) return equal(gold, all_reals());
     if (gold.is(MathKind::kMember)) return equal(gold.args[1], answer.is(MathKind::kMember) ? answer.args[1] : answer);
     if (answer.is(MathKind::kMember)) return equal(gold, answer.args[1]);
     if (contains(gold, MathKind::kPlusMinus) || contains(answer, MathKind::kPlusMinus))
@@ -207,7 +214,8 @@ class Comparison {
   bool collections(const MathNode& gold, const MathNode& answer) {
     if (!is_collection(gold)) {
       if (!is_unordered(answer)) return matrix_as_tuple(gold, answer);
-      return answer.args.size() == 1 && equal(gold, answer.args[0]);
+      std::vector<MathNode> items = without_repeats(answer.args);
+      return items.size() == 1 && equal(gold, items[0]);
     }
     if (!is_collection(answer)) {
       if (!is_unordered(gold)) return matrix_as_tuple(answer, gold);
@@ -271,6 +279,11 @@ class Comparison {
   }
 
   bool scalars(const MathNode& gold, const MathNode& answer) {
+    // \text{Even} is "even" in any spelling; AB and ab are two products.
+    if (contains(gold, MathKind::kWords) || contains(answer, MathKind::kWords)) {
+      auto gold_word = word_of(gold), answer_word = word_of(answer);
+      if (gold_word && answer_word && *gold_word == *answer_word) return true;
+    }
     if (gold.is(MathKind::kQuantity) && answer.is(MathKind::kQuantity)) return quantities(gold, answer);
     if (gold.is(MathKind::kQuantity) && !gold.args[0].is(MathKind::kWords)) return equal(gold.args[0], answer);
     if (answer.is(MathKind::kQuantity) && !answer.args[0].is(MathKind::kWords)) return equal(gold, answer.args[0]);
@@ -278,11 +291,6 @@ class Comparison {
       // 28% is 28 hundredths, and 28 where a percentage was asked for.
       if (values(gold, answer)) return true;
       return gold.is(MathKind::kPercent) ? values(gold.args[0], answer) : values(gold, answer.args[0]);
-    }
-    // \\text{Even} is "even" in any spelling; AB and ab are two products.
-    if (contains(gold, MathKind::kWords) || contains(answer, MathKind::kWords)) {
-      auto gold_word = word_of(gold), answer_word = word_of(answer);
-      if (gold_word && answer_word && *gold_word == *answer_word) return true;
     }
     return values(gold, answer);
   }

@@ -55,8 +55,13 @@ TEST(MathEqual, NumbersInEveryNotation) {
                 {"8", "2**3"},
                 {"8", "2^{3}"},
                 {"3", "\\lfloor 3.7 \\rfloor"},
+                {"\\frac{7}{9}", "0.\\overline{7}"},
+                {"\\frac{1}{6}", "0.1\\overline{6}"},
+                {"12", "twelve"},
+                {"5", "\\text{five}"},
                 {"12", "\\text{12}"}});
-  expect_different({{"1000", "1005"},  // within 1 %
+  expect_different({{"0", "0.\\overline{7}"},
+                    {"1000", "1005"},  // within 1 %
                     {"1000", "1000.1"},
                     {"1,234", "1,235"},
                     {"12", "1"},
@@ -116,6 +121,7 @@ TEST(MathEqual, ExpressionsWithVariables) {
                 {"\\frac{1}{3\\sqrt[3]{x}^2}", "\\frac{1}{3x^{2/3}}"},
                 {"\\frac{x^2-1}{x-1}", "x+1"},
                 {"2^{2n}", "4^n"},
+                {"n(n+1)/2", "\\binom{n+1}{2}"},
                 {"x^{n+1}", "x \\cdot x^n"},
                 {"x_1+x_{2}", "x_{2} + x_1"},
                 {"e^{x}e^{y}", "e^{x+y}"},
@@ -174,6 +180,7 @@ TEST(MathEqual, ListsSetsTuplesAndIntervals) {
                 {"\\{1,2\\}", "1 \\text{ and } 2"},
                 {"1,2", "1, 1, 2"},
                 {"5", "\\{5\\}"},
+                {"5", "5, 5"},
                 {"(1,3)", "\\left( 1, 3 \\right)"},
                 {"(1,\\frac92)", "(1,4.5)"},
                 {"x=2, x=3", "2, 3"},
@@ -190,6 +197,7 @@ TEST(MathEqual, ListsSetsTuplesAndIntervals) {
                 {"(-\\infty,0)\\cup(1,\\infty)", "(1,\\infty)\\cup(-\\infty,0)"},
                 {"\\{-1\\}\\cup[0,7)", "[0,7)\\cup\\{-1\\}"},
                 {"7:32", "7:32"},
+                {"\\mathbb{R}", "(-\\infty, \\infty)"},
                 {"\\emptyset", "\\{\\}"},
                 {"\\begin{pmatrix}1\\\\2\\end{pmatrix}", "(1,2)"}});
   expect_different({{"5", "5, 6"},  // a list of guesses
@@ -246,6 +254,7 @@ TEST(MathEqual, Words) {
                 {"\\text{C}", "\\text{(C)}"},
                 {"\\text{E}", "E"},
                 {"Even", "\\textbf{even}"},
+                {"\\text{no solution}", "No solution"},
                 {"\\text{The midpoints form a hexagon}", "\\text{The midpoints form a hexagon}"}});
   expect_different(
       {{"\\text{E}", "D"}, {"\\text{Evelyn}", "\\text{Carla}"}, {"\\text{yes}", "5"}, {"x", "\\text{yes}"}});

@@ -443,6 +443,7 @@ class Space {
 
   Quotient binomial(const Quotient& a, const Quotient& b) {
     auto n = as_rational(a), k = as_rational(b);
+    if (!n && k && k->get_den() == 1 && *k >= 0 && *k <= 20) return falling(a, k->get_num().get_si());
     if (!n || !k) return opaque(base::cat("binom:", text(a), ":", text(b)));
     if (n->get_den() != 1 || k->get_den() != 1 || *k < 0 || *n < 0) throw NoNormalForm{};
     if (*n > 20000 || *k > 20000) throw MathBudgetSpent{};
@@ -450,6 +451,14 @@ class Space {
     mpz_class out;
     mpz_bin_ui(out.get_mpz_t(), n->get_num_mpz_t(), k->get_num().get_ui());
     return whole(constant(out));
+  }
+
+  // n(n−1)…(n−k+1)/k!
+  Quotient falling(const Quotient& n, long k) {
+    Quotient out = whole(constant(1));
+    for (long j = 0; j < k; ++j)
+      out = scaled(multiply(out, add(n, whole(constant(-j)))), mpq_class(1, static_cast<unsigned long>(j + 1)));
+    return out;
   }
 
   Quotient function(const MathNode& node) {

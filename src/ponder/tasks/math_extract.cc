@@ -142,8 +142,11 @@ FoundAnswers lenient(std::string_view text) {
   if (closing && closing->begin > box_end) found.answers.push_back({closing->text, closing->plain});
   add_boxes();
   append_all(found, from_hashes(text));
+  // A box or a bare formula that cannot be read is not replaced by some number of it.
+  if (!found.answers.empty()) return found;
   if (is_bare_answer(text)) {
     found.answers.push_back({std::string(text), false, true});
+    return found;
   }
   for (Phrase& phrase : answer_phrases(text)) found.answers.push_back({std::move(phrase.text), phrase.plain});
   if (found.answers.empty()) found.problem = "no formula and no number in it";
@@ -165,6 +168,8 @@ FoundAnswers find_answers(std::string_view completion, AnswerPlace place) {
     completion.remove_prefix(thought + 8);
   if (completion.size() > kMaxCompletionBytes) completion.remove_prefix(completion.size() - kMaxCompletionBytes);
   completion = trimmed(completion);
+  if (completion.size() > 4 && completion.starts_with("**") && completion.find("**", 2) == completion.size() - 2)
+    completion = trimmed(completion.substr(2, completion.size() - 4));
   if (completion.empty()) return {{}, "it is empty"};
   switch (place) {
     case AnswerPlace::kBoxed:

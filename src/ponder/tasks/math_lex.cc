@@ -6,6 +6,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "ponder/base/cat.h"
+
 namespace ponder::tasks {
 namespace {
 
@@ -221,11 +223,35 @@ class Lexer {
       ++at_;
       while (is_digit(peek(0))) digits += text_[at_++];
     } else if (peek(0) == '.' && !is_letter(peek(1)) && peek(1) != '.') {
-      ++at_;  // "12." at an end
+      ++at_;  // "12." at an end, and "0.\overline{7}"
     }
     if (digits[0] == '.') digits.insert(0, "0");
+    if (repeating(digits)) return;
     put(MathToken::kNumber, digits);
     exponent();
+  }
+
+  // 0.1\overline{6}: the digits under the bar go on for ever, so it is 0.1 + 6/90.
+  bool repeating(const std::string& digits) {
+    std::string_view rest = text_.substr(at_);
+    bool point = digits.find('.') != std::string::npos;
+    bool behind_point = !point && at_ > 0 && text_[at_ - 1] == '.';
+    std::string_view bar = "\\overline{";
+    if (!rest.starts_with(bar) || (!point && !behind_point)) return false;
+    size_t begin = bar.size(), end = begin;
+    while (end < rest.size() && is_digit(rest[end])) ++end;
+    if (end == begin || end >= rest.size() || rest[end] != '}') return false;
+    std::string period(rest.substr(begin, end - begin));
+    size_t decimals = point ? digits.size() - digits.find('.') - 1 : 0;
+    put(MathToken::kMark, "(");
+    put(MathToken::kNumber, digits);
+    put(MathToken::kMark, "+");
+    put(MathToken::kNumber, period);
+    put(MathToken::kMark, "/");
+    put(MathToken::kNumber, std::string(period.size(), '9') + std::string(decimals, '0'));
+    put(MathToken::kMark, ")");
+    at_ += end + 1;
+    return true;
   }
 
   // 1.5e-7, 1.5E7: an e between digits without spaces.
@@ -294,6 +320,7 @@ class Lexer {
       spaced_ = true;
       return;
     }
+    if (name == "mathbb") return put(MathToken::kCommand, base::cat("mathbb{", trimmed(group()), "}"));
     switch (wrapper_of(name)) {
       case Wrapper::kDropped:
         group();

@@ -418,6 +418,8 @@ class Parser {
       return command(std::string(as_command));
     }
     ++at_;
+    if (std::string_view number = number_of_word(token.text); !number.empty())
+      return make(MathKind::kNumber, std::string(number));
     if (token.text.size() > 12) return make(MathKind::kWords, token.text);
     std::vector<MathNode> letters;
     for (char c : token.text) letters.push_back(make(MathKind::kSymbol, std::string(1, c)));
@@ -447,6 +449,8 @@ class Parser {
     if (words.size() == 1 && ((words[0] | 32) >= 'a' && (words[0] | 32) <= 'z')) return make(MathKind::kSymbol, words);
     if (!words.empty() && words.size() <= 20 && words.find_first_not_of("0123456789") == std::string::npos)
       return make(MathKind::kNumber, words);
+    if (std::string_view number = number_of_word(words); !number.empty())
+      return make(MathKind::kNumber, std::string(number));
     std::string out = std::move(words);
     while (now().kind == MathToken::kText || now().kind == MathToken::kWord || now().kind == MathToken::kLetter) {
       base::append(out, base::cat(" ", now().text));

@@ -229,6 +229,22 @@ const Phrase* first_between(const std::vector<Phrase>& phrases, size_t from, siz
   return nullptr;
 }
 
+// "(B)" or "B." behind "answer is": one capital letter that begins no word.
+std::optional<Phrase> choice_at(std::string_view text, size_t at) {
+  const auto skip = [&] {
+    while (at < text.size() && (is_space(text[at]) || std::string_view(":*($\\").find(text[at]) < 5)) ++at;
+  };
+  skip();
+  if (text.substr(at).starts_with("is ")) at += 3, skip();
+  if (at >= text.size() || text[at] < 'A' || text[at] > 'J') return std::nullopt;
+  size_t behind = at + 1;
+  if (behind < text.size() && std::string_view(").*$:").find(text[behind]) == std::string_view::npos) {
+    while (behind < text.size() && is_space(text[behind])) ++behind;
+    if (behind < text.size()) return std::nullopt;
+  }
+  return Phrase{at, at + 1, std::string(1, text[at]), false};
+}
+
 void keep(std::vector<Phrase>& out, const Phrase* phrase) {
   if (phrase) out.push_back(*phrase);
 }
@@ -279,6 +295,9 @@ std::vector<Phrase> answer_phrases(std::string_view text) {
     keep(out, first_between(phrases, begin, begin));
   });
   from_back("answer:", [&](size_t at) { keep(out, first_between(phrases, at, at + 50)); });
+  from_back("answer", [&](size_t at) {
+    if (auto choice = choice_at(text, at)) out.push_back(*choice);
+  });
   from_back("answer", [&](size_t at) { keep(out, first_between(phrases, at, at + 50)); });
   for (size_t i = 0; i < std::min<size_t>(phrases.size(), 5); ++i) out.push_back(phrases[phrases.size() - 1 - i]);
   return out;
@@ -294,7 +313,7 @@ bool is_short_word(std::string_view word) {
 }
 
 bool is_bare_answer(std::string_view text) {
-  if (text.size() > kMaxBare) return false;
+  if (text.size() > kMaxBare || lower(text.substr(0, 200)).find("answer") != std::string::npos) return false;
   int words = 0, unknown = 0;
   bool has_digit = false;
   for (size_t i = 0; i < text.size();) {

@@ -13,11 +13,15 @@ std::string verdict(const std::string& gold, const std::string& completion, Answ
 
 TEST(JudgeMath, FindsTheAnswerWhereItStands) {
   for (const char* text :
-       {"42", "$42$", "\\boxed{42}", "So we get $6 \\cdot 7 = \\boxed{42}$.", "thus 40 + 2\n#### 42",
+       {"42", "**42**", "$42$", "\\boxed{42}", "So we get $6 \\cdot 7 = \\boxed{42}$.", "thus 40 + 2\n#### 42",
         "The final answer is 42. I hope it is correct.", "Final Answer: The final answer is $42$", "answer: 42",
         "Answer: \\( 42 \\)", "They have 42 apples.", "It was 7 and is now 42.", "\\fbox{42}", "x = 42",
         "<think>\\boxed{41}? no</think> It is \\boxed{42}.", "First I had \\boxed{41}. In the end it is \\boxed{42}"})
     EXPECT_EQ(verdict("42", text), "correct") << text;
+  for (const char* text :
+       {"B", "(B)", "\\boxed{B}", "The answer is (B).", "Answer: B", "the answer is **B**", "\\text{(B)}"})
+    EXPECT_EQ(verdict("B", text), "correct") << text;
+  EXPECT_NE(verdict("A", "The answer is A number"), "correct");
   EXPECT_EQ(verdict("28\\%", "$28$ percent"), "correct");
   EXPECT_EQ(verdict("$1000.99$", "it is 1,000.99€"), "correct");
   EXPECT_EQ(verdict("100, 200", "100,200"), "correct");
@@ -61,6 +65,8 @@ TEST(JudgeMath, HolesOfOtherVerifiersAreClosed) {
   EXPECT_EQ(verdict("5", ""), "unparsable");
   EXPECT_EQ(verdict("5", "__import__('os').getcwd()"), "unparsable");    // nothing is ever executed
   EXPECT_EQ(verdict("\\begin{tikz}", "\\begin{tikz}"), "cannot_judge");  // no reward for a gold that cannot be read
+  EXPECT_EQ(verdict("1,2,\\ldots,10", "1.2"), "cannot_judge");           // no piece of a gold is the gold
+  EXPECT_EQ(verdict("5", "\\boxed{\\frac{1}} or 5"), "unparsable");
   EXPECT_EQ(verdict("", "5"), "cannot_judge");
   EXPECT_EQ(verdict("\\frac{1}", "\\frac{1}"), "cannot_judge");
   EXPECT_EQ(verdict("5", "9^{9^{9^{9}}}"), "wrong");  // never worked out

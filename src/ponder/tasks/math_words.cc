@@ -26,6 +26,16 @@ std::string_view command_of_word(std::string_view word) {
   return "";
 }
 
+std::string_view number_of_word(std::string_view word) {
+  static const std::unordered_map<std::string_view, std::string_view> numbers{
+      {"zero", "0"},     {"one", "1"},      {"two", "2"},     {"three", "3"},     {"four", "4"},
+      {"five", "5"},     {"six", "6"},      {"seven", "7"},   {"eight", "8"},     {"nine", "9"},
+      {"ten", "10"},     {"eleven", "11"},  {"twelve", "12"}, {"thirteen", "13"}, {"fourteen", "14"},
+      {"fifteen", "15"}, {"sixteen", "16"}, {"twenty", "20"}, {"thirty", "30"},   {"hundred", "100"}};
+  auto it = numbers.find(word);
+  return it == numbers.end() ? "" : it->second;
+}
+
 char relation_of(const MathToken& t) {
   if (t.kind == MathToken::kMark && t.text.size() == 1) {
     if (t.text == "=") return kEqual;

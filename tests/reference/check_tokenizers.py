@@ -165,8 +165,10 @@ def check(directory, driver_path, strings, seed, gguf_json=None):
             result.compare(f"{what}, decoded", wanted, tok.decode_batch(wanted, skip_special_tokens=False),
                            driver.decode("decode", wanted)[1])
         if "code points" not in what:
-            result.compare(f"{what}, special as text", texts, reference_encode(tok, texts, True),
-                           driver.encode("encode-plain", texts)[1])
+            # GGUF calls Gemma's <unusedN> control tokens, so they are text there; tokenizer.json does not call them special.
+            plain = [t for t in texts if not (gguf_json and "<unused" in t)]
+            result.compare(f"{what}, special as text", plain, reference_encode(tok, plain, True),
+                           driver.encode("encode-plain", plain)[1])
     size = tok.get_vocab_size()
     rows = [[rng.randrange(size + 50) for _ in range(rng.randint(1, 12))] for _ in range(strings // 4)]
     rows += [[i] for i in range(size + 100)]

@@ -25,7 +25,8 @@ struct GgufVocabulary {
 
 // Error(kInput) names the key, and a `pre` that is not known: a wrong one would give wrong ids in silence.
 //
-// Control tokens are the special ones. User-defined tokens are found in every text, as it is. Ids are those of the
+// Control tokens are the special ones (Gemma's <unusedN> too, which its tokenizer.json does not call special).
+// User-defined tokens are found in every text, as it is. Ids are those of the
 // tokenizer.json that the model was published with, so qwen2 composes characters (NFC) though llama.cpp does not. Of
 // several pairs with the same score the leftmost is merged, as SentencePiece does.
 std::unique_ptr<Tokenizer> make_gguf_tokenizer(const GgufVocabulary& vocabulary, const std::string& where);

@@ -37,7 +37,6 @@ void read_tensor(const GgufLayout& layout, const GgufTensor& tensor) {
   constexpr int64_t kMost = 4096;  // the rest is more of the same
   std::vector<float> weights(std::min(tensor.weights, kMost));
   dequantize(tensor.type->type, bytes.data(), weights.data(), static_cast<int64_t>(weights.size()));
-  is_finite(weights.data(), static_cast<int64_t>(weights.size()));
 }
 
 }  // namespace

@@ -8,8 +8,8 @@ import subprocess
 import cli
 from cli import CliTest
 
-COMMANDS = ["run", "report", "doctor", "replay", "solve", "eval", "generate", "score", "logits", "tokenize", "info", "verify", "problems",
-            "loss", "bench"]
+COMMANDS = ["run", "report", "doctor", "replay", "solve", "eval", "generate", "score", "logits", "tokenize", "info", "convert", "verify",
+            "problems", "loss", "bench"]
 
 
 class Help(CliTest):

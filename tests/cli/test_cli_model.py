@@ -131,6 +131,23 @@ class Model(CliTest):
         self.assertLessEqual({"family", "parameters", "context"}, info.keys())
         self.assertGreater(info["parameters"], 1000)
 
+    def test_convert(self):
+        with tempfile.TemporaryDirectory() as out:
+            gguf, again, half = Path(out) / "m.gguf", Path(out) / "again.gguf", Path(out) / "half"
+            self.assertEqual(self.one("convert", "--from", made, "--to", gguf)["dtype"], "F32")
+            info = self.one("info", gguf)
+            self.assertEqual(info["parameters"], self.one("info", made)["parameters"])
+            self.assertEqual(info["tokenizer"]["model"], "none")
+            self.one("convert", "--from", gguf, "--to", again, "--dtype", "q8_0")
+            self.assertIn("Q8_0", self.one("info", again)["types"])
+            self.one("convert", "--from", made, "--to", half, "--dtype", "bf16")
+            self.assertEqual(self.one("info", half)["parameters"], info["parameters"])
+            self.ponder("convert", "--from", made, "--to", half, status=2, says=["is there already"])
+            self.ponder("convert", "--from", made, "--to", Path(out) / "q", "--dtype", "q8_0", status=2, says=["--dtype"])
+            self.ponder("convert", "--from", gguf, "--to", Path(out) / "d", status=2, says=["--to"])
+            gguf.write_bytes(gguf.read_bytes()[:1000])
+            self.ponder("info", gguf, status=3, says=[gguf.name])
+
     def test_tokenize_and_back(self):
         text = "Q 13 8 2 > 18 :"
         ids = self.one("tokenize", "--model", made, "--text", text)["ids"]

@@ -21,6 +21,7 @@ namespace {
 using base::Json;
 
 constexpr int64_t kWeightsAtOnce = 1 << 20;
+constexpr int64_t kMaxHeadDim = 1 << 16;
 constexpr const char* kRopeFactors = "rope_freqs.weight";
 
 Json read_json(const std::string& directory, const char* name, bool is_needed) {
@@ -111,7 +112,13 @@ class Exporter {
     const int64_t width = config_.count("hidden_size"), heads = config_.count("num_attention_heads");
     const int64_t kv_heads = config_.count_or("num_key_value_heads", heads);
     head_dim_ = config_.count_or("head_dim", architecture_ == "gemma3" ? 256 : width / heads);
-    if (head_dim_ < 2 || head_dim_ % 2 != 0) config_.fail(base::cat("head_dim is ", head_dim_, "; it must be even"));
+    if (head_dim_ < 2 || head_dim_ % 2 != 0 || head_dim_ > kMaxHeadDim)
+      config_.fail(base::cat("head_dim is ", head_dim_, "; it must be even and at most ", kMaxHeadDim));
+    const ShardTensor& embedding =
+        weights_.at("model.embed_tokens.weight");  // bounds the vocabulary by the file's size
+    if (embedding.entry->shape.size() != 2 || embedding.entry->shape[0] != vocab_)
+      config_.fail(base::cat("vocab_size is ", vocab_, ", but model.embed_tokens.weight has the shape ",
+                             Json::list(embedding.entry->shape).dump()));
     pairs_.add_u32(key("vocab_size"), vocab_);
     pairs_.add_u32(key("context_length"), config_.count("max_position_embeddings"));
     pairs_.add_u32(key("embedding_length"), width);

@@ -118,8 +118,7 @@ void GgufFile::read(const GgufTensor& tensor, int64_t first, int64_t n, float* w
                tensor.name);
   PONDER_CHECK(first % type.block_weights == 0 && n % type.block_weights == 0, "not whole blocks of ", tensor.name);
   const std::string_view blocks = bytes(tensor).substr(first / type.block_weights * type.block_bytes);
-  dequantize(type.type, blocks.data(), weights, n);
-  if (!is_finite(weights, n)) fail_tensor("holds a weight that is NaN or infinite");
+  if (!dequantize(type.type, blocks.data(), weights, n)) fail_tensor("holds a weight that is NaN or infinite");
 }
 
 std::vector<float> GgufFile::read(const GgufTensor& tensor) const {

@@ -76,8 +76,10 @@ class Exporter {
     if (!added) return;
     for (const Json& token : added->as_array()) {
       const Json* special = token.find("special");
+      const Json& id = token.at("id");
+      if (id.is_int() && id.as_int() >= vocab_) continue;  // of a larger sister: Gemma's image token, for one
       const bool is_control = special && special->is_bool() && special->as_bool();
-      put(token.string_at("content"), token.at("id"), is_control ? kControl : kUserDefined);
+      put(token.string_at("content"), id, is_control ? kControl : kUserDefined);
     }
   }
 
@@ -131,7 +133,7 @@ class Exporter {
     }
     if (const Json* unknown = model.find("unk_token"); unknown && unknown->is_string())
       if (const auto found = ids_.find(unknown->as_string()); found != ids_.end())
-        kinds_[static_cast<size_t>(found->second)] = kUnknown;
+        if (int32_t& kind = kinds_[static_cast<size_t>(found->second)]; kind == kNormal) kind = kUnknown;
     pairs_.add_string("tokenizer.ggml.model", "llama");
     pairs_.add_string("tokenizer.ggml.pre", "default");
     pairs_.add_strings("tokenizer.ggml.tokens", tokens_);

@@ -38,6 +38,7 @@ constexpr GgmlTypeInfo kTypes[] = {
 constexpr int kLanes = 8;
 typedef float F __attribute__((vector_size(32), aligned(1), may_alias));
 typedef int32_t I __attribute__((vector_size(32), aligned(1), may_alias));
+typedef uint32_t U __attribute__((vector_size(32), aligned(1), may_alias));
 typedef uint8_t Bytes __attribute__((vector_size(8), aligned(1), may_alias));
 typedef int8_t SignedBytes __attribute__((vector_size(8), aligned(1), may_alias));
 typedef uint16_t Halves __attribute__((vector_size(16), aligned(1), may_alias));
@@ -79,7 +80,8 @@ PONDER_INLINE I narrow_f16(F value) {
 PONDER_INLINE F widen_bf16(I half) { return as_floats(half << 16); }
 PONDER_INLINE I narrow_bf16(F value) {
   const I bits = as_bits(value);
-  const I rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16, nan = (bits >> 16) | 0x40;
+  const U sum = reinterpret_cast<const U&>(bits) + 0x7FFF + ((reinterpret_cast<const U&>(bits) >> 16) & 1);
+  const I rounded = reinterpret_cast<const I&>(sum) >> 16, nan = (bits >> 16) | 0x40;
   return ((bits & 0x7FFFFFFF) > 0x7F800000 ? nan : rounded) & 0xFFFF;
 }
 
@@ -366,11 +368,20 @@ std::string readable_types() {
   return names;
 }
 
-void dequantize(GgmlType type, const void* blocks, float* weights, int64_t n) {
+bool dequantize(GgmlType type, const void* blocks, float* weights, int64_t n) {
+  constexpr int64_t kAtOnce = 1 << 13;  // whole blocks of every type
   const GgmlTypeInfo& info = info_of(type);
   PONDER_CHECK(info.can_read && n >= 0 && n % info.block_weights == 0, "cannot read ", n, " weights of ", info.name);
   const auto* from = static_cast<const uint8_t*>(blocks);
-  has_avx2() ? dequantize_avx2(type, from, weights, n) : dequantize_body(type, from, weights, n);
+  bool is_fine = true;
+  for (int64_t first = 0; first < n; first += kAtOnce) {
+    const int64_t count = std::min(kAtOnce, n - first);
+    const uint8_t* piece = from + first / info.block_weights * info.block_bytes;
+    has_avx2() ? dequantize_avx2(type, piece, weights + first, count)
+               : dequantize_body(type, piece, weights + first, count);
+    is_fine &= is_finite(weights + first, count);
+  }
+  return is_fine;
 }
 
 bool quantize(GgmlType type, const float* weights, void* blocks, int64_t n) {

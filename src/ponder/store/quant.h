@@ -38,8 +38,9 @@ std::string readable_types();                    // "F32, F16, …", for message
 bool is_finite(const float* values, int64_t n);  // no NaN, no infinity
 
 // n weights, whole blocks, of a type with can_read. Blocks need no alignment. A scale that is NaN or infinite gives
-// NaN or infinite weights and no error; is_finite() finds them.
-void dequantize(GgmlType type, const void* blocks, float* weights, int64_t n);
+// NaN or infinite weights: then, and for such weights in the file, false. Piece by piece, so that both passes find the
+// weights in the cache.
+bool dequantize(GgmlType type, const void* blocks, float* weights, int64_t n);
 
 // The other way, of a type with can_write: to nearest and ties to even for F16 and BF16, ggml's rounding for Q8_0.
 // False when a weight does not fit: NaN or infinite (Q8_0), or finite and beyond the type's largest (F16, Q8_0).

@@ -139,8 +139,8 @@ void SafetensorsDirectory::read(const ShardTensor& tensor, int64_t first, int64_
   PONDER_CHECK(first >= 0 && n >= 0 && first <= tensor.weights && n <= tensor.weights - first, "weights outside of ",
                tensor.entry->name);
   const GgmlTypeInfo& type = *find_ggml_type(dtype);
-  dequantize(type.type, tensor.bytes().data() + first * type.block_bytes, weights, n);
-  if (!is_finite(weights, n)) fail_tensor("holds a weight that is NaN or infinite");
+  if (!dequantize(type.type, tensor.bytes().data() + first * type.block_bytes, weights, n))
+    fail_tensor("holds a weight that is NaN or infinite");
 }
 
 std::vector<float> SafetensorsDirectory::read(const ShardTensor& tensor) const {

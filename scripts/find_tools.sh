@@ -16,6 +16,7 @@ required_headers=(
   "yaml-cpp/yaml.h libyaml-cpp-dev"
   "simdjson.h libsimdjson-dev"
   "zstd.h libzstd-dev"
+  "zlib.h zlib1g-dev"
   "CLI/CLI.hpp libcli11-dev"
   "gtest/gtest.h libgtest-dev"
 )

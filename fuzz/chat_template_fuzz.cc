@@ -1,5 +1,6 @@
 // A template of any bytes, with a conversation of any bytes: an Error or text, within its limits. The two are divided
 // by the first NUL.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -18,6 +18,7 @@ required_headers=(
   "zstd.h libzstd-dev"
   "gmpxx.h libgmp-dev"
   "mpfr.h libmpfr-dev"
+  "zlib.h zlib1g-dev"
   "CLI/CLI.hpp libcli11-dev"
   "gtest/gtest.h libgtest-dev"
 )

@@ -1,0 +1,244 @@
+#include "ponder/craft/training_rows.h"
+
+#include <gtest/gtest.h>
+
+#include "ponder/base/error.h"
+#include "ponder/base/file.h"
+#include "ponder/craft/chat_examples.h"
+
+namespace ponder::craft {
+namespace {
+
+using base::Json;
+
+TrainingRow row_of(const std::string& json, std::optional<RowType> stated = std::nullopt) {
+  return parse_training_row(Json::parse(json), "f:1", stated);
+}
+
+std::string refusal(const std::string& json, std::optional<RowType> stated = std::nullopt) {
+  try {
+    row_of(json, stated);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+
+TEST(TrainingRows, TypesAreRecognizedByTheirKeys) {
+  const std::pair<const char*, const char*> rows[] = {
+      {R"({"text":"a"})", "text"},
+      {R"({"messages":[{"role":"user","content":"a"}]})", "text"},
+      {R"({"conversations":[{"from":"human","value":"a"}]})", "text"},
+      {R"({"prompt":"a"})", "prompt-only"},
+      {R"({"prompt":[{"role":"user","content":"a"}]})", "prompt-only"},
+      {R"({"prompt":"a","completion":"b"})", "prompt-completion"},
+      {R"({"prompt":"a","chosen":"b","rejected":"c"})", "preference"},
+      {R"({"chosen":"b","rejected":"c"})", "preference"},
+      {R"({"prompt":"a","completion":"b","label":true})", "unpaired"},
+      {R"({"prompt":"a","completions":["b"],"labels":[true]})", "stepwise"},
+      {R"({"data_source":"d","prompt":[{"role":"user","content":"a"}],"ability":"math",
+           "reward_model":{"style":"rule","ground_truth":"4"},"extra_info":{"index":1}})",
+       "verl"},
+  };
+  for (const auto& [json, name] : rows) {
+    EXPECT_STREQ(row_type_name(recognize_row(Json::parse(json), "f:1")), name) << json;
+    EXPECT_EQ(row_of(json).type, row_type_of(name)) << json;
+  }
+}
+
+TEST(TrainingRows, ValuesAreFound) {
+  TrainingRow row = row_of(R"({"prompt":"a","completion":"b","label":0,"weight":0.5,"id":7,"tools":[{"x":1}]})");
+  EXPECT_EQ(row.prompt.text, "a");
+  EXPECT_EQ(row.completion.text, "b");
+  EXPECT_FALSE(row.label);
+  EXPECT_EQ(row.weight, 0.5);
+  EXPECT_EQ(row.extra.dump(), R"({"id":7})");
+  EXPECT_EQ(row.tools.size(), 1u);
+  row = row_of(
+      R"({"data_source":"d","prompt":"q","reward_model":{"style":"rule","ground_truth":4},"extra_info":{"i":1}})");
+  EXPECT_EQ(row.data_source, "d");
+  EXPECT_EQ(row.reward_style, "rule");
+  EXPECT_EQ(row.ground_truth.as_int(), 4);
+  EXPECT_EQ(row.extra.dump(), R"({"extra_info":{"i":1}})");
+  row = row_of(R"({"prompt":"q","completions":["a","b"],"labels":[true,0]})");
+  EXPECT_EQ(row.steps, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(row.step_labels, (std::vector<bool>{true, false}));
+}
+
+TEST(TrainingRows, ShareGptBecomesMessages) {
+  const TrainingRow row = row_of(R"({"system":"s","tools":"[{\"name\":\"f\"}]","conversations":[
+      {"from":"human","value":"q"},{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{}}"},
+      {"from":"observation","value":"o"},{"from":"gpt","value":"a"}]})");
+  EXPECT_EQ(row.completion.messages.dump(),
+            R"([{"role":"system","content":"s"},{"role":"user","content":"q"},{"role":"assistant","content":"",)"
+            R"("tool_calls":[{"type":"function","function":{"name":"f","arguments":{}}}]},)"
+            R"({"role":"tool","content":"o"},{"role":"assistant","content":"a"}])");
+  EXPECT_EQ(row.tools.dump(), R"([{"name":"f"}])");
+}
+
+TEST(TrainingRows, PromptIsWhatBothAnswersBeginWith) {
+  TrainingRow row = row_of(R"({"chosen":"The sky is blue.","rejected":"The sky is green."})");
+  EXPECT_EQ(row.prompt.text, "The sky is");
+  EXPECT_EQ(row.chosen.text, " blue.");
+  EXPECT_EQ(row.rejected.text, " green.");
+  row = row_of(R"({"chosen":"aé","rejected":"aè"})");  // é and è share their first byte
+  EXPECT_EQ(row.prompt.text, "a");
+  EXPECT_EQ(row.chosen.text, "é");
+  row = row_of(R"({"chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],
+                   "rejected":[{"role":"user","content":"q"},{"role":"assistant","content":"b"}]})");
+  EXPECT_EQ(row.prompt.messages.dump(), R"([{"role":"user","content":"q"}])");
+  EXPECT_EQ(row.chosen.messages.dump(), R"([{"role":"assistant","content":"a"}])");
+}
+
+TEST(TrainingRows, ErrorsNameLineKeyAndWhatWouldBeRight) {
+  EXPECT_NE(refusal(R"({"question":"a"})").find("f:1: no type of data has the keys question: text needs text,"),
+            std::string::npos);
+  EXPECT_EQ(refusal(R"({"text":1})"), "f:1: \"text\": expected a text, found integer");
+  EXPECT_EQ(refusal(R"({"prompt":1})"), "f:1: \"prompt\": expected a text or a list of messages, found integer");
+  EXPECT_EQ(refusal(R"({"text":"a"})", RowType::kPromptOnly), "f:1: \"prompt\": the key is missing");
+  EXPECT_EQ(refusal(R"({"prompt":"a","completion":[{"role":"assistant","content":"b"}]})"),
+            "f:1: \"completion\": expected a text as in \"prompt\", found messages");
+  EXPECT_EQ(refusal(R"({"messages":[{"role":"user"}]})"),
+            "f:1: \"messages[0]\": the message has neither \"content\" nor \"tool_calls\"");
+  EXPECT_EQ(refusal(R"({"messages":[{"role":"user","content":3}]})"),
+            "f:1: \"messages[0].content\": expected a text or a list of parts, found integer");
+  EXPECT_EQ(refusal(R"({"prompt":"a","completions":["b"],"labels":[]})"),
+            "f:1: \"labels\": expected one a step: 1, found 0");
+  EXPECT_EQ(refusal(R"({"prompt":"a","completions":["b"],"labels":[2]})"),
+            "f:1: \"labels[0]\": expected true or false, found 2");
+  EXPECT_EQ(refusal(R"({"prompt":"a","reward_model":{"style":"rule"}, "data_source":"d"})"),
+            "f:1: \"reward_model.ground_truth\": the key is missing");
+  EXPECT_EQ(refusal(R"({"chosen":"a","rejected":"a"})"), "f:1: \"rejected\": it is the same as \"chosen\"");
+  for (const char* json :
+       {"[]", "1", R"({"messages":[]})", R"({"messages":{}})", R"({"messages":[1]})",
+        R"({"messages":[{"content":"a"}]})", R"({"conversations":[]})",
+        R"({"conversations":[{"from":"alien","value":"a"}]})", R"({"conversations":[{"from":"human"}]})",
+        R"({"conversations":[{"from":"function_call","value":"{"}]})", R"({"chosen":"a","rejected":[]})",
+        R"({"chosen":[{"role":"a","content":""}],"rejected":[{"role":"a","content":""}]})",
+        R"({"prompt":"a","completion":"b","label":"yes"})", R"({"prompt":"a","completions":"b","labels":[true]})",
+        R"({"text":"a","weight":-1})", R"({"text":"a","tools":{}})", R"({"text":"a","tools":"{"})",
+        R"({"prompt":null})"})
+    EXPECT_TRUE(refusal(json).starts_with("f:1")) << json << ": " << refusal(json);
+  EXPECT_THROW(row_type_of("preferences"), Error);
+}
+
+std::string temporary(const char* name) { return base::join_path(testing::TempDir(), name); }
+
+TEST(TrainingRows, BadRowsAreNamedAndTheRestIsRead) {
+  const std::string path = temporary("bad.jsonl");
+  base::write_file_atomic(path, "{\"text\":\"a\"}\n{\"text\":\n{\"text\":1}\n{\"text\":\"b\"}\n");
+  std::vector<std::string> bad;
+  int good = 0;
+  read_training_rows(
+      path, std::nullopt, [&](TrainingRow&&) { ++good; }, [&](const std::string& message) { bad.push_back(message); });
+  EXPECT_EQ(good, 2);
+  ASSERT_EQ(bad.size(), 2u);
+  EXPECT_TRUE(bad[0].starts_with(path + ":2")) << bad[0];
+  EXPECT_EQ(bad[1], path + ":3: \"text\": expected a text, found integer");
+}
+
+// --- Rows as examples. A token a byte, but <e>, which is 1.
+
+ExampleSetting setting_of(const text::ChatTemplate* chat_template) {
+  ExampleSetting setting;
+  setting.chat_template = chat_template;
+  setting.encoder = {[](std::string_view text, bool special) {
+                       text::ChatIds out;
+                       for (size_t i = 0; i < text.size();) {
+                         const bool is_end = special && text.substr(i).starts_with("<e>");
+                         out.ids.push_back(is_end ? 1 : 100 + static_cast<unsigned char>(text[i]));
+                         out.ranges.emplace_back(i, i + (is_end ? 3 : 1));
+                         i += is_end ? 3 : 1;
+                       }
+                       return out;
+                     },
+                     [](core::Token id) { return id == 1; }};
+  setting.eos = 1;
+  return setting;
+}
+
+// The example as text, what is learned in brackets.
+std::string shown(const core::Example& example) {
+  std::string out;
+  bool is_open = false;
+  for (size_t i = 0; i < example.tokens.size(); ++i) {
+    if ((example.weights[i] > 0) != is_open) {
+      out += is_open ? "]" : "[";
+      is_open = !is_open;
+    }
+    out += example.tokens[i] == 1 ? "<e>" : std::string(1, static_cast<char>(example.tokens[i] - 100));
+  }
+  return is_open ? out + "]" : out;
+}
+
+text::ChatTemplate template_of(const char* source) {
+  text::ChatTemplateSource files;
+  files.templates.push_back({"default", source, "t"});
+  return {files, "m"};
+}
+constexpr const char* kPlain =
+    "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}<e>{% endfor %}{% if add_generation_prompt %}a:{% endif %}";
+constexpr const char* kMarked =
+    "{% for m in messages %}{{ m.role[0] }}:{% if m.role == 'assistant' %}{% generation %}{{ m.content }}<e>"
+    "{% endgeneration %}{% else %}{{ m.content }}<e>{% endif %}{% endfor %}{% if add_generation_prompt %}a:{% endif %}";
+constexpr const char* kForgetful =
+    "{% for m in messages %}{% if loop.last or m.role == 'user' %}{{ m.role[0] }}:{{ m.content }}<e>{% endif %}{% "
+    "endfor %}"
+    "{% if add_generation_prompt %}a:{% endif %}";
+constexpr const char* kTurns =
+    R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"x"},{"role":"user","content":"<e>"},
+        {"role":"assistant","content":"y"}],"weight":0.5})";
+
+TEST(ChatExamples, TheAssistantsTurnsAreLearned) {
+  for (const char* source : {kPlain, kMarked}) {
+    const text::ChatTemplate t = template_of(source);
+    const core::Example example = training_example(row_of(kTurns), setting_of(&t));
+    EXPECT_EQ(shown(example), "u:q<e>a:[x<e>]u:<e><e>a:[y<e>]") << source;
+    // What the user typed is text, the template's own end is a token.
+    EXPECT_EQ(std::count(example.tokens.begin(), example.tokens.end(), 1), 4) << source;
+    EXPECT_EQ(example.weights[0], 0);
+    EXPECT_EQ(*std::max_element(example.weights.begin(), example.weights.end()), 0.5F);
+  }
+}
+
+TEST(ChatExamples, OfPromptAndCompletionTheCompletionIsLearned) {
+  const TrainingRow row = row_of(R"({"prompt":[{"role":"user","content":"q"},{"role":"assistant","content":"x"},
+      {"role":"user","content":"r"}],"completion":[{"role":"assistant","content":"y"}]})");
+  for (const char* source : {kPlain, kMarked}) {
+    const text::ChatTemplate t = template_of(source);
+    EXPECT_EQ(shown(training_example(row, setting_of(&t))), "u:q<e>a:x<e>u:r<e>a:[y<e>]") << source;
+  }
+  EXPECT_EQ(shown(training_example(row_of(R"({"prompt":"ab","completion":"cd"})"), setting_of(nullptr))), "ab[cd<e>]");
+  EXPECT_EQ(shown(training_example(row_of(R"({"text":"ab"})"), setting_of(nullptr))), "a[b<e>]");
+}
+
+TEST(ChatExamples, TemplatesThatForgetTheirPastAreRefused) {
+  const text::ChatTemplate t = template_of(kForgetful);
+  try {
+    training_example(row_of(kTurns), setting_of(&t));
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("f:1: the chat template changes what came before"), std::string::npos)
+        << e.what();
+  }
+  EXPECT_THROW(training_example(row_of(kTurns), setting_of(nullptr)), Error);
+  EXPECT_THROW(training_example(row_of(R"({"prompt":"a"})"), setting_of(&t)), Error);
+}
+
+TEST(ChatExamples, PairsAndSteps) {
+  const text::ChatTemplate t = template_of(kPlain);
+  const PreferencePair pair = preference_examples(
+      row_of(R"({"prompt":[{"role":"user","content":"q"}],"chosen":[{"role":"assistant","content":"x"}],
+                 "rejected":[{"role":"assistant","content":"y"}]})"),
+      setting_of(&t));
+  EXPECT_EQ(shown(pair.chosen), "u:q<e>a:[x<e>]");
+  EXPECT_EQ(shown(pair.rejected), "u:q<e>a:[y<e>]");
+  const StepwiseExample steps =
+      stepwise_example(row_of(R"({"prompt":"q","completions":["ab","c"],"labels":[true,false]})"), setting_of(nullptr));
+  EXPECT_EQ(steps.tokens.size(), 7u);
+  EXPECT_EQ(steps.step_ends, (std::vector<size_t>{5, 7}));
+  EXPECT_EQ(steps.labels, (std::vector<bool>{true, false}));
+}
+
+}  // namespace
+}  // namespace ponder::craft

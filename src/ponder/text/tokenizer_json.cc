@@ -164,19 +164,20 @@ class TokenizerReader {
   SpecialIds read_special_ids(const BpeBuilder& builder, const std::vector<AddedToken>& added) {
     SpecialIds ids;
     if (config_json_.empty()) return ids;
-    const base::JsonDocument document(config_json_, config_where_);
-    if (!document.root().is_object())
-      throw Error(ErrorCode::kInput, base::cat("must be an object, found ", document.root().type_name()),
-                  config_where_);
+    // By the parser that takes whole numbers beyond 64 bits: many files say "model_max_length":
+    // 1000000000000000019884624838656.
+    const base::Json config = base::Json::parse(config_json_, config_where_);
+    if (!config.is_object())
+      throw Error(ErrorCode::kInput, base::cat("must be an object, found ", config.type_name()), config_where_);
     const std::pair<const char*, core::Token*> roles[] = {
         {"bos_token", &ids.bos}, {"eos_token", &ids.eos}, {"pad_token", &ids.pad}, {"unk_token", &ids.unk}};
     for (const auto& [key, id] : roles) {
-      JsonView value;
-      if (!document.root().find(key, value) || value.is_null()) continue;
-      std::string_view content;
-      JsonView inner;
-      if (!value.get(content) && !(value.find("content", inner) && inner.get(content)))
+      const base::Json* value = config.find(key);
+      if (!value || value->is_null()) continue;
+      if (value->is_object()) value = value->find("content");
+      if (!value || !value->is_string())
         throw Error(ErrorCode::kInput, base::cat(key, ": must be a token or null"), config_where_);
+      const std::string& content = value->as_string();
       const auto found =
           std::find_if(added.begin(), added.end(), [&](const auto& token) { return token.content == content; });
       *id = found != added.end() ? found->id : builder.find(content);

@@ -165,7 +165,8 @@ TEST(TokenizerJson, ConfigNamesTheSpecialTokens) {
   const std::string path = "tests/data/tokenizers/qwen2.json";
   const std::string json = Json::parse(base::read_file(path), path).at("tokenizer").dump();
   const auto tokenizer = read_tokenizer_json(
-      json, path, R"({"bos_token": null, "eos_token": "<|im_end|>", "pad_token": {"content": "<|endoftext|>"}})",
+      json, path, R"({"bos_token": null, "eos_token": "<|im_end|>", "pad_token": {"content": "<|endoftext|>"},
+          "model_max_length": 1000000000000000019884624838656})",
       "config");
   EXPECT_EQ(tokenizer->special_ids().bos, -1);
   EXPECT_EQ(tokenizer->special_ids().eos, tokenizer->find("<|im_end|>"));
@@ -176,7 +177,7 @@ TEST(TokenizerJson, ConfigNamesTheSpecialTokens) {
       ADD_FAILURE() << bad;
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::kInput);
-      EXPECT_EQ(e.where(), "config") << bad;
+      EXPECT_TRUE(e.where().starts_with("config")) << bad;
     }
   }
 }

@@ -218,6 +218,36 @@ TEST(Learner, ASharedPromptIsReadOnceAndChangesNothing) {
   EXPECT_LT(weights.sub(other).abs().max().item<double>(), 2e-4);
 }
 
+// A critic's labels may stand within what its rows share.
+TEST(Learner, ScoresOfASharedBeginningAreThoseOfRowsApart) {
+  const auto parameters = tiny_model(9, /*value_head=*/true);
+  base::Rng rng{base::RngKey(33)};
+  std::vector<Row> side_by_side, apart;
+  for (int g = 0; g < 2; ++g) {
+    core::Tokens beginning;
+    for (int i = 0; i < 40; ++i) beginning.push_back(static_cast<core::Token>(rng.below(12)));
+    for (int s = 0; s < 3; ++s) {
+      core::Tokens tokens = beginning;
+      for (int i = 0; i < 5; ++i) tokens.push_back(static_cast<core::Token>(rng.below(12)));
+      const std::vector<int64_t> positions = {20, 40, 45};
+      const std::vector<float> labels = {0.5f, s / 2.0f, s == 1 ? 1.0f : 0.0f};
+      side_by_side.push_back(make_row(std::move(tokens), positions, labels));
+    }
+  }
+  for (size_t r = 0; r < 6; ++r) apart.push_back(side_by_side[r % 2 * 3 + r / 2]);
+  const auto scores = row_scores(parameters, side_by_side, 4096, 1), alone = row_scores(parameters, apart, 4096, 1);
+  for (size_t r = 0; r < 6; ++r) EXPECT_EQ(alone[r], scores[r % 2 * 3 + r / 2]);
+  const auto step = [&](const std::vector<Row>& rows) {
+    Learner learner(parameters.clone(), {.optimizer = {.clip_norm = 0}}, 1);
+    return learner.step(rows, {.loss = "prm"}, 0.0);
+  };
+  const auto shared = step(side_by_side), copied = step(apart);
+  EXPECT_EQ(shared.tokens, copied.tokens - 4 * 40);
+  EXPECT_EQ(shared.targets, copied.targets);
+  EXPECT_NEAR(shared.loss, copied.loss, 1e-9);
+  EXPECT_NEAR(shared.grad_norm, copied.grad_norm, 1e-5 * copied.grad_norm);
+}
+
 TEST(Learner, FreshSamplesHaveRatioOne) {
   const auto parameters = tiny_model(10);
   for (const char* loss : {"ppo", "grpo", "dr_grpo", "dapo", "gspo", "cispo", "reinforce++"}) {

@@ -144,7 +144,11 @@ class Model(CliTest):
             self.assertEqual(self.one("info", half)["parameters"], info["parameters"])
             self.ponder("convert", "--from", made, "--to", half, status=2, says=["is there already"])
             self.ponder("convert", "--from", made, "--to", Path(out) / "q", "--dtype", "q8_0", status=2, says=["--dtype"])
-            self.ponder("convert", "--from", gguf, "--to", Path(out) / "d", status=2, says=["--to"])
+            back = Path(out) / "back"
+            self.one("convert", "--from", gguf, "--to", back)
+            ids = ("--tokens", "1,2,3,4,5")
+            self.assertEqual(self.one("score", "--model", back, *ids), self.one("score", "--model", made, *ids))
+            self.ponder("convert", "--from", gguf, "--to", Path(out) / "d", "--dtype", "q8_0", status=2, says=["--dtype"])
             gguf.write_bytes(gguf.read_bytes()[:1000])
             self.ponder("info", gguf, status=3, says=[gguf.name])
 

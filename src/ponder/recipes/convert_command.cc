@@ -1,9 +1,12 @@
 // ponder convert: a model in another file format or number format.
 #include <cstdio>
+#include <functional>
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/base/json.h"
+#include "ponder/base/log.h"
+#include "ponder/model/gguf.h"
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/store/convert.h"
@@ -25,20 +28,33 @@ const store::GgmlTypeInfo& type_of(const std::string& dtype, const std::string& 
   throw Error(ErrorCode::kUsage, base::cat("\"", dtype, "\" is none of f32, f16, bf16, q8_0"), "--dtype");
 }
 
-// A new directory appears under its name when it is complete.
-void convert_to_directory(const std::string& from, const std::string& to, const std::string& dtype) {
+void check_directory_type(const store::GgmlTypeInfo& type) {
+  if (type.block_weights != 1)
+    throw Error(ErrorCode::kUsage, "a directory of safetensors holds f32, f16 or bf16", "--dtype");
+}
+
+// A new directory, filled by `fill`, appears under its name when it is complete.
+void make_directory(const std::string& to, const std::function<void(const std::string& aside)>& fill) {
   if (base::file_exists(to) || base::is_directory(to))
     throw Error(ErrorCode::kUsage, "is there already; name a directory that is not", to);
   const std::string aside = to + ".tmp";
   base::remove_all(aside);
   base::make_directories(aside);
   try {
-    store::convert_directory(from, aside, dtype);
+    fill(aside);
     base::rename_path(aside, to);
   } catch (...) {
     base::remove_all(aside);
     throw;
   }
+}
+
+// config.json and the weights. A vocabulary of GGUF's says less than a tokenizer.json: there is none.
+void write_gguf_as_directory(const store::GgufFile& file, const std::string& to, const std::string& dtype) {
+  base::Json config = model::gguf_config_json(file);
+  config["torch_dtype"] = dtype == "BF16" ? "bfloat16" : dtype == "F16" ? "float16" : "float32";
+  base::write_file_atomic(base::join_path(to, "config.json"), config.dump(2) + "\n");
+  store::export_safetensors(file, base::join_path(to, "model.safetensors"), dtype);
 }
 
 }  // namespace
@@ -48,20 +64,25 @@ int command_convert(const ConvertArgs& args) {
   const store::GgmlTypeInfo* type = nullptr;
   if (to_gguf) base::check_output_file(args.to);
   if (from_gguf) {
-    if (!to_gguf)
-      throw Error(ErrorCode::kUsage, "a GGUF file becomes another GGUF file; name one that ends in .gguf", "--to");
     const store::GgufFile file(args.from);
     type = &type_of(args.dtype, store::main_type(file));
-    store::convert_gguf(file, args.to, type->type);
+    if (to_gguf) {
+      store::convert_gguf(file, args.to, type->type);
+    } else {
+      if (args.dtype.empty() && type->block_weights != 1) type = &store::info_of(store::GgmlType::kF32);
+      check_directory_type(*type);
+      make_directory(args.to, [&](const std::string& aside) { write_gguf_as_directory(file, aside, type->name); });
+      base::log_info("there is no tokenizer.json in a GGUF file; take the one that the model was published with");
+    }
   } else {
     const std::string directory = policy_directory(args.from);
     type = &type_of(args.dtype, store::main_type(directory));
     if (to_gguf) {
       store::export_gguf(directory, args.to, type->type);
-    } else if (type->block_weights != 1) {
-      throw Error(ErrorCode::kUsage, "a directory of safetensors holds f32, f16 or bf16", "--dtype");
     } else {
-      convert_to_directory(directory, args.to, type->name);
+      check_directory_type(*type);
+      make_directory(args.to,
+                     [&](const std::string& aside) { store::convert_directory(directory, aside, type->name); });
     }
   }
   base::Json json = base::Json::object();

@@ -61,7 +61,7 @@ Value string_filter(In& in, const Value& v, const Arguments& arguments) {
 Value replace_filter(In& in, const Value& v, const Arguments& arguments) {
   const Bound bound("replace", arguments, {"old", "new", "count"}, 2);
   const bool is_all = !bound[2] || bound[2]->is(Kind::kNone);
-  Text text = str(in, v);
+  Text& text = *in.arena().make<Text>(str(in, v));  // the result may be this very text
   text.is_markup = false;
   return replace(in, text, str(in, *bound[0]), str(in, *bound[1]), is_all ? -1 : as_index(*bound[2], "count"));
 }

@@ -72,7 +72,9 @@ PONDER_INLINE I narrow_f16(F value) {
   const I bits = as_bits(value), magnitude = bits & 0x7FFFFFFF, sign = (bits >> 16) & 0x8000;
   // Adding 1/2 leaves a subnormal half in the low bits, rounded by the addition itself.
   const I subnormal = as_bits(as_floats(magnitude) + 0.5f) - (126 << 23);
-  const I normal = (magnitude - (112 << 23) + 0xFFF + ((magnitude >> 13) & 1)) >> 13;
+  const U positive = reinterpret_cast<const U&>(magnitude);  // NaN may wrap around
+  const U shifted = (positive - (112u << 23) + 0xFFFu + ((positive >> 13) & 1u)) >> 13;
+  const I normal = reinterpret_cast<const I&>(shifted);
   const I special = magnitude > 0x7F800000 ? (0x7E00 | ((magnitude >> 13) & 0x3FF)) : I{} + 0x7C00;
   const I half = magnitude < (113 << 23) ? subnormal : (magnitude >= (143 << 23) ? special : normal);
   return half | sign;

@@ -59,9 +59,19 @@ class Interval {
   mpfr_t lo_, hi_;
 };
 
+// MPFR keeps constants and freed numbers for each thread; they go with it.
+struct ThreadCaches {
+  ~ThreadCaches() { mpfr_free_cache(); }
+  void used() {}
+};
+thread_local ThreadCaches thread_caches;
+
 class MathPrecision {
  public:
-  explicit MathPrecision(long bits) : before_(mpfr_get_default_prec()) { mpfr_set_default_prec(bits); }
+  explicit MathPrecision(long bits) : before_(mpfr_get_default_prec()) {
+    thread_caches.used();
+    mpfr_set_default_prec(bits);
+  }
   ~MathPrecision() { mpfr_set_default_prec(before_); }
   MathPrecision(const MathPrecision&) = delete;
   MathPrecision& operator=(const MathPrecision&) = delete;

@@ -299,8 +299,9 @@ PONDER_INLINE bool write_q8_0(const float* from, uint8_t* block) {
     const F x = load_floats(from + i) * inverse;
     const F magnitude = as_floats(as_bits(x) & 0x7FFFFFFF);
     const I whole = __builtin_convertvector(magnitude, I);
-    const I rounded = whole - (magnitude - to_floats(whole) >= 0.5f);  // a true comparison is -1
-    const I q = as_bits(x) < 0 ? -rounded : rounded;
+    const I above = magnitude - to_floats(whole) >= 0.5f;  // a true comparison is -1
+    const U rounded = reinterpret_cast<const U&>(whole) - reinterpret_cast<const U&>(above), negative = U{} - rounded;
+    const I q = as_bits(x) < 0 ? reinterpret_cast<const I&>(negative) : reinterpret_cast<const I&>(rounded);
     *reinterpret_cast<SignedBytes*>(block + 2 + i) = __builtin_convertvector(q, SignedBytes);
   }
   return fits;

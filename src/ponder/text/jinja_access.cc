@@ -239,7 +239,7 @@ Value get_item(Interpreter& in, const Value& v, const Value& key) {
       if (i >= 0) return Value::of(v.range->at(i));
     }
   }
-  if (!key.is(Kind::kString)) return in.missing(base::cat("such element"), type_name(v));
+  if (!key.is(Kind::kString)) return in.missing("such element", type_name(v));
   const Value own = own_attr(in, v, key.text->view());
   return is_not_given(own) ? in.missing(key.text->view(), type_name(v)) : own;
 }

@@ -7,6 +7,8 @@ import pathlib
 import struct
 import sys
 
+from tokenizer_seeds import tokenizer_seeds
+
 
 def gguf_string(text):
     return struct.pack("<Q", len(text)) + text
@@ -68,6 +70,7 @@ SEEDS = {
     "chat_template": chat_template_seeds,
     "gguf": gguf_seeds,
     "safetensors": safetensors_seeds,
+    "tokenizer": tokenizer_seeds,
 }
 
 for target, seeds in SEEDS.items():

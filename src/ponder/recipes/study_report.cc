@@ -106,28 +106,11 @@ void add_accuracies(ArmRuns& arm, Json& list) {
   }
 }
 
-// Thoughts and behaviours of greedy answers at the first and last point of each learning stage, a seed.
-void add_curves(const ArmRuns& arm, Json& list) {
+// The rows of one kind of every seed, each with its arm and seed.
+template <class Row>
+void add_rows(const ArmRuns& arm, std::vector<Row> eval::Rows::*kind, Json& list) {
   for (const RunRows& run : arm.seeds)
-    for (const eval::AccuracyRow& row : run.rows.accuracy) {
-      Json json = eval::to_json(row);
-      json["arm"] = arm.name, json["seed"] = run.recipe.seed;
-      list.push_back(std::move(json));
-    }
-}
-
-void add_probes(const ArmRuns& arm, Json& list) {
-  for (const RunRows& run : arm.seeds)
-    for (const eval::ProbeRow& row : run.rows.probe) {
-      Json json = eval::to_json(row);
-      json["arm"] = arm.name, json["seed"] = run.recipe.seed;
-      list.push_back(std::move(json));
-    }
-}
-
-void add_pass_at_k(const ArmRuns& arm, Json& list) {
-  for (const RunRows& run : arm.seeds)
-    for (const eval::PassAtKRow& row : run.rows.pass_at_k) {
+    for (const Row& row : run.rows.*kind) {
       Json json = eval::to_json(row);
       json["arm"] = arm.name, json["seed"] = run.recipe.seed;
       list.push_back(std::move(json));
@@ -249,13 +232,11 @@ Json study_json(const Study& study, const std::vector<std::string>& overrides, c
   Json stages = Json::array(), pass_at_k = Json::array();
   for (ArmRuns& arm : arms) {
     if (arm.seeds.empty()) continue;
-    add_accuracies(arm, accuracies), add_curves(arm, curves), add_probes(arm, probes), add_pass_at_k(arm, pass_at_k);
-    for (const RunRows& run : arm.seeds)
-      for (const eval::LedgerRow& row : run.rows.ledger) {
-        Json stage = eval::to_json(row);
-        stage["arm"] = arm.name, stage["seed"] = run.recipe.seed;
-        stages.push_back(std::move(stage));
-      }
+    add_accuracies(arm, accuracies);
+    add_rows(arm, &eval::Rows::accuracy, curves);
+    add_rows(arm, &eval::Rows::probe, probes);
+    add_rows(arm, &eval::Rows::pass_at_k, pass_at_k);
+    add_rows(arm, &eval::Rows::ledger, stages);
   }
   for (const Study::Comparison& c : study.compare) comparisons.push_back(comparison_json(c, arms));
   json["comparisons"] = std::move(comparisons), json["accuracies"] = std::move(accuracies);

@@ -60,20 +60,6 @@ int64_t place_of(int64_t index, int64_t n) {
   return index < 0 || index >= n ? -1 : index;
 }
 
-class ListItems : public Iterator {
- public:
-  explicit ListItems(const List* list) : list_(list) {}
-  bool next(Interpreter&, Value* item) override {
-    if (at_ == list_->size) return false;
-    *item = list_->items[at_++];
-    return true;
-  }
-
- private:
-  const List* list_;
-  uint32_t at_ = 0;
-};
-
 class DictItems : public Iterator {
  public:
   DictItems(const Dict* dict, View::Part part) : dict_(dict), part_(part) {}

@@ -18,21 +18,6 @@ bool read_ahead(Interpreter& in, Loop& loop) {
   return loop.has_after;
 }
 
-// Items that were counted before their turn.
-class ListIterator : public Iterator {
- public:
-  explicit ListIterator(const List* list) : list_(list) {}
-  bool next(Interpreter&, Value* item) override {
-    if (at_ == list_->size) return false;
-    *item = list_->items[at_++];
-    return true;
-  }
-
- private:
-  const List* list_;
-  uint32_t at_ = 0;
-};
-
 Value cycle(Interpreter&, const Value& self, const Arguments& arguments) {
   if (!arguments.named.empty()) refuse("loop.cycle() takes no named arguments");
   if (arguments.positional.empty()) refuse("loop.cycle() needs something to cycle through");
@@ -144,7 +129,7 @@ int64_t loop_length(Interpreter& in, Loop& loop) {
     in.arena().spend(sizeof item);
     rest.push_back(item);
   }
-  loop.items = in.arena().make<ListIterator>(in.list(rest).list);
+  loop.items = in.arena().make<ListItems>(in.list(rest).list);
   loop.is_ended = false;
   loop.known_length = static_cast<int64_t>(rest.size()) + loop.index0 + 1 + loop.has_after;
   return loop.known_length;

@@ -29,4 +29,19 @@ Value make_dict(Interpreter& in, const std::vector<std::pair<Value, Value>>& ite
 
 std::string unicode_escape(char32_t c);  // \xe9, \u2028, \U0001f600
 
+// The items of a list, one by one.
+class ListItems : public Iterator {
+ public:
+  explicit ListItems(const List* list) : list_(list) {}
+  bool next(Interpreter&, Value* item) override {
+    if (at_ == list_->size) return false;
+    *item = list_->items[at_++];
+    return true;
+  }
+
+ private:
+  const List* list_;
+  uint32_t at_ = 0;
+};
+
 }  // namespace ponder::text::jinja

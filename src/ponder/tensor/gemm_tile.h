@@ -29,27 +29,6 @@ struct F32 : V {
   PONDER_INLINE I pack(F row, F) { return reinterpret_cast<const I&>(row); }
 };
 
-// Floats on the left, bf16 pairs on the right: two steps of F32 in its order.
-template <class V>
-struct F32ByBf16 : V {
-  using F = typename V::F;
-  using I = typename V::I;
-  struct Right {
-    F even, odd;
-  };
-  static constexpr int kDepth = 2, kRows = V::kLanes / 2;
-  PONDER_INLINE Right right(const uint32_t* words) {
-    const I pairs = *reinterpret_cast<const I*>(words);
-    const I even = pairs << 16, odd = pairs & static_cast<int32_t>(0xFFFF0000);
-    return {reinterpret_cast<const F&>(even), reinterpret_cast<const F&>(odd)};
-  }
-  PONDER_INLINE F step(F sum, const uint32_t* left, const Right& right) {
-    const auto* pair = reinterpret_cast<const AliasedFloat*>(left);
-    sum = sum + pair[0] * right.even;
-    return sum + pair[1] * right.odd;
-  }
-};
-
 // The nearest bf16, in the upper half of each lane. As the processor's own conversion: ties to even, subnormal numbers
 // become 0, NaN stays NaN.
 template <class V>
@@ -94,6 +73,17 @@ struct Bf16 : V {
       const I rounded = round_to_bf16<V>(simd::load<V>(x + i)) >> 16;
       *reinterpret_cast<Halves*>(out + i) = __builtin_convertvector(rounded, Halves);
     }
+  }
+};
+
+// Floats on the left, bf16 pairs on the right: two steps of F32 in its order.
+template <class V>
+struct F32ByBf16 : Bf16<V> {
+  using F = typename V::F;
+  PONDER_INLINE F step(F sum, const uint32_t* left, const typename Bf16<V>::Right& right) {
+    const auto* pair = reinterpret_cast<const AliasedFloat*>(left);
+    sum = sum + pair[0] * right.even;
+    return sum + pair[1] * right.odd;
   }
 };
 

@@ -1,3 +1,6 @@
+#include <cmath>
+
+#include "ponder/core/confidence.h"
 #include "ponder/core/problem.h"
 #include "ponder/core/trajectory.h"
 
@@ -31,6 +34,15 @@ const char* stop_reason_name(StopReason reason) {
       return "cancelled";
   }
   return "stop";
+}
+
+double Confidence::value(std::span<const float> logps) const {
+  double z = bias + length * static_cast<double>(logps.size());
+  for (size_t i = 0; i < logps.size(); ++i) {
+    const double logp = logps[logps.size() - 1 - i];
+    z += (i < weights.size() ? weights[i] : earlier) * logp;
+  }
+  return 1 / (1 + std::exp(-z));
 }
 
 }  // namespace ponder::core

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ponder/core/async.h"
+#include "ponder/core/confidence.h"
 #include "ponder/core/trajectory.h"
 
 namespace ponder::core {
@@ -80,6 +81,7 @@ struct Ports {
   Critic* critic = nullptr;  // null where a model has none
   const Codec* codec = nullptr;
   ReadyQueue* ready = nullptr;
+  const Confidence* confidence = nullptr;  // null where none was fitted
 };
 
 // co_await sample_all(ports, requests) -> std::vector<Completion>, in the order of the requests.

@@ -5,6 +5,7 @@
 
 #include "ponder/base/log.h"
 #include "ponder/recipes/audit.h"
+#include "ponder/recipes/confidence.h"
 #include "ponder/recipes/critic_rows.h"
 #include "ponder/recipes/doctor.h"
 #include "ponder/recipes/problems.h"
@@ -18,13 +19,6 @@ struct LabelSet {
   std::vector<Labelled> rows;
   int64_t processed = 0;  // tokens that ran through the policy
 };
-
-core::SampleParams params_of(const CriticOptions& o) {
-  core::SampleParams params;
-  params.temperature = o.temperature;
-  params.max_tokens = o.max_tokens;
-  return params;
-}
 
 // Sampling for labels: no weights change meanwhile, so a stop need not wait for its end.
 std::vector<core::Completion> sample_for_labels(const Run& run, const std::string& what,
@@ -148,47 +142,21 @@ model::Parameters critic_from(const model::Parameters& policy) {
   return critic;
 }
 
-// How well the critic tells right from wrong completions of dev problems, which nothing was trained on.
+// The critic's values of answers to dev problems.
 void measure_critic(Run& run, const std::string& stage, const model::Parameters& critic) {
-  const CriticOptions& o = run.recipe.critic;
-  constexpr int64_t kSamples = 4;
-  for (const std::string& task : o.mix.tasks) {
-    const std::vector<core::Item> items = dev_problems(run, task);
-    std::vector<core::SampleRequest> requests;
-    for (size_t i = 0; i < items.size(); ++i)
-      for (int64_t s = 0; s < kSamples; ++s)
-        requests.push_back(request_for(items[i].problem, params_of(o),
-                                       run.key.child(stage).child("dev").child(i).child(static_cast<uint64_t>(s))));
-    const auto sent = requests;
-    const auto completions = sample_requests(run.models(run.policy), std::move(requests), kSamples);
+  for (const std::string& task : run.recipe.critic.mix.tasks) {
+    const DevAnswers dev = answer_dev_problems(run, stage, task);
+    if (dev.completions.empty()) continue;
     std::vector<core::ScoreRequest> to_score;
-    std::vector<int> labels;
-    std::vector<std::string> clusters;
-    for (size_t i = 0; i < completions.size(); ++i) {
-      const std::string text = run.codec.decode(completions[i].tokens);
-      if (!text::claimed_answer(text)) continue;  // only claimed answers need a critic
-      core::Tokens prefix = sent[i].prefix;
-      prefix.insert(prefix.end(), completions[i].tokens.begin(), completions[i].tokens.end());
+    for (size_t i = 0; i < dev.completions.size(); ++i) {
+      core::Tokens prefix = dev.prompts[i];
+      prefix.insert(prefix.end(), dev.completions[i].tokens.begin(), dev.completions[i].tokens.end());
       to_score.push_back({std::move(prefix)});
-      const core::Item& item = items[i / kSamples];
-      labels.push_back(grade(item, text).correct());
-      clusters.push_back(tasks::find_task(task).canonical(item.problem));
     }
-    if (to_score.empty()) continue;
     std::vector<double> values;
     for (const core::Score& s : score_prefixes(run.models(run.policy, &critic), std::move(to_score)))
       values.push_back(s.value);
-    eval::CriticRow row;
-    row.task = task;
-    row.model = stage == "critic_rl" ? "rl" : "sft";
-    row.auroc = eval::auroc(values, labels, clusters, run.key.child("bootstrap"));
-    std::vector<int> permuted = labels;
-    base::Rng rng(run.key.child("permute"));
-    rng.shuffle(permuted);
-    row.auroc_permuted = eval::auroc(values, permuted);
-    row.calibration_error = eval::expected_calibration_error(values, labels);
-    row.brier = eval::brier_score(values, labels);
-    run.write(eval::to_json(row), stage, run.recipe.critic.train.steps);
+    write_critic_row(run, stage, dev, values);
   }
 }
 
@@ -209,6 +177,7 @@ std::vector<core::Item> critic_problems(const Recipe& recipe, base::RngKey key, 
 void run_critic(Run& run, const std::string& stage) {
   const CriticOptions& o = run.recipe.critic;
   PONDER_CHECK(run.policy.flat.defined(), "stage ", stage, " needs a policy; put pretrain or sft before it");
+  if (o.kind == "confidence") return run_confidence(run, stage);
   const base::RngKey key = run.key.child(stage);
   const base::Stopwatch watch;
   base::log_info(base::cat(stage, ": labelling ", o.problems * o.completions, " completions by ",

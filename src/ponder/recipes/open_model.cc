@@ -4,6 +4,7 @@
 #include "ponder/base/file.h"
 #include "ponder/model/gguf.h"
 #include "ponder/model/load.h"
+#include "ponder/recipes/confidence.h"
 #include "ponder/recipes/open_tokenizer.h"
 #include "ponder/store/checkpoint.h"
 #include "ponder/tensor/device.h"
@@ -93,13 +94,14 @@ OpenedModel open_model(const std::string& path, const std::string& device) {
   const c10::Device where = tensor::resolve_device(device);
   const model::Hold hold = where.is_cpu() ? model::Hold::kReadOnly : model::Hold::kTrainable;
   model::LoadedModel loaded = load_verified(policy_path, hold);
-  OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt, nullptr, ""};
+  OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt, std::nullopt, nullptr, ""};
   try {
     opened.text = open_tokenizer(policy_path);
   } catch (const Error& e) {  // token ids do without
     if (e.code() != ErrorCode::kInput) throw;
     opened.no_text = e.message();
   }
+  if (policy_path != path) opened.confidence = confidence_of_run(path);
   if (!critic_path.empty()) opened.critic = load_verified(critic_path, hold).parameters;
   opened.policy = opened.policy.on(where);
   if (opened.critic) opened.critic = opened.critic->on(where);

@@ -126,6 +126,7 @@ void plan_evaluation(const Recipe& recipe, double times, int64_t problems, Stage
 void plan_critic(const CriticOptions& o, StageSums& sums) {
   const double length = length_of(o.max_tokens), completions = d(o.problems) * d(o.completions);
   sums.sample(completions * length, length);
+  if (o.kind == "confidence") return;
   sums.sample(completions * d(o.prefixes) * d(o.rollouts) * length / 2, length);
   sums.train(d(o.train.steps) * d(o.train.batch_tokens), length);
 }
@@ -152,7 +153,7 @@ void plan_search(const Recipe& recipe, StageSums& sums) {
     sums.sample(n * length * (pools + 1 + 2 * pools * pool),
                 length);  // greedy; the pool, written and read by the critic
     sums.sample(n * budgets * d(static_cast<int64_t>(o.tree_strategies.size())), length);
-    if (t == 0) sums.sample(n * stopping * d(static_cast<int64_t>(o.stopping_strategies.size())), length);
+    if (t == 0) sums.sample(n * stopping * (d(static_cast<int64_t>(o.stopping_strategies.size())) + (o.oracle == "yes" ? 1 : 0)), length);
   }
   sums.sample(d(o.harder_problems) * d(static_cast<int64_t>(o.harder_tasks.size())) * length * (1 + 2 * pool), length);
 }

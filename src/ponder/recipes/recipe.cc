@@ -71,6 +71,12 @@ void SftOptions::fields(base::Fields& f) {
 }
 
 void CriticOptions::fields(base::Fields& f) {
+  f.field("kind", kind,
+          {.help = "value_head: a network that reads what it judges; confidence: the policy's own log-probs, weighted. "
+                   "Of the other knobs confidence has problems, completions, max_tokens, temperature and mix",
+           .choices = {"value_head", "confidence"}});
+  f.field("window", window,
+          {.min = 0, .max = 1024, .help = "confidence: log-probs at the end that have a weight of their own"});
   f.field("problems", problems, {.min = 1, .max = 1e9, .help = "training problems"});
   f.field("completions", completions, {.min = 1, .max = 1024, .help = "completions a problem"});
   f.field("prefixes", prefixes, {.min = 0, .max = 1024, .help = "labelled step ends a completion; 0 = answers alone"});
@@ -135,6 +141,9 @@ void SearchStageOptions::fields(base::Fields& f) {
            .choices = {"reject", "first", "agree"}});
   f.field("stopping_budgets", stopping_budgets,
           {.min = 1, .max = 1e7, .unit = "tokens", .help = "most tokens of those"});
+  f.field("oracle", oracle,
+          {.help = "yes: a control at those budgets, what reject does when a verifier who knows the right answers judges",
+           .choices = {"no", "yes"}});
   f.field("before_rl", before_rl, {.help = "the sampling family on the model before RL too"});
   f.group("reject", reject, "rejection with early acceptance (S1, S7)");
   f.group("first", first, "the same without a judge");

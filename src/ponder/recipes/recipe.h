@@ -54,9 +54,12 @@ struct SftOptions {
   void fields(base::Fields& f);
 };
 
-// Math-Shepherd (R6): prefixes of the policy's own completions, each labelled by the share of re-rollouts that are
-// right.
+// What judges answers in searches. value_head: a network of the policy's size, Math-Shepherd (R6): prefixes of the
+// policy's own completions, each labelled by the share of re-rollouts that are right. confidence: a few dozen numbers
+// fitted to the log-probs and verdicts of such completions (core/confidence.h); it reads nothing and learns in seconds.
 struct CriticOptions {
+  std::string kind = "value_head";
+  int64_t window = 48;        // confidence: log-probs at the end that have a weight of their own
   int64_t problems = 600;     // training problems
   int64_t completions = 4;    // a problem
   int64_t prefixes = 4;       // labelled step ends a completion; 0: answers alone
@@ -103,6 +106,7 @@ struct SearchStageOptions {
   std::vector<std::string> tree_strategies = {"beam", "mcts"};
   std::vector<std::string> stopping_strategies = {};  // of the first task; they stop before their budget where they can
   std::vector<int64_t> stopping_budgets = {2048};     // theirs; what they spend on the mean is for comparisons
+  std::string oracle = "no";  // yes: a control, reject with the verifier in place of the critic
   bool before_rl = true;  // the sampling family on the model before RL too (SFT + search, the control)
   search::RejectOptions reject;
   search::FirstOptions first;

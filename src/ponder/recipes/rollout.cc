@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <coroutine>
-#include <optional>
+#include <memory>
 
 #include "ponder/base/error.h"
 #include "ponder/base/stop.h"
@@ -11,6 +11,7 @@
 #include "ponder/engine/critic.h"
 #include "ponder/engine/generate.h"
 #include "ponder/engine/policy.h"
+#include "ponder/recipes/oracle.h"
 #include "ponder/tensor/device.h"
 
 namespace ponder::recipes {
@@ -73,9 +74,13 @@ void with_ports(const Models& models, const core::Codec& codec,
     tensor::set_operator_threads(1);
     core::ReadyQueue ready;
     engine::LocalPolicy policy(*models.policy, models.engine);
-    std::optional<engine::LocalCritic> critic;
-    if (models.critic) critic.emplace(*models.critic, models.engine);
-    work(worker, core::Ports{&policy, critic ? &*critic : nullptr, &codec, &ready});
+    std::unique_ptr<core::Critic> critic;
+    if (models.oracle) {
+      critic = std::make_unique<Oracle>(*models.oracle, codec);
+    } else if (models.critic) {
+      critic = std::make_unique<engine::LocalCritic>(*models.critic, models.engine);
+    }
+    work(worker, core::Ports{&policy, critic.get(), &codec, &ready, models.confidence});
   });
 }
 

@@ -5,6 +5,7 @@
 #include "ponder/base/thread.h"
 #include "ponder/eval/report.h"
 #include "ponder/model/load.h"
+#include "ponder/recipes/confidence.h"
 #include "ponder/recipes/records.h"
 #include "ponder/store/checkpoint.h"
 #include "ponder/tensor/device.h"
@@ -163,6 +164,7 @@ void Run::restore(const std::string& stage, const base::Json& finished) {
     cost += cost_from(finished.at("cost"));
     checkpoint = finished.string_at("checkpoint");
     version = finished.int_at("policy_version");
+    if (const base::Json* fitted = finished.find(kConfidenceKey)) set_confidence(*this, stage, confidence_from(*fitted));
   } catch (const Error& e) {
     throw Error(ErrorCode::kInput,
                 base::cat("is not the state of a run (stage ", stage, ": ", e.message(),
@@ -189,14 +191,13 @@ void Run::write(base::Json row, const std::string& stage, int64_t step) {
   rows_.add(row, eval::scalars_of(row));
 }
 
-void Run::finish(const std::string& stage, const Cost& stage_cost, const std::string& checkpoint) {
+void Run::finish(const std::string& stage, const Cost& stage_cost, const std::string& checkpoint, base::Json left) {
   eval::LedgerRow row;
   row.stage = stage;
   row.seconds = stage_cost.seconds, row.tokens = stage_cost.tokens, row.flops = stage_cost.flops;
   write(eval::to_json(row), stage, std::numeric_limits<int32_t>::max());
   sync();
   cost += stage_cost;
-  base::Json left = base::Json::object();
   left["checkpoint"] = checkpoint;
   left["policy_version"] = policy_version;
   put_cost(stage_cost, left["cost"]);

@@ -49,6 +49,7 @@ class Run {
   model::Parameters policy;     // config.vocab > 0 from the start; weights after pretrain
   model::Parameters before_rl;  // the policy when rl began (or as it is, before that)
   std::optional<model::Parameters> critic, critic_before_rl;
+  std::optional<core::Confidence> confidence, confidence_before_rl;  // instead of critics where critic.kind says so
   int64_t policy_version = 0;  // optimizer steps behind policy
   Cost cost;                   // of the stages that are finished
 
@@ -59,8 +60,9 @@ class Run {
   void hold(const store::Extent& committed);
   void sync() { rows_.sync(), records.sync(); }  // before anything is saved that relies on the rows
 
-  // Ends a stage: its cost goes into the ledger, `left` (a checkpoint's path) into the run's state.
-  void finish(const std::string& stage, const Cost& stage_cost, const std::string& checkpoint);
+  // Ends a stage: its cost goes into the ledger, a checkpoint's path and what else it left into the run's state.
+  void finish(const std::string& stage, const Cost& stage_cost, const std::string& checkpoint,
+              base::Json left = base::Json::object());
   bool is_finished(const std::string& stage) const { return directory.finished(stage) != nullptr; }
 
   Models models(const model::Parameters& weights, const model::Parameters* critic = nullptr) const;

@@ -40,6 +40,8 @@ std::vector<Unit> plan_units(const Run& run) {
     if (t > 0) continue;
     for (const std::string& strategy : o.stopping_strategies)
       for (int64_t budget : o.stopping_budgets) units.push_back({model, o.tasks[t], strategy, budget, o.problems[t]});
+    if (o.oracle == "yes")
+      for (int64_t budget : o.stopping_budgets) units.push_back({model, o.tasks[t], "oracle", budget, o.problems[t]});
   }
   for (const std::string& task : o.harder_tasks) units.push_back({model, task, "samples", 0, o.harder_problems, true});
   return units;
@@ -82,7 +84,8 @@ void write_search_row(UnitContext& c, const std::string& strategy, int64_t budge
 
 using Pools = std::vector<search::SearchResult>;
 
-// The first samples of one problem's pool that a budget pays for, and what they cost.
+// The first samples of one problem's pool that a budget pays for, and what they cost. The next one, which the budget
+// would cut short, is not paid for: that favours these baselines, for nobody knows beforehand that it will not fit.
 struct Affordable {
   std::vector<search::Candidate> samples;
   int64_t generated = 0, critic = 0;
@@ -94,10 +97,7 @@ Affordable affordable(const std::vector<search::Candidate>& pool, int64_t prompt
     const auto written = static_cast<int64_t>(sample.tokens.size());
     int64_t read = critic && sample.answer ? written : 0;
     if (read > 0 && a.critic == 0) read += prompt_tokens;
-    if (a.generated + a.critic + written + read > budget) {
-      a.generated = budget - a.critic;  // the sample that is cut short is paid for all the same
-      break;
-    }
+    if (a.generated + a.critic + written + read > budget) break;
     a.generated += written, a.critic += read;
     a.samples.push_back(sample);
   }
@@ -111,7 +111,7 @@ struct Selected {
 };
 
 Selected select_at_budget(const UnitContext& c, const Pools& pools, const std::string& how, int64_t budget) {
-  const bool critic = how == "rm" || how == "wmaj";
+  const bool critic = c.models.critic && (how == "rm" || how == "wmaj");  // a confidence reads nothing
   const auto n = static_cast<double>(pools.size());
   Selected s;
   for (size_t i = 0; i < pools.size(); ++i) {
@@ -245,7 +245,7 @@ void run_samples_unit(UnitContext& c, const std::function<void(int64_t)>& done) 
   add_tokens(c, greedy.processed);
   write_greedy(c, greedy);
   if (c.unit.model == "rl") compare_with_before(c, greedy);
-  const bool critic = c.models.critic != nullptr;
+  const bool critic = c.models.critic || c.models.confidence;
   const Pools pools = run_strategy(
       c,
       [&] {
@@ -305,10 +305,8 @@ void compare_with_majority(UnitContext& c, const std::vector<double>& correct) {
   }
 }
 
-void run_tree_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
-  const SearchStageOptions& o = c.run.recipe.search;
-  const Pools results = run_strategy(
-      c, [&] { return recipe_strategy(o, c.unit.strategy); }, c.unit.budget, done);
+// The row of one strategy at one budget; gives what was right.
+std::vector<double> write_results(UnitContext& c, const Pools& results) {
   std::vector<double> correct;
   double generated = 0, read = 0;
   for (size_t i = 0; i < results.size(); ++i) {
@@ -317,7 +315,14 @@ void run_tree_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
   }
   const auto n = static_cast<double>(results.size());
   write_search_row(c, c.unit.strategy, c.unit.budget, generated / n, read / n, correct);
-  compare_with_majority(c, correct);
+  return correct;
+}
+
+void run_tree_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
+  const SearchStageOptions& o = c.run.recipe.search;
+  const Pools results = run_strategy(
+      c, [&] { return recipe_strategy(o, c.unit.strategy); }, c.unit.budget, done);
+  compare_with_majority(c, write_results(c, results));
   if (c.unit.budget != o.budgets.back()) return;
   const core::Verdict verdict = grade(c.items[0], c.run.codec.decode(results[0].completion));
   eval::TreeRow tree;
@@ -327,6 +332,32 @@ void run_tree_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
   tree.tokens = results[0].usage.generated;
   tree.tree = search::tree_json(results[0].tree, c.run.codec);
   c.write(eval::to_json(tree));
+}
+
+// What reject would reach with a perfect judge: whether its way of stopping can work at all. The only unit whose search
+// is told right from wrong.
+void run_oracle_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
+  const SearchStageOptions& o = c.run.recipe.search;
+  c.models.oracle = &c.items;
+  const Pools results = run_strategy(
+      c,
+      [&] {
+        auto strategy = search::make_strategy("reject");
+        search::RejectOptions options;
+        options.guide = "critic";
+        set_options(*strategy, options, o);
+        return strategy;
+      },
+      c.unit.budget, done);
+  const std::vector<double> correct = write_results(c, results);
+  eval::ControlRow row;
+  row.name = base::cat("oracle@", c.unit.budget);
+  row.task = c.unit.task;
+  row.note =
+      "reject with a verifier who knows the right answers in the critic's place, its reading paid for as a critic's: "
+      "what a perfect judge would be worth, no strategy";
+  row.accuracy = eval::clustered_mean(correct, c.clusters, c.bootstrap());
+  c.write(eval::to_json(row));
 }
 
 void run_unit(Run& run, const Unit& unit, int64_t step, base::Progress& progress) {
@@ -341,11 +372,19 @@ void run_unit(Run& run, const Unit& unit, int64_t step, base::Progress& progress
                 run.models(weights, critic ? &*critic : nullptr),
                 run.key.child("search").child(unit.model).child(unit.strategy),
                 {}};
+  const auto& confidence = before_rl ? run.confidence_before_rl : run.confidence;
+  c.models.confidence = confidence ? &*confidence : nullptr;
   c.models.may_stop = true;  // a unit that was begun is begun again
   c.clusters = clusters_of(c.items);
   const base::Stopwatch watch;
   const auto done = [&](int64_t n) { progress.update(step, base::cat(unit.name(), "  ", n, "/", unit.problems)); };
-  unit.strategy == "samples" ? run_samples_unit(c, done) : run_tree_unit(c, done);
+  if (unit.strategy == "samples") {
+    run_samples_unit(c, done);
+  } else if (unit.strategy == "oracle") {
+    run_oracle_unit(c, done);
+  } else {
+    run_tree_unit(c, done);
+  }
   c.cost.seconds = watch.seconds();
   c.left["task"] = unit.task, c.left["model"] = unit.model;
   put_cost(c.cost, c.left);

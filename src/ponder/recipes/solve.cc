@@ -134,6 +134,7 @@ Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<
   Models models;
   models.policy = &model.policy;
   models.critic = model.critic ? &*model.critic : nullptr;
+  models.confidence = model.confidence ? &*model.confidence : nullptr;
   models.workers = args.workers > 0 ? static_cast<int>(args.workers) : base::hardware_threads();
   core::Budget budget;
   if (args.budget_tokens > 0) budget.tokens = args.budget_tokens;

@@ -18,8 +18,9 @@ void field_select(base::Fields& f, std::string& select) {
 }
 void field_guide(base::Fields& f, std::string& guide) {
   f.field("guide", guide,
-          {.help = "who scores: the critic, or the policy's own exp(mean log-prob); auto = the critic if there is one",
-           .choices = {"auto", "critic", "likelihood"}});
+          {.help = "who scores: the critic, what was fitted to the policy's own log-probs, or their exp(mean); auto = the "
+                   "first of these that there is",
+           .choices = {"auto", "critic", "confidence", "likelihood"}});
 }
 void field_agg(base::Fields& f, std::string& agg) {
   f.field(

@@ -8,7 +8,9 @@ namespace ponder::search {
 
 Search::Search(const core::Problem& problem, core::Tokens prompt, const core::Ports& ports, core::Budget budget,
                base::RngKey key)
-    : problem_(problem), prompt_(std::move(prompt)), ports_(ports), budget_(budget), key_(key), tree_(key) {}
+    : problem_(problem), prompt_(std::move(prompt)), ports_(ports), budget_(budget), key_(key), tree_(key) {
+  use_guide("auto");
+}
 
 void Search::reseed(int64_t seed) {
   PONDER_CHECK(tree_.size() == 1, "a search is reseeded before it grows");
@@ -17,11 +19,20 @@ void Search::reseed(int64_t seed) {
 }
 
 void Search::use_guide(const std::string& guide) {
-  if (guide == "critic" && !ports_.critic) {
+  if (guide == "critic" && !ports_.critic)
     throw Error(ErrorCode::kUsage,
                 "guide=critic needs a model with a critic and this one has none; use guide=likelihood or guide=auto");
+  if (guide == "confidence" && !ports_.confidence)
+    throw Error(ErrorCode::kUsage,
+                "guide=confidence needs a run whose critic stage had critic.kind=confidence, and this model has none; "
+                "use guide=likelihood or guide=auto");
+  if (guide == "critic" || (guide == "auto" && ports_.critic)) {
+    guide_ = Guide::kCritic;
+  } else if (guide == "confidence" || (guide == "auto" && ports_.confidence)) {
+    guide_ = Guide::kConfidence;
+  } else {
+    guide_ = Guide::kLikelihood;
   }
-  guide_is_critic_ = guide == "critic" || (guide == "auto" && ports_.critic);
 }
 
 int64_t Search::goal(int64_t wanted, int64_t without_budget) const {
@@ -164,7 +175,7 @@ NodeId Search::settle(const Draw& draw, const core::Completion& completion, cons
       set_value(id, 0);
     } else if (node.answered || growth.scoring == Scoring::kAll) {
       if (critic_reads()) charge_reading(id);
-      readings.push_back({id, node.terminal ? 0 : draw.lookahead, {}, 0});
+      readings.push_back({id, node.terminal ? 0 : draw.lookahead, {}, {}});
     }
   }
   if (node.terminal) candidates_[static_cast<size_t>(node.candidate)].usage = usage_;
@@ -217,7 +228,7 @@ core::Task<std::vector<Search::Reading>> Search::look_ahead(std::vector<Reading>
       account(completion, growth.step_tokens);
       if (critic_reads()) usage_.critic += static_cast<int64_t>(completion.tokens.size());
       reading.ahead.insert(reading.ahead.end(), completion.tokens.begin(), completion.tokens.end());
-      for (float logp : completion.logps) reading.ahead_logp += logp;
+      reading.ahead_logps.insert(reading.ahead_logps.end(), completion.logps.begin(), completion.logps.end());
       reading.lookahead = completion.ended || completion.tokens.empty() ? 0 : reading.lookahead - 1;
     }
   }
@@ -226,13 +237,23 @@ core::Task<std::vector<Search::Reading>> Search::look_ahead(std::vector<Reading>
 
 // ---- Scoring ------------------------------------------------------------------------------------------------------
 
+// What the policy's own log-probs say, without any reading.
+double Search::own_value(const Reading& reading) const {
+  if (guide_ == Guide::kConfidence) {
+    std::vector<float> logps = tree_.path_logps(reading.node);
+    logps.insert(logps.end(), reading.ahead_logps.begin(), reading.ahead_logps.end());
+    return ports_.confidence->value(logps);
+  }
+  const Node& node = tree_[reading.node];
+  const auto length = static_cast<double>(node.path_length) + static_cast<double>(reading.ahead_logps.size());
+  double logp = 0;
+  for (float ahead : reading.ahead_logps) logp += ahead;
+  return length > 0 ? std::exp((node.path_logp + logp) / length) : 0;
+}
+
 core::Task<bool> Search::score(std::vector<Reading> readings) {
   if (!critic_reads()) {
-    for (const Reading& r : readings) {
-      const Node& node = tree_[r.node];
-      const auto length = static_cast<double>(node.path_length) + static_cast<double>(r.ahead.size());
-      set_value(r.node, length > 0 ? std::exp((node.path_logp + r.ahead_logp) / length) : 0);
-    }
+    for (const Reading& r : readings) set_value(r.node, own_value(r));
     co_return true;
   }
   std::vector<core::ScoreRequest> requests;
@@ -269,7 +290,7 @@ core::Task<bool> Search::evaluate(NodeId node) {
     if (unread_tokens(node) + prompt > tokens_left()) co_return false;
     charge_reading(node);
   }
-  std::vector<Reading> reading = {{node, 0, {}, 0}};
+  std::vector<Reading> reading = {{node, 0, {}, {}}};
   auto scoring = score(std::move(reading));
   co_await scoring;
   co_return true;

@@ -49,7 +49,8 @@ class Search {
 
   // Before growing.
   void reseed(int64_t seed);
-  void use_guide(const std::string& guide);  // "auto", "critic" (Error(kUsage) without one), "likelihood"
+  // "critic" and "confidence" (Error(kUsage) where the model has none), "likelihood", or "auto": the first that there is.
+  void use_guide(const std::string& guide);
   void reserve_for_answer(int64_t tokens) { answer_reserve_ = tokens; }  // kept back until some candidate has an answer
 
   // Draws one completion behind each of the parents (a parent may stand there several times) in waves whose worst case
@@ -76,6 +77,7 @@ class Search {
   bool has_answer() const { return has_answer_; }
 
  private:
+  enum class Guide { kCritic, kConfidence, kLikelihood };
   struct Draw {
     NodeId parent = kNoNode;
     int64_t max_tokens = 0;
@@ -86,10 +88,11 @@ class Search {
     NodeId node;
     int64_t lookahead = 0;  // steps still to be written
     core::Tokens ahead;     // written so far
-    double ahead_logp = 0;
+    std::vector<float> ahead_logps;
   };
 
-  bool critic_reads() const { return ports_.critic && guide_is_critic_; }
+  bool critic_reads() const { return ports_.critic && guide_ == Guide::kCritic; }
+  double own_value(const Reading& reading) const;
   int64_t tokens_left() const;
   int64_t nodes_left() const;
   int64_t unread_tokens(NodeId node) const;
@@ -111,7 +114,7 @@ class Search {
   core::Ports ports_;
   core::Budget budget_;
   base::RngKey key_;
-  bool guide_is_critic_ = true;
+  Guide guide_ = Guide::kLikelihood;
   // Grows.
   Tree tree_;
   core::Usage usage_;

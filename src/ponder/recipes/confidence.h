@@ -1,0 +1,36 @@
+// The critic that reads nothing (critic.kind=confidence): fitted to completions of training problems, kept in the run's
+// state. And what both kinds of critic are measured on.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ponder/recipes/run.h"
+
+namespace ponder::recipes {
+
+core::SampleParams params_of(const CriticOptions& options);
+
+// A critic stage of that kind. A kill begins it again.
+void run_confidence(Run& run, const std::string& stage);
+
+inline constexpr const char* kConfidenceKey = "confidence";  // in what a critic stage has left in state.json
+base::Json to_json(const core::Confidence& confidence);
+core::Confidence confidence_from(const base::Json& json);  // Error(kInput) when it is none
+void set_confidence(Run& run, const std::string& stage, core::Confidence confidence);
+// Of the newest critic stage in a run's directory; nothing when that was of the other kind.
+std::optional<core::Confidence> confidence_of_run(const std::string& run_dir);
+
+// Completions of a task's dev problems, nothing was trained on them; only those that claim an answer.
+struct DevAnswers {
+  std::string task;
+  std::vector<core::Tokens> prompts;
+  std::vector<core::Completion> completions;
+  std::vector<int> labels;  // 1 = right
+  std::vector<std::string> clusters;
+};
+DevAnswers answer_dev_problems(const Run& run, const std::string& stage, const std::string& task);
+// How well the values tell right answers from wrong ones.
+void write_critic_row(Run& run, const std::string& stage, const DevAnswers& dev, const std::vector<double>& values);
+
+}  // namespace ponder::recipes

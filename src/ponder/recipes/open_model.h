@@ -15,7 +15,7 @@ struct OpenedModel {
   std::string policy_path, critic_path;  // a directory or GGUF file; critic_path "" = none
   model::Parameters policy;
   std::optional<model::Parameters> critic;
-  std::optional<core::Confidence> confidence;  // of a run whose last critic stage has fitted one
+  std::optional<core::Confidence> confidence;   // of a run whose last critic stage has fitted one
   std::shared_ptr<const text::Tokenizer> text;  // null: the model takes token ids alone
   std::string no_text;                          // why there is none
   // Error(kInput) says what is missing, and that token ids do without it.

@@ -153,7 +153,9 @@ void plan_search(const Recipe& recipe, StageSums& sums) {
     sums.sample(n * length * (pools + 1 + 2 * pools * pool),
                 length);  // greedy; the pool, written and read by the critic
     sums.sample(n * budgets * d(static_cast<int64_t>(o.tree_strategies.size())), length);
-    if (t == 0) sums.sample(n * stopping * (d(static_cast<int64_t>(o.stopping_strategies.size())) + (o.oracle == "yes" ? 1 : 0)), length);
+    if (t == 0)
+      sums.sample(n * stopping * (d(static_cast<int64_t>(o.stopping_strategies.size())) + (o.oracle == "yes" ? 1 : 0)),
+                  length);
   }
   sums.sample(d(o.harder_problems) * d(static_cast<int64_t>(o.harder_tasks.size())) * length * (1 + 2 * pool), length);
 }

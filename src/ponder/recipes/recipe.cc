@@ -141,9 +141,10 @@ void SearchStageOptions::fields(base::Fields& f) {
            .choices = {"reject", "first", "agree"}});
   f.field("stopping_budgets", stopping_budgets,
           {.min = 1, .max = 1e7, .unit = "tokens", .help = "most tokens of those"});
-  f.field("oracle", oracle,
-          {.help = "yes: a control at those budgets, what reject does when a verifier who knows the right answers judges",
-           .choices = {"no", "yes"}});
+  f.field(
+      "oracle", oracle,
+      {.help = "yes: a control at those budgets, what reject does when a verifier who knows the right answers judges",
+       .choices = {"no", "yes"}});
   f.field("before_rl", before_rl, {.help = "the sampling family on the model before RL too"});
   f.group("reject", reject, "rejection with early acceptance (S1, S7)");
   f.group("first", first, "the same without a judge");

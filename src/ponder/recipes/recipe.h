@@ -106,7 +106,7 @@ struct SearchStageOptions {
   std::vector<std::string> tree_strategies = {"beam", "mcts"};
   std::vector<std::string> stopping_strategies = {};  // of the first task; they stop before their budget where they can
   std::vector<int64_t> stopping_budgets = {2048};     // theirs; what they spend on the mean is for comparisons
-  std::string oracle = "no";  // yes: a control, reject with the verifier in place of the critic
+  std::string oracle = "no";                          // yes: a control, reject with the verifier in place of the critic
   bool before_rl = true;  // the sampling family on the model before RL too (SFT + search, the control)
   search::RejectOptions reject;
   search::FirstOptions first;

@@ -16,7 +16,7 @@ struct Models {
   const model::Parameters* critic = nullptr;  // null: none
   engine::EngineOptions engine;
   int workers = 1;
-  const core::Confidence* confidence = nullptr;    // null: none
+  const core::Confidence* confidence = nullptr;     // null: none
   const std::vector<core::Item>* oracle = nullptr;  // a control: a verifier that knows these is the critic (oracle.h)
   // When the user asks to stop, sampling and searching give up at once with Error(kStopped). Otherwise sampling goes on
   // to its end: for steps that are finished before a run stops.

@@ -164,7 +164,8 @@ void Run::restore(const std::string& stage, const base::Json& finished) {
     cost += cost_from(finished.at("cost"));
     checkpoint = finished.string_at("checkpoint");
     version = finished.int_at("policy_version");
-    if (const base::Json* fitted = finished.find(kConfidenceKey)) set_confidence(*this, stage, confidence_from(*fitted));
+    if (const base::Json* fitted = finished.find(kConfidenceKey))
+      set_confidence(*this, stage, confidence_from(*fitted));
   } catch (const Error& e) {
     throw Error(ErrorCode::kInput,
                 base::cat("is not the state of a run (stage ", stage, ": ", e.message(),

@@ -50,8 +50,8 @@ class Run {
   model::Parameters before_rl;  // the policy when rl began (or as it is, before that)
   std::optional<model::Parameters> critic, critic_before_rl;
   std::optional<core::Confidence> confidence, confidence_before_rl;  // instead of critics where critic.kind says so
-  int64_t policy_version = 0;  // optimizer steps behind policy
-  Cost cost;                   // of the stages that are finished
+  int64_t policy_version = 0;                                        // optimizer steps behind policy
+  Cost cost;                                                         // of the stages that are finished
 
   // A row of metrics.jsonl; stage and step let a resumed run take rows back.
   void write(base::Json row, const std::string& stage, int64_t step);

@@ -266,7 +266,7 @@ struct World {
     if (known != values.end()) return known->second;
     return values[completion] = value_of ? value_of(completion) : exact_value(game, completion);
   }
-  core::Ports ports() { return {&policy, has_critic ? &critic : nullptr, &codec, nullptr}; }
+  core::Ports ports() { return {&policy, has_critic ? &critic : nullptr, &codec, nullptr, &confidence}; }
 
   std::vector<SearchRow> run(const Strategy& strategy, int problems, RunOptions options = {}, uint64_t seed = 0) {
     std::vector<SearchInput> inputs;
@@ -283,6 +283,7 @@ struct World {
   FakePolicy policy;
   FakeCritic critic;
   FakeCodec codec;
+  core::Confidence confidence = {{0.5, 0.2}, 0.1, 0.05, 1};
   bool has_critic;
   std::function<double(const core::Tokens&)> value_of;  // instead of the exact value
   std::map<core::Tokens, double> values;

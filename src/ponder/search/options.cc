@@ -17,10 +17,11 @@ void field_select(base::Fields& f, std::string& select) {
            .choices = {"rm", "maj", "wmaj", "random"}});
 }
 void field_guide(base::Fields& f, std::string& guide) {
-  f.field("guide", guide,
-          {.help = "who scores: the critic, what was fitted to the policy's own log-probs, or their exp(mean); auto = the "
-                   "first of these that there is",
-           .choices = {"auto", "critic", "confidence", "likelihood"}});
+  f.field(
+      "guide", guide,
+      {.help = "who scores: the critic, what was fitted to the policy's own log-probs, or their exp(mean); auto = the "
+               "first of these that there is",
+       .choices = {"auto", "critic", "confidence", "likelihood"}});
 }
 void field_agg(base::Fields& f, std::string& agg) {
   f.field(

@@ -82,5 +82,25 @@ TEST(Reject, WithoutAnAcceptedAnswerItSpendsItsBudgetAndVotes) {
   EXPECT_GT(o.accuracy, 0.9);
 }
 
+// Word 1 is rare and right: an answer that was written with an unlikely word is one to be confident of.
+TEST(Reject, AConfidenceJudgesWithoutReading) {
+  World world(path_game(1, {3, 1}, [](const std::vector<int>& path) { return path == std::vector<int>{1}; }));
+  world.confidence = {{}, -10, 0, -10};  // sigmoid(10·(−log p) − 10): 0.0008 for word 0, 0.98 for word 1
+  const Outcome o = run(world, {"accept=0.9", "guide=confidence", "n=1000"});
+  EXPECT_EQ(o.accuracy, 1.0);
+  EXPECT_NEAR(o.samples, 4.0, 0.6);
+  EXPECT_EQ(o.critic, 0.0);
+  EXPECT_EQ(world.critic.requests, 0);
+}
+
+TEST(Reject, AConfidenceStandsInWhereThereIsNoCritic) {
+  World with(early_fork()), without(early_fork(), 1, 0, false);
+  with.confidence = without.confidence = {{0.1, 0.3}, 0.2, 0, 1};
+  const Outcome asked = run(with, {"accept=0.6", "guide=confidence"}, {.tokens = 300}, 50);
+  const Outcome automatic = run(without, {"accept=0.6"}, {.tokens = 300}, 50);
+  EXPECT_EQ(asked.tokens, automatic.tokens);
+  EXPECT_EQ(asked.accuracy, automatic.accuracy);
+}
+
 }  // namespace
 }  // namespace ponder::search

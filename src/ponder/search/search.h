@@ -49,7 +49,8 @@ class Search {
 
   // Before growing.
   void reseed(int64_t seed);
-  // "critic" and "confidence" (Error(kUsage) where the model has none), "likelihood", or "auto": the first that there is.
+  // "critic" and "confidence" (Error(kUsage) where the model has none), "likelihood", or "auto": the first that there
+  // is.
   void use_guide(const std::string& guide);
   void reserve_for_answer(int64_t tokens) { answer_reserve_ = tokens; }  // kept back until some candidate has an answer
 

@@ -26,7 +26,7 @@ std::vector<std::string> random_options(Strategy& strategy, base::Rng& rng) {
       {"width", {"1", "3"}},
       {"leaf", {"value", "rollout"}},
       {"select", {"rm", "maj", "wmaj", "random"}},
-      {"guide", {"auto", "likelihood"}},
+      {"guide", {"auto", "confidence", "likelihood"}},
       {"max_tokens", {"1", "12", "50"}},
       {"step_tokens", {"1", "4", "20"}},
       {"temperature", {"0", "0.7", "1"}},

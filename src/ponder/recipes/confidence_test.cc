@@ -40,7 +40,7 @@ TEST(ConfidenceStage, IsKeptInTheRunsState) {
   recipe.stages = {"pretrain", "sft", "critic", "search"};
   const std::string dir = fresh_dir("confidence");
   run_recipe(recipe, dir);
-  Run again(recipe, dir);
+  const recipes::Run again(recipe, dir);
   ASSERT_TRUE(again.confidence && again.confidence_before_rl && !again.critic);
   EXPECT_EQ(again.confidence->weights.size(), 8u);
   EXPECT_EQ(confidence_of_run(dir)->weights, again.confidence->weights);

@@ -189,19 +189,26 @@ double cache_bytes(const Recipe& recipe) {
   return std::min(contexts, d(recipe.engine.kv_mib) * 0x1p20);
 }
 
-bool is_learning(const std::string& stage) { return stage != "search" && stage != "report"; }
+bool trains_critic(const Recipe& recipe, const std::string& stage) {
+  return stage.starts_with("critic") && recipe.critic.kind == "value_head";
+}
+
+bool is_learning(const Recipe& recipe, const std::string& stage) {
+  return stage != "search" && stage != "report" && (!stage.starts_with("critic") || trains_critic(recipe, stage));
+}
 
 void plan_memory(const Recipe& recipe, Plan& plan) {
   const double model_bytes = d(plan.parameters) * kFloat;
   double models = 1, pack_tokens = 0;
   for (const std::string& stage : recipe.stages) {
-    if (stage == "rl" || stage.starts_with("critic")) models += 1;  // a reference, or a critic beside the policy
+    if (stage == "rl" || trains_critic(recipe, stage)) models += 1;  // a reference, or a critic beside the policy
     if (stage == "pretrain") pack_tokens = std::max(pack_tokens, d(recipe.pretrain.train.learner.pack_tokens));
     if (stage == "sft") pack_tokens = std::max(pack_tokens, d(recipe.sft.train.learner.pack_tokens));
     if (stage == "rl") pack_tokens = std::max(pack_tokens, d(recipe.rl.train.learner.pack_tokens));
-    if (stage.starts_with("critic")) pack_tokens = std::max(pack_tokens, d(recipe.critic.train.learner.pack_tokens));
+    if (trains_critic(recipe, stage)) pack_tokens = std::max(pack_tokens, d(recipe.critic.train.learner.pack_tokens));
   }
-  const bool learns = std::ranges::any_of(recipe.stages, is_learning);
+  const bool learns =
+      std::ranges::any_of(recipe.stages, [&](const std::string& stage) { return is_learning(recipe, stage); });
   plan.program = resident_bytes();
   // As products read them: once for each worker that samples, and once more, both ways round, for learning.
   const double packed_bytes = model_bytes * (recipe.model.compute == "bf16" ? 0.5 : 1);
@@ -217,7 +224,8 @@ void plan_memory(const Recipe& recipe, Plan& plan) {
 
 void plan_disk(const Recipe& recipe, const std::string& run_dir, Plan& plan) {
   plan.checkpoint = 3 * d(plan.parameters) * kFloat;  // the weights and the optimizer's two moments
-  const auto learning = std::ranges::count_if(recipe.stages, is_learning);
+  const auto learning =
+      std::ranges::count_if(recipe.stages, [&](const std::string& stage) { return is_learning(recipe, stage); });
   plan.checkpoints =
       plan.checkpoint * (kKept - 1) * static_cast<double>(learning) + (learning > 0 ? plan.checkpoint : 0);
   if (std::ranges::count(recipe.stages, "rl") > 0)

@@ -75,5 +75,19 @@ TEST(Plan, AnImpossibleRunFailsBeforeItStarts) {
   EXPECT_GT(json.at("memory").at("total").as_double(), json.at("memory").at("available").as_double());
 }
 
+// It samples and trains nothing.
+TEST(Plan, AConfidenceNeedsNoNetworkOfItsOwn) {
+  const auto plan_of = [](const char* kind) {
+    Recipe recipe = load_recipe("recipes/micro.yaml", {"device=cpu", base::cat("critic.kind=", kind)});
+    recipe.stages = {"pretrain", "critic"};
+    return make_plan(recipe, kDir);
+  };
+  const Plan network = plan_of("value_head"), confidence = plan_of("confidence");
+  EXPECT_LT(confidence.weights, network.weights);
+  EXPECT_LT(confidence.disk, network.disk);
+  EXPECT_LT(confidence.stages[1].tokens, network.stages[1].tokens);
+  EXPECT_GT(confidence.stages[1].tokens, 0);
+}
+
 }  // namespace
 }  // namespace ponder::recipes

@@ -122,21 +122,20 @@ std::optional<core::Confidence> confidence_of_run(const std::string& run_dir) {
 }
 
 DevAnswers answer_dev_problems(const Run& run, const std::string& stage, const std::string& task) {
-  constexpr int64_t kSamples = 4;
   const std::vector<core::Item> items = dev_problems(run, task);
   std::vector<core::SampleRequest> requests;
   for (size_t i = 0; i < items.size(); ++i)
-    for (int64_t s = 0; s < kSamples; ++s)
+    for (int64_t s = 0; s < kDevSamples; ++s)
       requests.push_back(request_for(items[i].problem, params_of(run.recipe.critic),
                                      run.key.child(stage).child("dev").child(i).child(static_cast<uint64_t>(s))));
   const auto sent = requests;
-  auto completions = sample_requests(run.models(run.policy), std::move(requests), kSamples);
+  auto completions = sample_requests(run.models(run.policy), std::move(requests), kDevSamples);
   DevAnswers dev;
   dev.task = task;
   for (size_t i = 0; i < completions.size(); ++i) {
     const std::string text = run.codec.decode(completions[i].tokens);
     if (!text::claimed_answer(text)) continue;  // only claimed answers need a critic
-    const core::Item& item = items[i / kSamples];
+    const core::Item& item = items[i / kDevSamples];
     dev.prompts.push_back(sent[i].prefix);
     dev.completions.push_back(std::move(completions[i]));
     dev.labels.push_back(grade(item, text).correct());

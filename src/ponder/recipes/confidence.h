@@ -21,6 +21,8 @@ void set_confidence(Run& run, const std::string& stage, core::Confidence confide
 // Of the newest critic stage in a run's directory; nothing when that was of the other kind.
 std::optional<core::Confidence> confidence_of_run(const std::string& run_dir);
 
+inline constexpr int64_t kDevSamples = 4;  // a dev problem
+
 // Completions of a task's dev problems, nothing was trained on them; only those that claim an answer.
 struct DevAnswers {
   std::string task;

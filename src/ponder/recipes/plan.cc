@@ -13,6 +13,7 @@
 #include "ponder/base/file.h"
 #include "ponder/base/thread.h"
 #include "ponder/engine/kv_cache.h"
+#include "ponder/recipes/confidence.h"
 #include "ponder/recipes/run.h"
 #include "ponder/tensor/gemm_rate.h"
 
@@ -126,6 +127,7 @@ void plan_evaluation(const Recipe& recipe, double times, int64_t problems, Stage
 void plan_critic(const CriticOptions& o, StageSums& sums) {
   const double length = length_of(o.max_tokens), completions = d(o.problems) * d(o.completions);
   sums.sample(completions * length, length);
+  sums.sample(d(o.dev_problems) * d(kDevSamples) * d(static_cast<int64_t>(o.mix.tasks.size())) * length, length);
   if (o.kind == "confidence") return;
   sums.sample(completions * d(o.prefixes) * d(o.rollouts) * length / 2, length);
   sums.train(d(o.train.steps) * d(o.train.batch_tokens), length);

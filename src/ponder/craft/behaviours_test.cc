@@ -35,7 +35,8 @@ TEST(PlantSlip, MakesOneStepWrongAndStopsThere) {
       EXPECT_NE(probe->prefix.back(), probe->right);
       EXPECT_FALSE(probe->doubted);  // what was wrong and taken back is no place for a slip
       bool in_list = completion[at - 1] != text::kEquals && kind != SlipKind::kFalseVerdict;
-      EXPECT_EQ(in_list, kind == SlipKind::kWrongLeft || kind == SlipKind::kNearCopy || kind == SlipKind::kMiscopied);
+      EXPECT_EQ(in_list, kind == SlipKind::kWrongLeft || kind == SlipKind::kNearCopy || kind == SlipKind::kMiscopied ||
+                             kind == SlipKind::kFarRest);
       probes.insert(probe->prefix);
       core::Tokens repair{text::kWait, probe->right, text::kSemicolon};
       EXPECT_TRUE(is_repaired(*probe, repair));
@@ -49,7 +50,8 @@ TEST(PlantSlip, MakesOneStepWrongAndStopsThere) {
 
 TEST(PlantSlip, ProbesAreUnlikeWhatWasTrained) {
   core::Tokens completion = text::task_tokenizer().encode(kThought);
-  for (SlipKind kind : {SlipKind::kSwappedDigits, SlipKind::kFarResult, SlipKind::kMiscopied})
+  for (SlipKind kind : {SlipKind::kSwappedDigits, SlipKind::kFarResult, SlipKind::kOperandAgain, SlipKind::kMiscopied,
+                        SlipKind::kFarRest})
     for (int i = 0; i < 60; ++i) {
       auto probe = plant_slip(problem(), completion, kind, base::RngKey(2).child(i));
       ASSERT_TRUE(probe);

@@ -19,6 +19,7 @@ enum class SlipKind {
   kFarResult,       // the result is off by 3 to 8
   kOperandAgain,    // the result is one of the two operands
   kMiscopied,       // what is left names a number off by 3 to 8 instead of the result
+  kFarRest,         // what is left names a number off by 3 to 8 instead of one that was not used
   kFalseVerdict,    // "? T" answered the wrong way round
 };
 inline constexpr int kTrainedSlipKinds = 4;

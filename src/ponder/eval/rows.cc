@@ -132,7 +132,7 @@ template <class V>
 void visit(V&& v, Is<ProbeRow> auto& r) {
   v("task", r.task), v("model", r.model), v("slip", r.slip), v("shown", r.shown), v("repaired", r.repaired);
   v("caught", r.caught), v("false_alarms", r.false_alarms), v("solved", r.solved);
-  v("solved_control", r.solved_control);
+  v("solved_control", r.solved_control), v("outcomes", r.outcomes);
 }
 
 template <class V>

@@ -142,6 +142,7 @@ struct ProbeRow {
   double false_alarms = kNotMeasured;    // control: share of the same places that "wait" follows without a slip
   double solved = kNotMeasured;          // share of the slipped thoughts that end in a right answer
   double solved_control = kNotMeasured;  // the same thoughts without a slip
+  std::string outcomes = {};             // of one kind, a test problem: "1" repaired, "0" not, "-" no place for a slip
 };
 
 // "outcomes": which of a task's first test problems were answered rightly, for comparisons over several runs.

@@ -21,6 +21,7 @@ struct Subject {
 };
 
 struct Outcome {
+  size_t problem = 0;
   std::string cluster;
   bool caught = false, repaired = false, doubted = false, solved = false, solved_control = false;
 };
@@ -57,6 +58,7 @@ std::vector<Outcome> probe_kind(Run& run, const Subject& subject, const std::vec
     core::Tokens whole(probes[p].prefix.begin() + static_cast<int64_t>(prompt), probes[p].prefix.end());
     whole.insert(whole.end(), written.begin(), written.end());
     Outcome o;
+    o.problem = of[p];
     o.cluster = tasks::find_task(subject.task).canonical(item.problem);
     o.caught = !written.empty() && written[0] == text::kWait;
     o.repaired = craft::is_repaired(probes[p], written);
@@ -73,8 +75,15 @@ double share(const std::vector<Outcome>& outcomes, bool Outcome::*field) {
   return static_cast<double>(std::ranges::count(outcomes, true, field)) / static_cast<double>(outcomes.size());
 }
 
+// As ProbeRow::outcomes has it.
+std::string text_of(const std::vector<Outcome>& outcomes, size_t problems) {
+  std::string text(problems, '-');
+  for (const Outcome& o : outcomes) text[o.problem] = o.repaired ? '1' : '0';
+  return text;
+}
+
 void write_outcomes(Run& run, const Subject& subject, const std::string& slip, bool shown,
-                    const std::vector<Outcome>& outcomes) {
+                    const std::vector<Outcome>& outcomes, std::string by_problem) {
   if (outcomes.empty()) return;
   std::vector<double> repaired;
   std::vector<std::string> clusters;
@@ -83,6 +92,7 @@ void write_outcomes(Run& run, const Subject& subject, const std::string& slip, b
   row.task = subject.task, row.model = subject.model, row.slip = slip, row.shown = shown ? "yes" : "no";
   row.repaired = eval::clustered_mean(repaired, clusters, run.key.child("bootstrap").child(subject.task));
   row.caught = share(outcomes, &Outcome::caught), row.false_alarms = share(outcomes, &Outcome::doubted);
+  row.outcomes = std::move(by_problem);
   row.solved = share(outcomes, &Outcome::solved), row.solved_control = share(outcomes, &Outcome::solved_control);
   run.write(eval::to_json(row), "probe", 1);
 }
@@ -95,10 +105,10 @@ void probe_subject(Run& run, const Subject& subject, Cost& cost) {
   std::vector<Outcome> unlike;
   for (const craft::SlipKind kind : craft::all_slip_kinds()) {
     const std::vector<Outcome> outcomes = probe_kind(run, subject, items, untouched, kind, cost);
-    write_outcomes(run, subject, craft::slip_name(kind), is_shown(kind), outcomes);
+    write_outcomes(run, subject, craft::slip_name(kind), is_shown(kind), outcomes, text_of(outcomes, items.size()));
     if (!is_shown(kind)) unlike.insert(unlike.end(), outcomes.begin(), outcomes.end());
   }
-  write_outcomes(run, subject, "all unlike SFT", false, unlike);
+  write_outcomes(run, subject, "all unlike SFT", false, unlike, "");
 }
 
 }  // namespace

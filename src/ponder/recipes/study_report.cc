@@ -1,5 +1,6 @@
 // What the finished runs of a study say together.
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <optional>
@@ -81,6 +82,13 @@ void add_seed_interval(const Json& each, Json& json) {
 
 base::RngKey bootstrap_key(const std::string& what) { return base::RngKey(0).child("study").child(what); }
 
+eval::Estimate accuracy_over_runs(const std::vector<eval::ClusteredValues>& runs, const std::string& key) {
+  eval::Estimate accuracy = eval::mean_over_runs(runs, bootstrap_key(key));
+  if (accuracy.ci.lo == accuracy.ci.hi)  // all right or all wrong: the bootstrap sees no spread
+    accuracy.ci = eval::wilson_interval(accuracy.value * static_cast<double>(accuracy.n), accuracy.n);
+  return accuracy;
+}
+
 // Every outcome row that all seeds of an arm have, as an accuracy over seeds; with what each seed gave.
 void add_accuracies(ArmRuns& arm, Json& list) {
   for (const eval::OutcomeRow& row : arm.seeds.front().rows.outcomes) {
@@ -94,12 +102,48 @@ void add_accuracies(ArmRuns& arm, Json& list) {
       each.push_back(eval::mean(runs.back().values).value);
     }
     if (runs.size() != arm.seeds.size()) continue;
-    eval::Estimate accuracy = eval::mean_over_runs(runs, bootstrap_key(row.task));
-    if (accuracy.ci.lo == accuracy.ci.hi)  // all right or all wrong: the bootstrap sees no spread
-      accuracy.ci = eval::wilson_interval(accuracy.value * static_cast<double>(accuracy.n), accuracy.n);
-    Json json = estimate_json(accuracy);
+    Json json = estimate_json(accuracy_over_runs(runs, row.task));
     json["arm"] = arm.name, json["task"] = row.task, json["model"] = row.model;
     json["strategy"] = row.strategy, json["budget"] = row.budget;
+    add_seed_interval(each, json);
+    json["seeds"] = std::move(each);
+    list.push_back(std::move(json));
+  }
+}
+
+// Planted slips over seeds, each outcome in the cluster of its problem: a kind of a task, and all kinds together that
+// no demonstration shows ("unlike SFT"), of a task and of all tasks ("all").
+void add_slips(ArmRuns& arm, Json& list) {
+  using Name = std::array<std::string, 3>;  // task, model, slip
+  std::vector<Name> names;
+  std::map<Name, std::vector<eval::ClusteredValues>> outcomes;  // one of each finished seed
+  for (size_t s = 0; s < arm.seeds.size(); ++s) {
+    RunRows& run = arm.seeds[s];
+    for (const eval::ProbeRow& row : run.rows.probe) {
+      if (row.outcomes.empty()) continue;
+      const std::vector<std::string> clusters = run.clusters_of_first(row.task, row.outcomes.size());
+      std::vector<Name> parts{{row.task, row.model, row.slip}};
+      if (row.shown == "no")
+        parts.insert(parts.end(), {{row.task, row.model, "unlike SFT"}, {"all", row.model, "unlike SFT"}});
+      for (const Name& name : parts) {
+        if (!outcomes.contains(name)) names.push_back(name);
+        std::vector<eval::ClusteredValues>& runs = outcomes[name];
+        runs.resize(arm.seeds.size());
+        for (size_t i = 0; i < row.outcomes.size(); ++i) {
+          if (row.outcomes[i] == '-') continue;
+          runs[s].values.push_back(row.outcomes[i] == '1' ? 1.0 : 0.0);
+          runs[s].clusters.push_back(base::cat(row.task, " ", clusters[i]));
+        }
+      }
+    }
+  }
+  for (const Name& name : names) {
+    std::vector<eval::ClusteredValues>& runs = outcomes[name];
+    std::erase_if(runs, [](const eval::ClusteredValues& run) { return run.values.empty(); });
+    Json each = Json::array();
+    for (const eval::ClusteredValues& run : runs) each.push_back(eval::mean(run.values).value);
+    Json json = estimate_json(accuracy_over_runs(runs, "slips"));
+    json["arm"] = arm.name, json["task"] = name[0], json["model"] = name[1], json["slip"] = name[2];
     add_seed_interval(each, json);
     json["seeds"] = std::move(each);
     list.push_back(std::move(json));
@@ -229,10 +273,11 @@ Json study_json(const Study& study, const std::vector<std::string>& overrides, c
   Json json = Json::object();
   json["study"] = study.name;
   Json accuracies = Json::array(), comparisons = Json::array(), curves = Json::array(), probes = Json::array();
-  Json stages = Json::array(), pass_at_k = Json::array();
+  Json stages = Json::array(), pass_at_k = Json::array(), slips = Json::array();
   for (ArmRuns& arm : arms) {
     if (arm.seeds.empty()) continue;
     add_accuracies(arm, accuracies);
+    add_slips(arm, slips);
     add_rows(arm, &eval::Rows::accuracy, curves);
     add_rows(arm, &eval::Rows::probe, probes);
     add_rows(arm, &eval::Rows::pass_at_k, pass_at_k);
@@ -240,7 +285,7 @@ Json study_json(const Study& study, const std::vector<std::string>& overrides, c
   }
   for (const Study::Comparison& c : study.compare) comparisons.push_back(comparison_json(c, arms));
   json["comparisons"] = std::move(comparisons), json["accuracies"] = std::move(accuracies);
-  json["pass_at_k"] = std::move(pass_at_k), json["probes"] = std::move(probes);
+  json["pass_at_k"] = std::move(pass_at_k), json["slips"] = std::move(slips), json["probes"] = std::move(probes);
   json["train_curves"] = std::move(curves), json["stages"] = std::move(stages);
   return json;
 }
@@ -309,6 +354,11 @@ std::string study_table(const Json& study) {
         return base::cat(points(row, "repaired"), " [", points(row, "ci_lo"), ", ", points(row, "ci_hi"), "] n ",
                          row.at("n").as_int(), " (", points(row, "false_alarms"), ")");
       });
+  text += "\nPlanted slips that were repaired, over seeds, %, 95% intervals over seeds and problems\n";
+  for (const Json& row : study.at("slips").as_array())
+    text += base::cat("  ", whose(row), " ", row.at("slip").as_string(), ": ", points(row, "value"), " [",
+                      points(row, "ci_lo"), ", ", points(row, "ci_hi"), "]  seeds ", seeds_text(row.at("seeds")),
+                      "  n ", row.at("n").as_int(), "\n");
   return text;
 }
 

@@ -126,6 +126,7 @@ TEST_F(StudyTest, ProbesAndPassAtKStandWithEverySeed) {
     eval::ProbeRow probe;
     probe.task = "countdown3", probe.model = "rl", probe.slip = "miscopied";
     probe.repaired = eval::mean(std::vector<double>{1, 1, 1, 0}), probe.false_alarms = 0.25;
+    probe.shown = "no", probe.outcomes = seed == 1 ? "1-110" : "0-000";
     const std::string run_dir = base::join_path(out, base::cat("main-", seed));
     base::make_directories(run_dir);
     base::write_file_atomic(base::join_path(run_dir, "metrics.jsonl"),
@@ -138,6 +139,16 @@ TEST_F(StudyTest, ProbesAndPassAtKStandWithEverySeed) {
   EXPECT_NE(table.find("main countdown3 rl k=4: 50.0 @ 100; 50.0 @ 200\n"), std::string::npos) << table;
   EXPECT_NE(table.find("main countdown3 rl miscopied: 75.0 ["), std::string::npos) << table;
   EXPECT_NE(table.find("] n 4 (25.0)\n"), std::string::npos) << table;
+  // Over seeds a place that has no room for a slip counts for nothing.
+  const auto slips = json.at("slips").as_array();
+  ASSERT_EQ(slips.size(), 3u);
+  EXPECT_EQ(slips[2].at("task").as_string(), "all");
+  for (const base::Json& row : slips) {
+    EXPECT_EQ(row.at("n").as_int(), 8);
+    EXPECT_EQ(row.at("value").as_double(), 0.375);
+    EXPECT_EQ(row.at("seeds").as_array()[0].as_double(), 0.75);
+  }
+  EXPECT_NE(table.find("main all rl unlike SFT: 37.5 ["), std::string::npos) << table;
   // A run that is not finished says nothing.
   base::write_file_atomic(base::join_path(out, "main-2/metrics.jsonl"), "");
   EXPECT_EQ(study_json(study, {}, out).at("pass_at_k").size(), 1u);

@@ -277,6 +277,7 @@ void attend_group_backward(const float* grad_out, const float* out, const float*
     begin = end;
   }
   const GroupGradient gradient{grad_out, out, lse, qkv, &shape, grad_qkv};
+  if (shape.kv == KvType::kBf16 && simd::level() >= 6) return group_backward_in_tiles(gradient, stretches);
   const int64_t padded = round_up(longest, kPanel);
   float* work = scratch(static_cast<size_t>(padded * 5 * shape.head_dim + kQueries * (3 * shape.head_dim + 2 * kKeys)));
   group_backward_with(gradient, stretches, padded, work);

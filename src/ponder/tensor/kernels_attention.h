@@ -20,4 +20,8 @@ struct Stretch {
   int64_t first, end, shift;
 };
 
+// attend_group_backward() with its products in matrix tiles, P and the scores' gradients rounded to bf16 as the other
+// inputs are: for KvType::kBf16 at simd::level() 6. Stretch 0 is the prompt.
+void group_backward_in_tiles(const GroupGradient& gradient, const std::vector<Stretch>& stretches);
+
 }  // namespace ponder::tensor

@@ -143,10 +143,11 @@ class PythonPeer(Side):
         words = [place.threads if word == "THREADS" else place.model if word == "MODEL" else word for word in self.arguments]
         self.log = open(place.work / f"{self.name.replace(' ', '-')}-{self.dtype}-{words[-1]}.log", "w+")
         # glibc gives large blocks back to the system at once and PyTorch then pays for clearing them in every step.
-        keep_freed = {name: str(1 << 32) for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
+        memory = {name: str(1 << 32) for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
+        memory["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # huge pages, as ponder asks for
         self.process = subprocess.Popen([str(w) for w in (place.python(), HERE / "peers" / self.script, *words)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
-                                        env={**os.environ, **keep_freed})
+                                        env={**os.environ, **memory})
         self.answer()
 
     def answer(self):

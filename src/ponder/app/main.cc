@@ -6,9 +6,11 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "ponder/app/command_table.h"
@@ -52,6 +54,19 @@ int unknown_command(const std::string& name) {
   return 2;
 }
 
+// Huge pages for what is allocated: training and sampling pass over the same hundreds of megabytes again and again, and
+// translating addresses page by page is up to a tenth of that. glibc hears of it only when a program begins, so this
+// one begins once more; where that fails, or the user has tunables of their own, it goes on as it is.
+void ask_for_huge_pages(char** argv) {
+#if defined(__GLIBC__)
+  if (std::getenv("GLIBC_TUNABLES")) return;
+  std::error_code failed;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failed);
+  if (failed || ::setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 1) != 0) return;
+  ::execv(self.c_str(), argv);
+#endif
+}
+
 // libponder_commands.so lies beside the program, or in ../lib of an installation.
 int run_in_library(int argc, char** argv) {
   base::hold_stop_signals();  // loading takes a moment, in which Ctrl-C would end the program without a word
@@ -85,6 +100,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   if (!known_command(first)) return unknown_command(first);
+  ask_for_huge_pages(argv);
   try {
     return run_in_library(argc, argv);
   } catch (const std::exception& e) {

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -52,7 +51,8 @@ struct ChunkedLogp : torch::autograd::Function<ChunkedLogp> {
     head.transposed = saved[4], head.straight = saved[5];
     const at::Tensor grad = grads[0].contiguous();
     const int64_t rows = hidden.size(0), step = chunk_rows(head.size(0));
-    at::Tensor grad_hidden = at::empty_like(hidden), grad_head = at::zeros_like(head.weight);
+    at::Tensor grad_hidden = at::empty_like(hidden);
+    tensor::WeightGradient grad_head(head.weight);
     for (int64_t from = 0; from < rows; from += step) {
       const int64_t n = std::min(step, rows - from);
       const at::Tensor part = hidden.narrow(0, from, n);
@@ -60,9 +60,9 @@ struct ChunkedLogp : torch::autograd::Function<ChunkedLogp> {
       tensor::target_logp_backward_(logits, targets.narrow(0, from, n), logsumexp.narrow(0, from, n),
                                     grad.narrow(0, from, n));
       grad_hidden.narrow(0, from, n).copy_(tensor::linear_grad_x(logits, head));
-      tensor::add_linear_grad_w(grad_head, logits, part, head.compute);
+      tensor::add_linear_grad_w(grad_head.sum, logits, part, head.compute);
     }
-    return {grad_hidden, grad_head, at::Tensor(), at::Tensor(), at::Tensor()};
+    return {grad_hidden, grad_head.hand_on, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 

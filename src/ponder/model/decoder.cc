@@ -2,6 +2,8 @@
 
 #include <ATen/ops/empty.h>
 
+#include <optional>
+
 #include "ponder/base/error.h"
 #include "ponder/tensor/ops.h"
 
@@ -28,6 +30,14 @@ at::Tensor add_block(const DecoderConfig& config, const at::Tensor& residual, co
   return residual.add(norm(config, tensor::linear(inner, w), output_norm));
 }
 
+// residual + the feed-forward layer.
+at::Tensor add_ffn(const DecoderConfig& config, const at::Tensor& residual, const LayerWeights& w) {
+  const auto gate = config.activation == Activation::kGeluTanh ? tensor::Gate::kGelu : tensor::Gate::kSilu;
+  const at::Tensor x = norm(config, residual, w.ffn_norm);
+  if (!config.output_norms) return tensor::gated_ffn(residual, x, w.gate_up, w.down, gate);
+  return residual.add(norm(config, tensor::gated_ffn(std::nullopt, x, w.gate_up, w.down, gate), w.ffn_output_norm));
+}
+
 }  // namespace
 
 at::Tensor decoder_hidden(const DecoderConfig& config, const DecoderWeights& weights, const at::Tensor& ids,
@@ -39,10 +49,7 @@ at::Tensor decoder_hidden(const DecoderConfig& config, const DecoderWeights& wei
     const at::Tensor qkv = qkv_of(config, w, x);
     const at::Tensor attended = attend(l, tensor::rope(qkv, positions, config.head_shape(), config.layer_rotary(l)));
     x = add_block(config, x, attended, w.out, w.attn_output_norm);
-    const at::Tensor gate_up = tensor::linear(norm(config, x, w.ffn_norm), w.gate_up);
-    const at::Tensor inner =
-        config.activation == Activation::kGeluTanh ? tensor::geglu(gate_up) : tensor::swiglu(gate_up);
-    x = add_block(config, x, inner, w.down, w.ffn_output_norm);
+    x = add_ffn(config, x, w);
   }
   return norm(config, x, weights.final_norm);
 }

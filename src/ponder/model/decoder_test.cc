@@ -1,6 +1,7 @@
 #include "ponder/model/decoder.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/zeros_like.h>
@@ -179,7 +180,8 @@ TEST(Decoder, LeavesAddIntoGradFlatFromSeveralThreads) {
   for (auto& thread : threads) thread.join();
   for (const auto& grad : grads) EXPECT_TRUE(at::equal(grad, alone));
   log_likelihood(c, p.flat, ids, {0, 30}, &grads[0]);
-  EXPECT_TRUE(at::equal(grads[0], alone.mul(2))) << "a second backward adds to the first";
+  // The embedding's two gradients are added one after the other, so there is a rounding between them.
+  EXPECT_TRUE(at::allclose(grads[0], alone.mul(2), 1e-5, 1e-7)) << "a second backward adds to the first";
 }
 
 TEST(Decoder, PackingChangesNoBit) {

@@ -123,11 +123,61 @@ void all_tile_rows(const Product& p, int64_t column, const uint32_t* right, int6
   if (row < p.rows) any_tiles<1, C>(p, row, column, right, width);
 }
 
-// 16 rows of 16 words, turned.
-__attribute__((target("arch=x86-64-v4"))) void transpose_words(const uint32_t* in, uint32_t* out, int64_t stride) {
+template <int R>
+void block_rows(const BlockProduct& p, const Product& depth, int64_t row) {
+  const uint32_t* left = p.left + row * p.left_row;
+  float* y = p.y + row * p.y_row;
+  int64_t c = 0;
+  for (; c + 48 <= p.columns; c += 48)
+    whole_tiles<R, 3>(depth, left, p.right + c, p.right_row, {p.add ? y + c : nullptr, y + c, p.y_row});
+  const Outputs rest{p.add ? y + c : nullptr, y + c, p.y_row};
+  if (p.columns - c == 32) whole_tiles<R, 2>(depth, left, p.right + c, p.right_row, rest);
+  if (p.columns - c == 16) whole_tiles<R, 1>(depth, left, p.right + c, p.right_row, rest);
+}
+
+void configure_tiles() {
+  static const TileConfig config;
+  finish_writes();
+  asm volatile("ldtilecfg %0" : : "m"(config));
+}
+void release_tiles() { asm volatile("tilerelease" : : : "memory"); }
+
+}  // namespace
+
+bool has_tiles() {
+  static const bool has = ask_for_tiles();
+  return has;
+}
+
+void multiply_tiles(const Product& p) {
+  configure_tiles();  // each time: other code of this thread may use tiles of its own
+  for (int64_t first = 0; first < p.columns; first += kPanel) {
+    const int64_t width = panel_width(p.columns, first, kPanel);
+    const uint32_t* panel = p.right + first * p.steps;
+    if (width == 48) all_tile_rows<3>(p, first, panel, width);
+    if (width == 32) all_tile_rows<2>(p, first, panel, width);
+    if (width == 16) all_tile_rows<1>(p, first, panel, width);
+  }
+  release_tiles();
+}
+
+OpenTiles::OpenTiles() { configure_tiles(); }
+OpenTiles::~OpenTiles() { release_tiles(); }
+
+void multiply_block(const BlockProduct& p) {
+  Product depth{};
+  depth.left_row = p.left_row, depth.steps = p.steps;
+  finish_writes();
+  int64_t row = 0;
+  for (; row + 32 <= p.rows; row += 32) block_rows<2>(p, depth, row);
+  if (row < p.rows) block_rows<1>(p, depth, row);
+}
+
+__attribute__((target("arch=x86-64-v4"))) void turn_words(const uint32_t* in, int64_t in_row, uint32_t* out,
+                                                          int64_t out_row) {
   typedef int32_t I __attribute__((vector_size(64), aligned(4), may_alias));
   I rows[16];
-  for (int i = 0; i < 16; ++i) rows[i] = *reinterpret_cast<const I*>(in + i * 16);
+  for (int i = 0; i < 16; ++i) rows[i] = *reinterpret_cast<const I*>(in + i * in_row);
   // In stage k, words whose column and whose row differ in bit k change places.
   const auto exchange = [&rows](int bit, const I& low, const I& high) __attribute__((always_inline)) {
     PONDER_UNROLL for (int i = 0; i < 16; ++i) {
@@ -141,29 +191,7 @@ __attribute__((target("arch=x86-64-v4"))) void transpose_words(const uint32_t* i
     for (int c = 0; c < 16; ++c) low[c] = c & bit ? 16 + (c ^ bit) : c, high[c] = c & bit ? 16 + c : c | bit;
     exchange(bit, low, high);
   }
-  for (int i = 0; i < 16; ++i) *reinterpret_cast<I*>(out + i * stride) = rows[i];
-}
-
-}  // namespace
-
-bool has_tiles() {
-  static const bool has = ask_for_tiles();
-  return has;
-}
-
-void multiply_tiles(const Product& p) {
-  static const TileConfig config;
-  finish_writes();
-  // Each time: other code of this thread may use tiles of its own.
-  asm volatile("ldtilecfg %0" : : "m"(config));
-  for (int64_t first = 0; first < p.columns; first += kPanel) {
-    const int64_t width = panel_width(p.columns, first, kPanel);
-    const uint32_t* panel = p.right + first * p.steps;
-    if (width == 48) all_tile_rows<3>(p, first, panel, width);
-    if (width == 32) all_tile_rows<2>(p, first, panel, width);
-    if (width == 16) all_tile_rows<1>(p, first, panel, width);
-  }
-  asm volatile("tilerelease" : : : "memory");
+  for (int i = 0; i < 16; ++i) *reinterpret_cast<I*>(out + i * out_row) = rows[i];
 }
 
 void rows_of_groups(const uint32_t* groups, int64_t columns, int64_t steps, uint32_t* rows) {
@@ -171,10 +199,10 @@ void rows_of_groups(const uint32_t* groups, int64_t columns, int64_t steps, uint
   alignas(64) uint32_t rest[16 * 16] = {};
   for (int64_t first = 0; first < columns; first += kGroup, groups += kGroup * steps, rows += kGroup * stride) {
     int64_t s = 0;
-    for (; s + 16 <= steps; s += 16) transpose_words(groups + s * kGroup, rows + s, stride);
+    for (; s + 16 <= steps; s += 16) turn_words(groups + s * kGroup, kGroup, rows + s, stride);
     if (s == steps) continue;
     std::copy_n(groups + s * kGroup, (steps - s) * kGroup, rest);
-    transpose_words(rest, rows + s, stride);
+    turn_words(rest, kGroup, rows + s, stride);
   }
 }
 
@@ -187,6 +215,10 @@ namespace ponder::tensor::gemm_tile {
 bool has_tiles() { return false; }
 void multiply_tiles(const Product&) { PONDER_CHECK(false, "this build has no tiles"); }
 void rows_of_groups(const uint32_t*, int64_t, int64_t, uint32_t*) { PONDER_CHECK(false, "this build has no tiles"); }
+OpenTiles::OpenTiles() { PONDER_CHECK(false, "this build has no tiles"); }
+OpenTiles::~OpenTiles() = default;
+void multiply_block(const BlockProduct&) { PONDER_CHECK(false, "this build has no tiles"); }
+void turn_words(const uint32_t*, int64_t, uint32_t*, int64_t) { PONDER_CHECK(false, "this build has no tiles"); }
 
 }  // namespace ponder::tensor::gemm_tile
 

@@ -27,11 +27,13 @@ void head_norm_rows(const float* qkv, const float* q, const float* k, int64_t ro
 void head_norm_rows_backward(const float* grad_out, const float* qkv, const float* q, const float* k, const float* rstd,
                              int64_t rows, const HeadShape& shape, const HeadNorm& norm, float* grad_qkv, float* grad_q,
                              float* grad_k);
-// gate_up [T,2F] → y [T,F].
+// gate_up [T,2F] → y [T,F]. The gradient gives y once more.
 void swiglu_rows(const float* gate_up, int64_t rows, int64_t ffn, float* y);
-void swiglu_rows_backward(const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up);
+void swiglu_rows_backward(const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up,
+                          float* y);
 void geglu_rows(const float* gate_up, int64_t rows, int64_t ffn, float* y);
-void geglu_rows_backward(const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up);
+void geglu_rows_backward(const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up,
+                         float* y);
 // Rotates the first `heads` heads of each row and copies the rest; cosines and sines [positions, hd/2]. direction +1,
 // or −1 for the inverse (the gradient).
 void rope_rows(const float* in, const int64_t* positions, const float* cosines, const float* sines, int64_t rows,

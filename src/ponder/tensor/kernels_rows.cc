@@ -97,14 +97,15 @@ PONDER_INLINE void swiglu_rows_body(const float* gate_up, int64_t rows, int64_t 
 // With s = sigmoid(gate): ∂up = g · gate·s, ∂gate = g · up · s·(1 + gate·(1 − s)).
 template <class S>
 PONDER_INLINE void swiglu_rows_backward_body(const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn,
-                                             float* grad_gate_up) {
+                                             float* grad_gate_up, float* y) {
   using F = typename S::F;
-  for (int64_t t = 0; t < rows; ++t, gate_up += 2 * ffn, grad_gate_up += 2 * ffn, grad_y += ffn)
+  for (int64_t t = 0; t < rows; ++t, gate_up += 2 * ffn, grad_gate_up += 2 * ffn, grad_y += ffn, y += ffn)
     for (int64_t i = 0; i < ffn; i += S::kLanes) {
-      const F gate = load<S>(gate_up + i), g = load<S>(grad_y + i);
-      const F s = 1.0f / (1.0f + simd::exp<S>(-gate));
-      store<S>(grad_gate_up + ffn + i, g * gate * s);
-      store<S>(grad_gate_up + i, g * load<S>(gate_up + ffn + i) * s * (1.0f + gate * (1.0f - s)));
+      const F gate = load<S>(gate_up + i), up = load<S>(gate_up + ffn + i), g = load<S>(grad_y + i);
+      const F s = 1.0f / (1.0f + simd::exp<S>(-gate)), active = gate * s;
+      store<S>(y + i, active * up);
+      store<S>(grad_gate_up + ffn + i, g * active);
+      store<S>(grad_gate_up + i, g * up * s * (1.0f + gate * (1.0f - s)));
     }
 }
 
@@ -125,16 +126,17 @@ PONDER_INLINE void geglu_rows_body(const float* gate_up, int64_t rows, int64_t f
 // With s = sigmoid(u): ∂up = g · gate·s, ∂gate = g · up · s·(1 + gate·(1 − s)·u′).
 template <class S>
 PONDER_INLINE void geglu_rows_backward_body(const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn,
-                                            float* grad_gate_up) {
+                                            float* grad_gate_up, float* y) {
   using F = typename S::F;
-  for (int64_t t = 0; t < rows; ++t, gate_up += 2 * ffn, grad_gate_up += 2 * ffn, grad_y += ffn)
+  for (int64_t t = 0; t < rows; ++t, gate_up += 2 * ffn, grad_gate_up += 2 * ffn, grad_y += ffn, y += ffn)
     for (int64_t i = 0; i < ffn; i += S::kLanes) {
-      const F gate = load<S>(gate_up + i), g = load<S>(grad_y + i);
+      const F gate = load<S>(gate_up + i), up = load<S>(gate_up + ffn + i), g = load<S>(grad_y + i);
       const F u = kGeluSlope * (gate + kGeluCube * gate * gate * gate);
       const F slope = kGeluSlope * (1.0f + 3.0f * kGeluCube * gate * gate);
-      const F s = 1.0f / (1.0f + simd::exp<S>(-u));
-      store<S>(grad_gate_up + ffn + i, g * gate * s);
-      store<S>(grad_gate_up + i, g * load<S>(gate_up + ffn + i) * s * (1.0f + gate * (1.0f - s) * slope));
+      const F s = 1.0f / (1.0f + simd::exp<S>(-u)), active = gate * s;
+      store<S>(y + i, active * up);
+      store<S>(grad_gate_up + ffn + i, g * active);
+      store<S>(grad_gate_up + i, g * up * s * (1.0f + gate * (1.0f - s) * slope));
     }
 }
 
@@ -182,12 +184,12 @@ PONDER_DISPATCH(head_norm_rows_backward,
                 (grad_out, qkv, q, k, rstd, rows, shape, norm, grad_qkv, grad_q, grad_k))
 PONDER_DISPATCH(geglu_rows, (const float* gate_up, int64_t rows, int64_t ffn, float* y), (gate_up, rows, ffn, y))
 PONDER_DISPATCH(geglu_rows_backward,
-                (const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up),
-                (grad_y, gate_up, rows, ffn, grad_gate_up))
+                (const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up, float* y),
+                (grad_y, gate_up, rows, ffn, grad_gate_up, y))
 PONDER_DISPATCH(swiglu_rows, (const float* gate_up, int64_t rows, int64_t ffn, float* y), (gate_up, rows, ffn, y))
 PONDER_DISPATCH(swiglu_rows_backward,
-                (const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up),
-                (grad_y, gate_up, rows, ffn, grad_gate_up))
+                (const float* grad_y, const float* gate_up, int64_t rows, int64_t ffn, float* grad_gate_up, float* y),
+                (grad_y, gate_up, rows, ffn, grad_gate_up, y))
 PONDER_DISPATCH(rope_rows,
                 (const float* in, const int64_t* positions, const float* cosines, const float* sines, int64_t rows,
                  int64_t columns, int64_t heads, int64_t head_dim, float direction, float* out),

@@ -2,7 +2,6 @@
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
@@ -60,8 +59,9 @@ struct Linear : Function<Linear> {
     at::Tensor grad_x, grad_w;
     if (ctx->needs_input_grad(0)) grad_x = linear_grad_x(grad, w);
     if (ctx->needs_input_grad(1)) {
-      grad_w = at::zeros_like(w.weight);
-      add_linear_grad_w(grad_w, grad, saved[0], w.compute);
+      WeightGradient gradient(w.weight);
+      add_linear_grad_w(gradient.sum, grad, saved[0], w.compute);
+      grad_w = gradient.hand_on;
     }
     return {grad_x, grad_w, ctx->saved_data["adds"].toBool() ? grad : Variable(), Variable()};
   }

@@ -1,6 +1,7 @@
 #include "ponder/tensor/matrix.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "ponder/base/error.h"
 
@@ -41,6 +42,12 @@ void pack(Matrix& matrix, Uses uses) {
   if (!matrix.weight.defined() || !matrix.weight.is_cpu()) return;
   pack_for_product(matrix.transposed, matrix);
   if (uses == Uses::kForwardAndBackward) pack_for_gradient(matrix.straight, matrix);
+}
+
+WeightGradient::WeightGradient(const at::Tensor& weight) {
+  const bool in_place = weight.is_leaf() && weight.grad().defined() && weight.grad().is_contiguous();
+  sum = in_place ? weight.grad() : at::zeros_like(weight);
+  if (!in_place) hand_on = sum;
 }
 
 at::Tensor transposed_words(const Matrix& matrix) {

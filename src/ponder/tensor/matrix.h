@@ -33,6 +33,14 @@ enum class Uses { kForward, kForwardAndBackward };
 // nobody may read them meanwhile. Nothing to do for weights that are not on the CPU or only read.
 void pack(Matrix& matrix, Uses uses);
 
+// Where the gradient of a weight is added up by a backward pass that is written by hand: straight into the leaf's own
+// .grad where it has one, which spares a buffer and two passes over it; otherwise in zeros that autograd hands on.
+struct WeightGradient {
+  explicit WeightGradient(const at::Tensor& weight);
+  at::Tensor sum;      // [N,K]
+  at::Tensor hand_on;  // for autograd; undefined where it is in place already
+};
+
 // The packed copies; made on the spot where there are none.
 at::Tensor transposed_words(const Matrix& matrix);
 at::Tensor straight_words(const Matrix& matrix);

@@ -5,11 +5,9 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rms_norm.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/silu.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -106,45 +104,6 @@ at::Tensor head_norm_generic(const at::Tensor& qkv, const at::Tensor& q, const a
                   heads.narrow(1, shape.rotated(), shape.kv_heads)},
                  1)
       .view({rows, -1});
-}
-
-// ---- gated activations ----
-struct SwiGluRows {
-  static constexpr auto kForward = swiglu_rows;
-  static constexpr auto kBackward = swiglu_rows_backward;
-};
-struct GeGluRows {
-  static constexpr auto kForward = geglu_rows;
-  static constexpr auto kBackward = geglu_rows_backward;
-};
-
-template <class Rows>
-at::Tensor gated_forward(const at::Tensor& gate_up) {
-  const int64_t ffn = gate_up.size(1) / 2;
-  at::Tensor y = at::empty({gate_up.size(0), ffn}, gate_up.options());
-  Rows::kForward(in(gate_up), gate_up.size(0), ffn, out(y));
-  return y;
-}
-
-template <class Rows>
-struct Gated : Function<Gated<Rows>> {
-  static Variable forward(AutogradContext* ctx, const Variable& gate_up) {
-    ctx->save_for_backward({gate_up});
-    return gated_forward<Rows>(gate_up);
-  }
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const at::Tensor gate_up = ctx->get_saved_variables()[0], grad = grads[0].contiguous();
-    at::Tensor grad_gate_up = at::empty_like(gate_up);
-    Rows::kBackward(in(grad), in(gate_up), gate_up.size(0), gate_up.size(1) / 2, out(grad_gate_up));
-    return {grad_gate_up};
-  }
-};
-
-template <class Rows>
-at::Tensor gated(const at::Tensor& gate_up) {
-  PONDER_CHECK(gate_up.dim() == 2 && gate_up.size(1) % 32 == 0, "a gated activation wants [T,2F], F a multiple of 16");
-  const at::Tensor rows = gate_up.contiguous();
-  return wants_grad(gate_up) ? Gated<Rows>::apply(rows) : gated_forward<Rows>(rows);
 }
 
 // ---- rotary positions ----
@@ -304,18 +263,6 @@ at::Tensor head_norm(const at::Tensor& qkv, const at::Tensor& q_weight, const at
   return wants_grad(qkv, q_weight) || wants_grad(k_weight)
              ? HeadNormed::apply(rows, q_weight, k_weight, shape, norm)
              : head_norm_forward(rows, q_weight, k_weight, shape, norm, nullptr);
-}
-
-at::Tensor swiglu(const at::Tensor& gate_up) {
-  const int64_t ffn = gate_up.size(1) / 2;
-  if (!on_cpu_f32(gate_up)) return at::silu(gate_up.narrow(1, 0, ffn)).mul(gate_up.narrow(1, ffn, ffn));
-  return gated<SwiGluRows>(gate_up);
-}
-
-at::Tensor geglu(const at::Tensor& gate_up) {
-  const int64_t ffn = gate_up.size(1) / 2;
-  if (!on_cpu_f32(gate_up)) return at::gelu(gate_up.narrow(1, 0, ffn), "tanh").mul(gate_up.narrow(1, ffn, ffn));
-  return gated<GeGluRows>(gate_up);
 }
 
 at::Tensor rope(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, const Rotary& rotary) {

@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "ponder/tensor/fwd.h"
@@ -30,10 +31,14 @@ at::Tensor embed(const at::Tensor& table, const at::Tensor& ids);
 // Gemma's, whose weights are kept as differences from 1.
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& w, double eps, double offset = 0);
 
-// silu(gate) · up, gate_up [T,2F] = gate then up → [T,F]. Shazeer 2020, eq. 6.
-at::Tensor swiglu(const at::Tensor& gate_up);
-// gelu(gate) · up with the tanh form of gelu (Hendrycks & Gimpel 2016, §2).
-at::Tensor geglu(const at::Tensor& gate_up);
+// What multiplies the upper half of a gated layer: silu(gate) (Shazeer 2020, eq. 6), or gelu(gate) in its tanh form
+// (Hendrycks & Gimpel 2016, §2).
+enum class Gate : uint8_t { kSilu, kGelu };
+
+// residual [T,D] + (act(gate) · up) · downᵀ with gate and up the halves of x [T,D] · gate_upᵀ, gate_up [2F,D] and down
+// [D,F]. Block by block of rows, so that what is between the products stays in the cache.
+at::Tensor gated_ffn(const std::optional<at::Tensor>& residual, const at::Tensor& x, const Matrix& gate_up,
+                     const Matrix& down, Gate gate);
 
 // How keys and values are kept for attention: as they are, or rounded to bf16 (to nearest, ties to even), which halves
 // what a cache holds and streams. CPU only; gradients pass the rounding straight through.

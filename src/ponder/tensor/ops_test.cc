@@ -13,6 +13,7 @@
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tril.h>
 #include <ATen/ops/triu.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
@@ -61,8 +62,10 @@ void expect_same_with_gradients(const std::function<at::Tensor(const std::vector
   const at::Tensor seed = random(y.sizes().vec(), 99);
   y.backward(seed);
   expected.backward(seed.to(at::kDouble));
-  for (size_t i = 0; i < inputs.size(); ++i)
-    EXPECT_LT(largest_difference(a[i].grad(), b[i].grad()), tolerance * 10) << i;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const at::Tensor grad = a[i].grad().defined() ? a[i].grad() : at::zeros_like(a[i]);  // of what is not read
+    EXPECT_LT(largest_difference(grad, b[i].grad()), tolerance * 10) << i;
+  }
 }
 
 at::Tensor reference_norm(const at::Tensor& x, const at::Tensor& w, double eps) {
@@ -144,40 +147,36 @@ TEST_P(Ops, HeadNorm) {
         {random({7, shape.columns()}, 1), random({32}, 2), random({32}, 3)}, 1e-5);
 }
 
-TEST_P(Ops, GeGlu) {
-  expect_same_with_gradients(
-      [](const auto& in) { return geglu(in[0]); },
-      [](const auto& in) { return at::gelu(in[0].narrow(1, 0, 48), "tanh").mul(in[0].narrow(1, 48, 48)); },
-      {random({7, 96}, 3, 3)}, 1e-5);
-  at::Tensor x = at::full({1, 32}, 1.0f);
-  const float gates[] = {-1e30f, -200, -12, -5, 0, 5, 200, 1e30f};
-  for (int i = 0; i < 8; ++i) x.mutable_data_ptr<float>()[i] = gates[i];
-  const at::Tensor y = geglu(x);
-  for (int i = 0; i < 8; ++i) {
-    const double x3 = 0.7978845608 * (gates[i] + 0.044715 * std::pow(double(gates[i]), 3));
-    const double expected = 0.5 * double(gates[i]) * (1 + std::tanh(x3));
-    EXPECT_NEAR(y[0][i].item<double>(), expected, 1e-6 * std::abs(expected) + 1e-7) << gates[i];
-  }
+TEST_P(Ops, GatedFfn) {
+  for (const Gate gate : {Gate::kSilu, Gate::kGelu})
+    for (const int64_t rows : {3, 300})  // more than one block
+      for (const bool adds : {false, true})
+        expect_same_with_gradients(
+            [&](const auto& in) {
+              return gated_ffn(adds ? std::optional(in[3]) : std::nullopt, in[0], in[1], in[2], gate);
+            },
+            [&](const auto& in) {
+              const at::Tensor halves = in[0].matmul(in[1].t()), up = halves.narrow(1, 48, 48);
+              const at::Tensor low = halves.narrow(1, 0, 48);
+              const at::Tensor active = gate == Gate::kGelu ? at::gelu(low, "tanh") : low.mul(low.sigmoid());
+              // The residual counts for nothing where it is not added.
+              return active.mul(up).matmul(in[2].t()).add(in[3].mul(adds ? 1 : 0));
+            },
+            {random({rows, 32}, 3), random({96, 32}, 4, 0.3), random({32, 48}, 5, 0.3), random({rows, 32}, 6)}, 3e-5);
 }
 
-TEST_P(Ops, SwiGlu) {
-  expect_same_with_gradients([](const auto& in) { return swiglu(in[0]); },
-                             [](const auto& in) {
-                               const at::Tensor gate = in[0].narrow(1, 0, 48), up = in[0].narrow(1, 48, 48);
-                               return gate.mul(gate.sigmoid()).mul(up);
-                             },
-                             {random({7, 96}, 3, 4)}, 1e-5);
-}
-
-TEST_P(Ops, SwiGluAtTheEndsOfTheRange) {
-  at::Tensor x = at::full({1, 32}, 1.0f);
-  const float gates[] = {-1e30f, -200, -89, -87, 0, 87, 200, 1e30f};
-  for (int i = 0; i < 8; ++i) x.mutable_data_ptr<float>()[i] = gates[i];
-  const at::Tensor y = swiglu(x);
-  for (int i = 0; i < 8; ++i) {
-    const double expected = gates[i] / (1 + std::exp(-double(gates[i])));
-    EXPECT_NEAR(y[0][i].item<double>(), expected, 1e-6 * std::abs(expected) + (gates[i] < 0 ? 1e-7 * -gates[i] : 0))
-        << gates[i];
+TEST_P(Ops, GatesAtTheEndsOfTheRange) {
+  const float gates[16] = {-1e30f, -200, -89, -87, -12, -5, 0, 5, 87, 200, 1e30f};
+  float halves[32], silu[16], gelu[16];
+  std::copy_n(gates, 16, halves);
+  std::fill_n(halves + 16, 16, 1.0f);
+  swiglu_rows(halves, 1, 16, silu);
+  geglu_rows(halves, 1, 16, gelu);
+  for (int i = 0; i < 16; ++i) {
+    const double gate = gates[i], expected = gate / (1 + std::exp(-gate));
+    EXPECT_NEAR(silu[i], expected, 1e-6 * std::abs(expected) + (gate < 0 ? 1e-7 * -gate : 0)) << gate;
+    const double expected_gelu = 0.5 * gate * (1 + std::tanh(0.7978845608 * (gate + 0.044715 * std::pow(gate, 3))));
+    EXPECT_NEAR(gelu[i], expected_gelu, 1e-6 * std::abs(expected_gelu) + 1e-7) << gate;
   }
 }
 
@@ -318,6 +317,18 @@ TEST(Linear, Bf16RoundsInputsAndIncomingGradientsAndNothingElse) {
   const auto half = run(Compute::kBf16, x.mul(1.001), w.mul(1.001), seed);  // rounds back to x and w
   for (size_t i = 0; i < 3; ++i) EXPECT_LT(largest_difference(exact[i], half[i]), 2e-5) << i;
   EXPECT_TRUE(at::equal(half[3], seed));
+}
+
+// A leaf that has a gradient gets more of it in place, as autograd itself would add it.
+TEST(Linear, GradientsAreAddedToThoseThatLeavesHave) {
+  const at::Tensor x = random({20, 32}, 1), grad = random({20, 32}, 5);
+  const at::Tensor w = leaf(random({32, 32}, 2)), up = leaf(random({96, 32}, 3)), down = leaf(random({32, 48}, 4));
+  const auto backward = [&] { gated_ffn(std::nullopt, linear(x, w), up, down, Gate::kSilu).backward(grad); };
+  backward();
+  std::vector<at::Tensor> first, buffers;
+  for (const at::Tensor& t : {w, up, down}) first.push_back(t.grad().clone()), buffers.push_back(t.grad());
+  backward();
+  for (size_t i = 0; i < 3; ++i) EXPECT_LT(largest_difference(buffers[i], first[i].mul(2)), 1e-3) << i;
 }
 
 TEST(Linear, PackedAndUnpackedGiveTheSameBits) {

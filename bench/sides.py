@@ -13,15 +13,18 @@ class Unavailable(Exception):
     """This side cannot run here; the message says why and what would help."""
 
 
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # as ponder asks for
+
+
 class Failed(Unavailable):
     def __init__(self, command, done):
         super().__init__(f"{Path(str(command[0])).name} ended with {done.returncode}: {last_line(done.stderr)}")
         self.status = done.returncode
 
 
-def run(command):
+def run(command, **env):
     """The standard output of a program that ends well; its own words in the error when it does not."""
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, env={**os.environ, **env})
     if done.returncode != 0:
         raise Failed(command, done)
     return done.stdout
@@ -144,7 +147,7 @@ class PythonPeer(Side):
         self.log = open(place.work / f"{self.name.replace(' ', '-')}-{self.dtype}-{words[-1]}.log", "w+")
         # glibc gives large blocks back to the system at once and PyTorch then pays for clearing them in every step.
         memory = {name: str(1 << 32) for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
-        memory["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # huge pages, as ponder asks for
+        memory.update(HUGE_PAGES)
         self.process = subprocess.Popen([str(w) for w in (place.python(), HERE / "peers" / self.script, *words)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
                                         env={**os.environ, **memory})
@@ -197,7 +200,7 @@ class LlamaCpp(Side):
             self.command.append("-pps")
 
     def measure(self):
-        rows = [json.loads(line) for line in run(self.command).splitlines() if line.startswith("{")]
+        rows = [json.loads(line) for line in run(self.command, **HUGE_PAGES).splitlines() if line.startswith("{")]
         if not rows:
             raise Unavailable("llama-batched-bench printed no result")
         return {"tokens": self.rows * self.new, "seconds": rows[-1]["t"], "decode_tokens_per_s": rows[-1]["speed_tg"],

@@ -95,7 +95,8 @@ def search_panel(report, task):
     lines = []
     for i, name in enumerate(dict.fromkeys(r["strategy"] for r in rows)):
         points = sorted((cost(r), r["accuracy"], r["ci_lo"], r["ci_hi"]) for r in rows if r["strategy"] == name)
-        lines.append((name, points, COLOURS[i % len(COLOURS)], False))
+        control = name == "oracle"  # is told right from wrong: no way to search
+        lines.append((name + " (control)" if control else name, points, "#777" if control else COLOURS[i % len(COLOURS)], control))
     limit = max(cost(r) for r in rows) * 1.05
     bound = sorted((r["tokens_per_problem"], r["value"], 0, 0) for r in report["pass_at_k"]
                    if r["task"] == task and r.get("model", "rl") == "rl" and r["tokens_per_problem"] <= limit)

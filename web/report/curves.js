@@ -98,7 +98,7 @@ function searchSeries(report, task, model, both) {
   const suffix = both ? `, ${modelName(model)}` : '';
   const ofModel = (rows) => rows.filter((r) => r.task === task && r.model === model);
   const series = strategies.map((strategy, i) => {
-    const name = strategy + suffix;
+    const name = (strategy === 'oracle' ? 'oracle (control)' : strategy) + suffix;
     const rows = ofModel(report.search_curve).filter((r) => r.strategy === strategy);
     const points = byX(rows.map((r) => searchPoint(r, name)));
     return {

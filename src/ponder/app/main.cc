@@ -2,6 +2,7 @@
 // only when one is run.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -56,13 +58,21 @@ int unknown_command(const std::string& name) {
 
 // Huge pages for what is allocated: training and sampling pass over the same hundreds of megabytes again and again, and
 // translating addresses page by page is up to a tenth of that. glibc hears of it only when a program begins, so this
-// one begins once more; where that fails, or the user has tunables of their own, it goes on as it is.
+// one begins once more (`GLIBC_TUNABLES= ponder …` prevents it, for debuggers that lose sight then); where that fails,
+// or the user has tunables of their own, it goes on as it is.
 void ask_for_huge_pages(char** argv) {
 #if defined(__GLIBC__)
-  if (std::getenv("GLIBC_TUNABLES")) return;
+  constexpr const char* kVariable = "GLIBC_TUNABLES";
+  constexpr std::string_view kHugePages = "glibc.malloc.hugetlb=1";
+  if (const char* set = std::getenv(kVariable)) {
+    if (set == kHugePages)
+      ::unsetenv(kVariable);  // begun once more; programs that this one starts choose for themselves
+    return;
+  }
+  if (::getauxval(AT_SECURE)) return;  // there the loader takes the variable away again
   std::error_code failed;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failed);
-  if (failed || ::setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 1) != 0) return;
+  if (failed || ::setenv(kVariable, kHugePages.data(), 1) != 0) return;
   ::execv(self.c_str(), argv);
 #endif
 }

@@ -12,6 +12,7 @@ struct Confidence {
   double earlier = 0;           // of the sum of all before those
   double length = 0;            // of the number of tokens
   double bias = 0;
+  double temperature = 1;  // of the samples that it was fitted to, all words allowed; others have other log-probs
 
   // Estimated chance in (0, 1) that a completion that ends in an answer is right, from its log-probs in order, nats.
   double value(std::span<const float> logps) const;

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
+#include <tuple>
+#include <utility>
 
 #include "ponder/craft/held_out.h"
 #include "ponder/tasks/task.h"
@@ -48,17 +51,36 @@ TEST(PlantSlip, MakesOneStepWrongAndStopsThere) {
   }
 }
 
-TEST(PlantSlip, ProbesAreUnlikeWhatWasTrained) {
-  core::Tokens completion = text::task_tokenizer().encode(kThought);
-  for (SlipKind kind : {SlipKind::kSwappedDigits, SlipKind::kFarResult, SlipKind::kOperandAgain, SlipKind::kMiscopied,
-                        SlipKind::kFarRest})
-    for (int i = 0; i < 60; ++i) {
-      auto probe = plant_slip(problem(), completion, kind, base::RngKey(2).child(i));
-      ASSERT_TRUE(probe);
-      int distance = std::abs(probe->prefix.back() - probe->right);
-      EXPECT_NE(distance, 1);
-      EXPECT_NE(distance, 10);
+// Every word that a kind can put into every place of a step.
+std::set<std::pair<int, core::Token>> slips_of(SlipKind kind, const SlipSite& site) {
+  std::set<std::pair<int, core::Token>> all;
+  for (int i = 0; i < 200; ++i) {
+    base::Rng rng(base::RngKey(2).child(i));
+    if (const auto slip = draw_slip(kind, site, rng)) all.insert({slip->at, slip->wrong});
+  }
+  return all;
+}
+
+TEST(DrawSlip, ProbesAreUnlikeWhatWasTrained) {
+  const core::Tokens rest{7, 15};
+  std::map<SlipKind, size_t> probes;
+  // Operands off by one and by ten from the result, swapped digits that are, results of other operations.
+  const std::vector<std::tuple<int, core::Token, int>> steps = {
+      {10, text::kMinus, 9},  {20, text::kDivide, 2}, {6, text::kTimes, 2}, {4, text::kTimes, 4},
+      {30, text::kMinus, 18}, {11, text::kPlus, 1},   {9, text::kPlus, 12}, {13, text::kPlus, 10}};
+  for (const auto& [a, op, b] : steps) {
+    const SlipSite site{a, op, b, text::apply_op(op, a, b), rest};
+    for (const SlipKind kind : all_slip_kinds()) {
+      if (static_cast<int>(kind) < kTrainedSlipKinds) continue;
+      for (const auto& [at, wrong] : slips_of(kind, site)) {
+        ++probes[kind];
+        for (int trained = 0; trained < kTrainedSlipKinds; ++trained)
+          EXPECT_FALSE(slips_of(static_cast<SlipKind>(trained), site).contains({at, wrong}))
+              << slip_name(kind) << " as " << slip_name(static_cast<SlipKind>(trained)) << ": " << a << " . " << b;
+      }
     }
+  }
+  EXPECT_EQ(probes.size(), 5u);  // all but verdicts
 }
 
 TEST(PlantSlip, TellsWhereAnUntouchedThoughtRaisedAFalseAlarm) {

@@ -70,7 +70,8 @@ void run_confidence(Run& run, const std::string& stage) {
   const Answers answers = answers_or_stop(run, stage);
   if (answers.judged.empty())
     throw Error(ErrorCode::kUsage, "no completion claimed an answer; is critic.max_tokens too small?", stage);
-  const core::Confidence fitted = reward::fit_confidence(answers.judged, o.window);
+  core::Confidence fitted = reward::fit_confidence(answers.judged, o.window);
+  fitted.temperature = o.temperature;
   base::log_info(base::cat(stage, ": fitted to ", answers.judged.size(), " answers"));
   Cost cost;
   cost.tokens = answers.processed;
@@ -94,11 +95,13 @@ base::Json to_json(const core::Confidence& confidence) {
   base::Json json = base::Json::object();
   json["weights"] = base::Json::list(confidence.weights);
   json["earlier"] = confidence.earlier, json["length"] = confidence.length, json["bias"] = confidence.bias;
+  json["temperature"] = confidence.temperature;
   return json;
 }
 
 core::Confidence confidence_from(const base::Json& json) {
-  core::Confidence confidence{{}, json.double_at("earlier"), json.double_at("length"), json.double_at("bias")};
+  core::Confidence confidence{
+      {}, json.double_at("earlier"), json.double_at("length"), json.double_at("bias"), json.double_at("temperature")};
   for (const base::Json& weight : json.at("weights").as_array()) confidence.weights.push_back(weight.as_double());
   return confidence;
 }
@@ -116,7 +119,12 @@ std::optional<core::Confidence> confidence_of_run(const std::string& run_dir) {
   for (const char* stage : {"critic_rl", "critic"})
     if (const base::Json* left = finished ? finished->find(stage) : nullptr) {
       const base::Json* fitted = left->find(kConfidenceKey);
-      return fitted ? std::optional(confidence_from(*fitted)) : std::nullopt;
+      if (!fitted) return std::nullopt;
+      try {
+        return confidence_from(*fitted);
+      } catch (const Error& e) {
+        throw Error(e.code(), base::cat("stage ", stage, ": ", e.message(), "; restore the file from a copy"), path);
+      }
     }
   return std::nullopt;
 }

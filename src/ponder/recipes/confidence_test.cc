@@ -11,12 +11,13 @@ namespace ponder::recipes {
 namespace {
 
 TEST(ConfidenceJson, ReadsBackTheSame) {
-  const core::Confidence c{{0.1, -2.5e-7, 3}, 1.0 / 3, -0.01, 2};
+  const core::Confidence c{{0.1, -2.5e-7, 3}, 1.0 / 3, -0.01, 2, 0.8};
   const core::Confidence back = confidence_from(base::Json::parse(to_json(c).dump()));
   EXPECT_EQ(back.weights, c.weights);
   EXPECT_EQ(back.earlier, c.earlier);
   EXPECT_EQ(back.length, c.length);
   EXPECT_EQ(back.bias, c.bias);
+  EXPECT_EQ(back.temperature, c.temperature);
 }
 
 TEST(ConfidenceJson, NamesWhatIsMissing) {
@@ -32,11 +33,11 @@ TEST(ConfidenceJson, NamesWhatIsMissing) {
 // The search stage judges with what the critic stage left, in this process or in a later one.
 TEST(ConfidenceStage, IsKeptInTheRunsState) {
   base::set_quiet(true);
-  Recipe recipe = load_recipe("recipes/micro.yaml",
-                              {"critic.kind=confidence", "critic.window=8", "critic.dev_problems=3",
-                               "sft.eval_problems=2", "search.tasks=[countdown3]", "search.problems=[3]",
-                               "search.tree_strategies=[]", "search.stopping_strategies=[reject]",
-                               "search.harder_tasks=[]", "search.stopping_budgets=[200]", "search.oracle=yes"});
+  Recipe recipe = load_recipe(
+      "recipes/micro.yaml", {"critic.kind=confidence", "critic.temperature=0.8", "critic.window=8",
+                             "critic.dev_problems=3", "sft.eval_problems=2", "search.tasks=[countdown3]",
+                             "search.problems=[3]", "search.tree_strategies=[]", "search.stopping_strategies=[reject]",
+                             "search.harder_tasks=[]", "search.stopping_budgets=[200]", "search.oracle=yes"});
   recipe.stages = {"pretrain", "sft", "critic", "search"};
   const std::string dir = fresh_dir("confidence");
   run_recipe(recipe, dir);

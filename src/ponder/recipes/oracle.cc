@@ -26,7 +26,7 @@ double Oracle::judge(const core::Tokens& prefix) const {
 }
 
 void Oracle::submit(core::ScoreRequest request, core::Score* out, core::Waiter* waiter) {
-  *out = {static_cast<float>(judge(request.prefix)), static_cast<int64_t>(request.prefix.size())};
+  *out = {static_cast<float>(judge(request.prefix)), 0};
   answered_.push_back(waiter);
 }
 

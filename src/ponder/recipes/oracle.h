@@ -1,6 +1,6 @@
 // A control, never a way to solve anything: in a critic's place a verifier that knows the right answers. What a search
-// reaches with it is what a perfect judge would be worth; its reading is paid for as a critic's. The search stage alone
-// makes one, beside strategies whose judge is learned.
+// reaches with it is what a perfect judge would be worth; its reading is paid for as a network's, though none runs. The
+// search stage alone makes one, beside strategies whose judge is learned.
 #pragma once
 #include <map>
 #include <vector>

@@ -73,7 +73,8 @@ void SftOptions::fields(base::Fields& f) {
 void CriticOptions::fields(base::Fields& f) {
   f.field("kind", kind,
           {.help = "value_head: a network that reads what it judges; confidence: the policy's own log-probs, weighted. "
-                   "Of the other knobs confidence has problems, completions, max_tokens, temperature and mix",
+                   "Of the other knobs confidence has window, problems, completions, dev_problems, max_tokens, "
+                   "temperature and mix",
            .choices = {"value_head", "confidence"}});
   f.field("window", window,
           {.min = 0, .max = 1024, .help = "confidence: log-probs at the end that have a weight of their own"});
@@ -273,6 +274,13 @@ void check_recipe(const Recipe& recipe) {
   check_harder_tasks(recipe);
   recipe.critic.mix.check("critic.mix");
   recipe.rl.mix.check("rl.mix");
+  if (recipe.critic.kind == "confidence" && recipe.critic.temperature != recipe.search.temperature &&
+      std::ranges::count(recipe.stages, "search") > 0)
+    impossible("critic.temperature search.temperature",
+               base::cat("critic.kind=confidence judges samples drawn like those that it was fitted to, and "
+                         "critic.temperature is ",
+                         recipe.critic.temperature, " where search.temperature is ", recipe.search.temperature,
+                         "; make them equal"));
   if (recipe.search.tasks.size() != recipe.search.problems.size())
     impossible("search.problems search.tasks",
                base::cat("search.problems has ", recipe.search.problems.size(), " numbers for ",

@@ -117,6 +117,7 @@ void add_slips(ArmRuns& arm, Json& list) {
   using Name = std::array<std::string, 3>;  // task, model, slip
   std::vector<Name> names;
   std::map<Name, std::vector<eval::ClusteredValues>> outcomes;  // one of each finished seed
+  std::map<Name, double> alarms;                                // places that were doubted without a slip
   for (size_t s = 0; s < arm.seeds.size(); ++s) {
     RunRows& run = arm.seeds[s];
     for (const eval::ProbeRow& row : run.rows.probe) {
@@ -129,6 +130,7 @@ void add_slips(ArmRuns& arm, Json& list) {
         if (!outcomes.contains(name)) names.push_back(name);
         std::vector<eval::ClusteredValues>& runs = outcomes[name];
         runs.resize(arm.seeds.size());
+        alarms[name] += row.false_alarms * static_cast<double>(row.repaired.n);
         for (size_t i = 0; i < row.outcomes.size(); ++i) {
           if (row.outcomes[i] == '-') continue;
           runs[s].values.push_back(row.outcomes[i] == '1' ? 1.0 : 0.0);
@@ -139,11 +141,12 @@ void add_slips(ArmRuns& arm, Json& list) {
   }
   for (const Name& name : names) {
     std::vector<eval::ClusteredValues>& runs = outcomes[name];
-    std::erase_if(runs, [](const eval::ClusteredValues& run) { return run.values.empty(); });
+    if (std::ranges::any_of(runs, [](const eval::ClusteredValues& run) { return run.values.empty(); })) continue;
     Json each = Json::array();
     for (const eval::ClusteredValues& run : runs) each.push_back(eval::mean(run.values).value);
     Json json = estimate_json(accuracy_over_runs(runs, "slips"));
     json["arm"] = arm.name, json["task"] = name[0], json["model"] = name[1], json["slip"] = name[2];
+    json["false_alarms"] = alarms[name] / json.at("n").as_double();
     add_seed_interval(each, json);
     json["seeds"] = std::move(each);
     list.push_back(std::move(json));
@@ -179,9 +182,10 @@ struct Spending {
   bool is_known() const { return seeds > 0 && measured == seeds; }
   double mean_a() const { return a / static_cast<double>(measured); }
   double mean_b() const { return b / static_cast<double>(measured); }
-  // Why a claim at equal tokens cannot stand; "" when it can.
-  std::string objection() const {
-    if (seeds == 0) return "";
+  // Why a claim at equal tokens cannot stand; "" when it can. Two searches with one budget were given the same: what
+  // one of them leaves over, because its next sample would not fit, is its own affair.
+  std::string objection(const Study::Comparison& c) const {
+    if (seeds == 0 || (c.a.budget > 0 && c.a.budget == c.b.budget)) return "";
     if (!is_known()) return "the tokens of one side were not measured";
     if (a > b) return "a spends more tokens than b";
     return "";
@@ -217,7 +221,7 @@ Json comparison_json(const Study::Comparison& c, std::vector<ArmRuns>& arms) {
     runs.push_back(std::move(run));
     spending.add(find_tokens(run_a, c.task, c.a), find_tokens(*run_b, c.task, c.b));
   }
-  std::string objection = c.equal_tokens ? spending.objection() : "";
+  std::string objection = c.equal_tokens ? spending.objection(c) : "";
   if (missing > 0 && !runs.empty()) objection = base::cat("rows of ", missing, " seeds are missing");
   Json json = runs.empty() || !objection.empty() ? Json::object()
                                                  : estimate_json(eval::mean_over_runs(runs, bootstrap_key(c.name)));
@@ -358,7 +362,7 @@ std::string study_table(const Json& study) {
   for (const Json& row : study.at("slips").as_array())
     text += base::cat("  ", whose(row), " ", row.at("slip").as_string(), ": ", points(row, "value"), " [",
                       points(row, "ci_lo"), ", ", points(row, "ci_hi"), "]  seeds ", seeds_text(row.at("seeds")),
-                      "  n ", row.at("n").as_int(), "\n");
+                      "  n ", row.at("n").as_int(), "; false alarms ", points(row, "false_alarms"), "\n");
   return text;
 }
 

@@ -83,16 +83,18 @@ std::string ledger_rows() {
 // Rows of two searches that spent what they say, answering 4 problems.
 void write_searches(const std::string& run_dir, double left_tokens, double left_critic_tokens) {
   std::string rows = ledger_rows();
-  const auto add = [&](const char* strategy, const char* outcomes, double tokens, double critic_tokens) {
+  const auto add = [&](const char* strategy, int64_t budget, const char* outcomes, double tokens,
+                       double critic_tokens) {
     eval::SearchRow search;
-    search.task = "countdown3", search.model = "rl", search.strategy = strategy, search.budget = 64;
+    search.task = "countdown3", search.model = "rl", search.strategy = strategy, search.budget = budget;
     search.tokens_per_problem = tokens, search.critic_tokens_per_problem = critic_tokens;
     search.accuracy = eval::mean(std::vector<double>{0, 1});
     rows += eval::to_json(search).dump() + "\n";
-    rows += eval::to_json(eval::OutcomeRow{"countdown3", "rl", strategy, 64, outcomes}).dump() + "\n";
+    rows += eval::to_json(eval::OutcomeRow{"countdown3", "rl", strategy, budget, outcomes}).dump() + "\n";
   };
-  add("reject", "1101", left_tokens, left_critic_tokens);
-  add("majority", "1100", 50, 0);
+  add("reject", 128, "1101", left_tokens, left_critic_tokens);
+  add("mcts", 64, "1101", left_tokens, left_critic_tokens);
+  add("majority", 64, "1100", 50, 0);
   base::make_directories(run_dir);
   base::write_file_atomic(base::join_path(run_dir, "metrics.jsonl"), rows);
 }
@@ -100,8 +102,9 @@ void write_searches(const std::string& run_dir, double left_tokens, double left_
 TEST_F(StudyTest, AClaimAtEqualTokensStandsOnlyWhereTheyAreEqual) {
   const Study study = load_study(
       file("study: tiny\nbase: micro.yaml\nseeds: [1]\narms: {main: []}\ncompare:\n"
-           "  - {name: x, task: countdown3, a: main rl reject@64, b: main rl majority@64, equal_tokens: true}\n"
-           "  - {name: y, task: countdown3, a: main rl reject@64, b: main rl majority@64}\n"));
+           "  - {name: x, task: countdown3, a: main rl reject@128, b: main rl majority@64, equal_tokens: true}\n"
+           "  - {name: y, task: countdown3, a: main rl reject@128, b: main rl majority@64}\n"
+           "  - {name: z, task: countdown3, a: main rl mcts@64, b: main rl majority@64, equal_tokens: true}\n"));
   const std::string out = base::join_path(dir_, "out");
   const auto compared = [&](double tokens, double critic_tokens) {
     write_searches(base::join_path(out, "main-1"), tokens, critic_tokens);
@@ -116,6 +119,7 @@ TEST_F(StudyTest, AClaimAtEqualTokensStandsOnlyWhereTheyAreEqual) {
   EXPECT_EQ(unfair[0].at("refused").as_string(), "a spends more tokens than b");
   EXPECT_EQ(unfair[1].at("value").as_double(), 0.25);  // makes no such claim
   EXPECT_EQ(unfair[1].at("a_tokens").as_double(), 51);
+  EXPECT_EQ(unfair[2].at("value").as_double(), 0.25);  // both were given 64; what one could not spend is its own affair
 }
 
 TEST_F(StudyTest, ProbesAndPassAtKStandWithEverySeed) {
@@ -146,6 +150,7 @@ TEST_F(StudyTest, ProbesAndPassAtKStandWithEverySeed) {
   for (const base::Json& row : slips) {
     EXPECT_EQ(row.at("n").as_int(), 8);
     EXPECT_EQ(row.at("value").as_double(), 0.375);
+    EXPECT_EQ(row.at("false_alarms").as_double(), 0.25);
     EXPECT_EQ(row.at("seeds").as_array()[0].as_double(), 0.75);
   }
   EXPECT_NE(table.find("main all rl unlike SFT: 37.5 ["), std::string::npos) << table;

@@ -18,7 +18,9 @@ Vector features_of(std::span<const float> logps, size_t window) {
   return x;
 }
 
-// Column by column: x ← (x − mean) / deviation.
+constexpr double kLeastDeviation = 1e-3;  // nats or tokens; below it a feature is as good as constant
+
+// Column by column: x ← (x − mean) / deviation, 0 where it is too small.
 struct Scale {
   Vector mean, deviation;
 };
@@ -31,6 +33,7 @@ Scale standardize(std::vector<Vector>& rows) {
     for (const Vector& x : rows) scale.mean[j] += x[j] / n;
     for (const Vector& x : rows) scale.deviation[j] += (x[j] - scale.mean[j]) * (x[j] - scale.mean[j]) / n;
     scale.deviation[j] = std::sqrt(scale.deviation[j]);
+    if (scale.deviation[j] < kLeastDeviation) scale.deviation[j] = 0;
     for (Vector& x : rows) x[j] = scale.deviation[j] > 0 ? (x[j] - scale.mean[j]) / scale.deviation[j] : 0;
   }
   return scale;

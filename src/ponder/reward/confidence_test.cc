@@ -57,6 +57,13 @@ TEST(Confidence, StaysFiniteWhereThereIsLittleToLearn) {
   const core::Confidence fitted = fit_confidence(one, 4);  // no feature varies
   EXPECT_EQ(fitted.weights, std::vector<double>(4, 0.0));
   EXPECT_LT(fitted.value(one[0].logps), 0.01);
+  std::vector<JudgedAnswer> one_length;  // whose mean is not exactly that length
+  base::Rng rng(base::RngKey(4));
+  for (int i = 0; i < 1000; ++i)
+    one_length.push_back({std::vector<float>(11, static_cast<float>(-rng.uniform())), rng.chance(0.7)});
+  const core::Confidence of_one_length = fit_confidence(one_length, 4);
+  EXPECT_EQ(of_one_length.length, 0);
+  EXPECT_NEAR(of_one_length.value(std::vector<float>(12, -0.5f)), 0.7, 0.2);
   std::vector<JudgedAnswer> split;  // a weight could grow without end
   for (int i = 0; i < 20; ++i) split.push_back({{i < 10 ? -1.0f : -9.0f}, i < 10});
   EXPECT_GT(fit_confidence(split, 1).value(split[0].logps), 0.9);

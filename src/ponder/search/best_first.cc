@@ -19,7 +19,7 @@ struct Open {
 }  // namespace
 
 core::Task<NodeId> run_best_first(Search& search, const BestFirstOptions& options) {
-  search.use_guide(options.guide);
+  search.use_guide(options.guide, options.params());
   search.reserve_for_answer(options.max_tokens);
   const int64_t sims = search.goal(options.sims, 64);
   Tree& tree = search.tree();

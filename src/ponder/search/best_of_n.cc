@@ -53,7 +53,7 @@ core::Task<NodeId> run_majority(Search& search, const MajorityOptions& options) 
 }
 
 core::Task<NodeId> run_best_of_n(Search& search, const BestOfNOptions& options) {
-  search.use_guide(options.guide);
+  search.use_guide(options.guide, options.params());
   const bool scored = options.select == "rm" || options.select == "wmaj";
   auto drawing = draw_samples(search, options.params(), scored ? Scoring::kAnswers : Scoring::kNothing,
                               search.goal(options.n, 16));

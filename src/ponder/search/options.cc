@@ -19,8 +19,9 @@ void field_select(base::Fields& f, std::string& select) {
 void field_guide(base::Fields& f, std::string& guide) {
   f.field(
       "guide", guide,
-      {.help = "who scores: the critic, what was fitted to the policy's own log-probs, or their exp(mean); auto = the "
-               "first of these that there is",
+      {.help =
+           "who scores: the critic, what was fitted to the log-probs of the policy's answers (confidence: for samples "
+           "drawn as those were), or exp(mean log-prob); auto = the first of these that there is",
        .choices = {"auto", "critic", "confidence", "likelihood"}});
 }
 void field_agg(base::Fields& f, std::string& agg) {

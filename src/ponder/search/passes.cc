@@ -3,7 +3,7 @@
 namespace ponder::search {
 
 core::Task<NodeId> run_passes(Search& search, const BeamOptions& options, Pass pass) {
-  search.use_guide(options.guide);
+  search.use_guide(options.guide, options.params());
   search.reserve_for_answer(options.max_tokens);
   const int64_t passes = search.goal(options.passes, 1);
   NodeId best = kRoot;

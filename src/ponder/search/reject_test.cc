@@ -102,5 +102,20 @@ TEST(Reject, AConfidenceStandsInWhereThereIsNoCritic) {
   EXPECT_EQ(asked.accuracy, automatic.accuracy);
 }
 
+// Log-probs at another temperature are other numbers.
+TEST(Reject, AConfidenceJudgesOnlySamplesLikeThoseItWasFittedTo) {
+  World world(early_fork(), 1, 0, false);
+  world.confidence = {{}, 0, 0, -20, 0.5};  // believes in nothing, at 0.5
+  const auto row = [&](const std::string& option) {
+    return world.run(*make_strategy("reject", {"temperature=1", "accept=0.01", "n=40", option}), 1)[0];
+  };
+  EXPECT_THROW(row("guide=confidence"), Error);
+  EXPECT_TRUE(row("guide=auto").ok());
+  EXPECT_LT(row("guide=auto").result.candidates.size(), 40u);  // by likelihood, which is not so strict
+  world.confidence.temperature = 1;
+  EXPECT_EQ(row("guide=auto").result.candidates.size(), 40u);
+  EXPECT_NE(row("top_p=0.9").result.candidates.size(), 40u);
+}
+
 }  // namespace
 }  // namespace ponder::search

@@ -9,7 +9,7 @@ namespace ponder::search {
 Search::Search(const core::Problem& problem, core::Tokens prompt, const core::Ports& ports, core::Budget budget,
                base::RngKey key)
     : problem_(problem), prompt_(std::move(prompt)), ports_(ports), budget_(budget), key_(key), tree_(key) {
-  use_guide("auto");
+  guide_ = ports_.critic ? Guide::kCritic : Guide::kLikelihood;
 }
 
 void Search::reseed(int64_t seed) {
@@ -18,7 +18,9 @@ void Search::reseed(int64_t seed) {
   tree_ = Tree(key_);
 }
 
-void Search::use_guide(const std::string& guide) {
+void Search::use_guide(const std::string& guide, const core::SampleParams& params) {
+  const bool fits = ports_.confidence && ports_.confidence->temperature == params.temperature && params.top_p == 1 &&
+                    params.top_k == 0 && params.min_p == 0;
   if (guide == "critic" && !ports_.critic)
     throw Error(ErrorCode::kUsage,
                 "guide=critic needs a model with a critic and this one has none; use guide=likelihood or guide=auto");
@@ -26,9 +28,13 @@ void Search::use_guide(const std::string& guide) {
     throw Error(ErrorCode::kUsage,
                 "guide=confidence needs a run whose critic stage had critic.kind=confidence, and this model has none; "
                 "use guide=likelihood or guide=auto");
+  if (guide == "confidence" && !fits)
+    throw Error(ErrorCode::kUsage,
+                base::cat("guide=confidence was fitted to samples at temperature ", ports_.confidence->temperature,
+                          " without top_p, top_k and min_p; sample so, or use guide=likelihood or guide=auto"));
   if (guide == "critic" || (guide == "auto" && ports_.critic)) {
     guide_ = Guide::kCritic;
-  } else if (guide == "confidence" || (guide == "auto" && ports_.confidence)) {
+  } else if (guide == "confidence" || (guide == "auto" && fits)) {
     guide_ = Guide::kConfidence;
   } else {
     guide_ = Guide::kLikelihood;
@@ -237,14 +243,10 @@ core::Task<std::vector<Search::Reading>> Search::look_ahead(std::vector<Reading>
 
 // ---- Scoring ------------------------------------------------------------------------------------------------------
 
-// What the policy's own log-probs say, without any reading.
+// What the policy's own log-probs say, without any reading. A confidence knows answers alone.
 double Search::own_value(const Reading& reading) const {
-  if (guide_ == Guide::kConfidence) {
-    std::vector<float> logps = tree_.path_logps(reading.node);
-    logps.insert(logps.end(), reading.ahead_logps.begin(), reading.ahead_logps.end());
-    return ports_.confidence->value(logps);
-  }
   const Node& node = tree_[reading.node];
+  if (guide_ == Guide::kConfidence && node.answered) return ports_.confidence->value(tree_.path_logps(reading.node));
   const auto length = static_cast<double>(node.path_length) + static_cast<double>(reading.ahead_logps.size());
   double logp = 0;
   for (float ahead : reading.ahead_logps) logp += ahead;

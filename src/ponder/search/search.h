@@ -49,9 +49,9 @@ class Search {
 
   // Before growing.
   void reseed(int64_t seed);
-  // "critic" and "confidence" (Error(kUsage) where the model has none), "likelihood", or "auto": the first that there
-  // is.
-  void use_guide(const std::string& guide);
+  // "critic" and "confidence" (Error(kUsage) where the model has none, or one for samples that are drawn otherwise than
+  // by `params`), "likelihood", or "auto": the first that there is.
+  void use_guide(const std::string& guide, const core::SampleParams& params);
   void reserve_for_answer(int64_t tokens) { answer_reserve_ = tokens; }  // kept back until some candidate has an answer
 
   // Draws one completion behind each of the parents (a parent may stand there several times) in waves whose worst case

@@ -42,6 +42,10 @@ std::vector<std::string> random_options(Strategy& strategy, base::Rng& rng) {
   for (const auto& [name, values] : knobs) {
     if (base::has_field(strategy.options(), name) && rng.chance(0.6)) chosen.push_back(name + "=" + rng.pick(values));
   }
+  if (std::erase(chosen, "guide=confidence") > 0) {  // which judges only what is sampled as it was fitted
+    std::erase_if(chosen, [](const std::string& option) { return option.starts_with("temperature="); });
+    chosen.insert(chosen.end(), {"guide=confidence", "temperature=1"});
+  }
   return chosen;
 }
 

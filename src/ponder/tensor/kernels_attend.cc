@@ -34,6 +34,7 @@ struct Pair {
 };
 
 struct F32 {
+  static constexpr int64_t kBytes = 4;
   template <class S>
   PONDER_INLINE Pair<S> load_pair(const std::byte* half, int64_t pair, int64_t width, int64_t lane) {
     const float* even = reinterpret_cast<const float*>(half) + 2 * pair * width + lane;
@@ -42,6 +43,7 @@ struct F32 {
 };
 
 struct Bf16 {
+  static constexpr int64_t kBytes = 2;
   template <class S>
   PONDER_INLINE Pair<S> load_pair(const std::byte* half, int64_t pair, int64_t width, int64_t lane) {
     using I = typename S::I;
@@ -61,15 +63,21 @@ struct Query {
   float highest, total;
 };
 
-// Four chains of sums hide the latency of the additions when there is one query.
+PONDER_INLINE void fetch(const std::byte* p, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
+}
+
+// Four chains of sums hide the latency of the additions when there is one query. Half a page that is read later is
+// fetched line by line meanwhile: all its lines at once would fill the processor's queue.
 template <class S, class Kv, int R>
-PONDER_INLINE void score_page(const Query* queries, const std::byte* keys, int64_t head_dim, float scale,
-                              int64_t first) {
+PONDER_INLINE void score_page(const Query* queries, const std::byte* keys, int64_t head_dim, float scale, int64_t first,
+                              const std::byte* later) {
   using F = typename S::F;
   for (int64_t part = 0; part < kPageTokens; part += S::kLanes) {
     F s0[R], s1[R], s2[R], s3[R];
     PONDER_UNROLL for (int r = 0; r < R; ++r) s0[r] = s1[r] = s2[r] = s3[r] = F{};
     for (int64_t d = 0; d < head_dim; d += 4) {
+      if (part == 0) fetch(later + d * kPageTokens * Kv::kBytes, 4 * kPageTokens * Kv::kBytes);
       const Pair<S> a = Kv::template load_pair<S>(keys, d / 2, kPageTokens, part);
       const Pair<S> b = Kv::template load_pair<S>(keys, d / 2 + 1, kPageTokens, part);
       PONDER_UNROLL for (int r = 0; r < R; ++r) {
@@ -88,11 +96,12 @@ PONDER_INLINE void score_page(const Query* queries, const std::byte* keys, int64
 // A page's part of the sum, added up by itself and then added to the sum: D vectors from dimension d on.
 template <class S, class Kv, int R, int D>
 PONDER_INLINE void sum_columns(const Query* queries, const std::byte* values, int64_t head_dim, int64_t first,
-                               int64_t d) {
+                               const std::byte* later, int64_t d) {
   using F = typename S::F;
   F even[R][D], odd[R][D];
   PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int i = 0; i < D; ++i) even[r][i] = odd[r][i] = F{};
   for (int64_t j = 0; j < kPageTokens; j += 2) {
+    fetch(later + (j * head_dim + 2 * d) * Kv::kBytes, 2 * D * S::kLanes * Kv::kBytes);
     Pair<S> value[D];
     PONDER_UNROLL for (int i = 0; i < D; ++i) value[i] =
         Kv::template load_pair<S>(values, j / 2, head_dim, d + i * S::kLanes);
@@ -111,11 +120,12 @@ PONDER_INLINE void sum_columns(const Query* queries, const std::byte* values, in
 }
 
 template <class S, class Kv, int R>
-PONDER_INLINE void sum_page(const Query* queries, const std::byte* values, int64_t head_dim, int64_t first) {
+PONDER_INLINE void sum_page(const Query* queries, const std::byte* values, int64_t head_dim, int64_t first,
+                            const std::byte* later) {
   int64_t d = 0;
   for (; d + 2 * S::kLanes <= head_dim; d += 2 * S::kLanes)
-    sum_columns<S, Kv, R, 2>(queries, values, head_dim, first, d);
-  if (d < head_dim) sum_columns<S, Kv, R, 1>(queries, values, head_dim, first, d);
+    sum_columns<S, Kv, R, 2>(queries, values, head_dim, first, later, d);
+  if (d < head_dim) sum_columns<S, Kv, R, 1>(queries, values, head_dim, first, later, d);
 }
 
 // Makes weights e^(score − highest) of a section's scores from `first` to n, 0 around them to the ends of their pages,
@@ -214,45 +224,60 @@ void find_tiles(Block& block, const HeadShape& shape, const Pages& pages, int64_
     }
 }
 
-// Into the second level: the first one is too small for what lies between fetching and using, and a fetch into it is
-// three times slower.
-PONDER_INLINE void prefetch(const std::byte* p, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
-}
+// The halves of pages in the order in which a section reads them: of each tile the heads' keys, then of each tile their
+// values. Pages lie anywhere, so the machine cannot guess it.
+class Halves {
+ public:
+  Halves(const std::vector<Tile>& tiles, int64_t heads, int64_t half_bytes)
+      : tiles_(tiles), heads_(heads), half_bytes_(half_bytes) {}
+  // Null behind the last one.
+  const std::byte* next() {
+    if (tile_ == tiles_.size()) return nullptr;
+    const std::byte* half = tiles_[tile_].page + (values_ + head_) * half_bytes_;
+    if (++head_ < heads_) return half;
+    head_ = 0;
+    if (++tile_ == tiles_.size() && values_ == 0) tile_ = 0, values_ = heads_;
+    return half;
+  }
 
-// work(R, R queries, their head's half of the page, the page's first score) for every tile and key/value head. The same
-// head of the next tile is fetched meanwhile: pages lie anywhere, so the machine cannot guess it.
+ private:
+  const std::vector<Tile>& tiles_;
+  int64_t heads_, half_bytes_, head_ = 0, values_ = 0;
+  size_t tile_ = 0;
+};
+
+// work(R, R queries, their head's half of the page, the page's first score, a half to fetch) for every tile and
+// key/value head.
 template <class S, class Work>
-PONDER_INLINE void for_each_tile(const Block& block, const HeadShape& shape, int64_t half_offset, int64_t half_bytes,
-                                 Work work) {
+PONDER_INLINE void for_each_tile(const Block& block, const HeadShape& shape, Halves& now, Halves& later, Work work) {
   const int64_t group = shape.heads / shape.kv_heads;
-  for (size_t i = 0; i < block.tiles.size(); ++i) {
-    const Tile& tile = block.tiles[i];
-    const std::byte* next = i + 1 < block.tiles.size() ? block.tiles[i + 1].page + half_offset : nullptr;
+  for (const Tile& tile : block.tiles)
     for (int64_t g = 0; g < shape.kv_heads; ++g) {
-      if (next) prefetch(next + g * half_bytes, half_bytes);
-      const std::byte* half = tile.page + half_offset + g * half_bytes;
+      const std::byte *half = now.next(), *fetched = later.next();
+      if (!fetched) fetched = half;
       const Query* query = block.queries.data() + (g * block.count + tile.first_row) * group;
       int64_t left = (tile.end_row - tile.first_row) * group;
       constexpr int kMany = S::kLanes / 4;  // queries whose sums fit into the registers
-      for (; left >= kMany; left -= kMany, query += kMany)
-        work(std::integral_constant<int, kMany>(), query, half, tile.first_score);
-      for (; left > 0; --left, ++query) work(std::integral_constant<int, 1>(), query, half, tile.first_score);
+      for (; left >= kMany; left -= kMany, query += kMany, fetched = half)
+        work(std::integral_constant<int, kMany>(), query, half, tile.first_score, fetched);
+      for (; left > 0; --left, ++query, fetched = half)
+        work(std::integral_constant<int, 1>(), query, half, tile.first_score, fetched);
     }
-  }
 }
 
 template <class S, class Kv>
 PONDER_INLINE void attend_block(Block& block, const HeadShape& shape, const Pages& pages) {
-  const int64_t hd = shape.head_dim, half_bytes = page_bytes(shape) / (2 * shape.kv_heads),
-                values = page_bytes(shape) / 2;
+  constexpr int64_t kAheadBytes = 10240;  // more would push out of the first cache what is still to be read
+  const int64_t hd = shape.head_dim, half_bytes = page_bytes(shape) / (2 * shape.kv_heads);
   const float scale = shape.score_scale();
   for (int64_t section = block.first_section; section < block.end_section; ++section) {
     find_tiles(block, shape, pages, section);
+    Halves now(block.tiles, shape.kv_heads, half_bytes), later = now;
+    for (int64_t bytes = 0; bytes < kAheadBytes; bytes += half_bytes) later.next();
     for_each_tile<S>(
-        block, shape, 0, half_bytes,
-        [&](auto many, const Query* queries, const std::byte* half, int64_t first)
-            __attribute__((always_inline)) { score_page<S, Kv, many()>(queries, half, hd, scale, first); });
+        block, shape, now, later,
+        [&](auto many, const Query* queries, const std::byte* half, int64_t first, const std::byte* fetched)
+            __attribute__((always_inline)) { score_page<S, Kv, many()>(queries, half, hd, scale, first, fetched); });
     for (Query& query : block.queries) {
       const int64_t length = block.rows[query.row].length, begin = section * kSectionTokens;
       const int64_t first = std::max<int64_t>(shape.first_visible(length) - begin, 0);
@@ -260,9 +285,9 @@ PONDER_INLINE void attend_block(Block& block, const HeadShape& shape, const Page
       if (first < end) weigh_scores<S>(query, first, end, hd);
     }
     for_each_tile<S>(
-        block, shape, values, half_bytes,
-        [&](auto many, const Query* queries, const std::byte* half, int64_t first)
-            __attribute__((always_inline)) { sum_page<S, Kv, many()>(queries, half, hd, first); });
+        block, shape, now, later,
+        [&](auto many, const Query* queries, const std::byte* half, int64_t first, const std::byte* fetched)
+            __attribute__((always_inline)) { sum_page<S, Kv, many()>(queries, half, hd, first, fetched); });
   }
 }
 

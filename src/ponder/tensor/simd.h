@@ -87,22 +87,30 @@ PONDER_INLINE typename S::F round_bf16(typename S::F x) {
   return x == x ? reinterpret_cast<const F&>(rounded) : x;
 }
 
+// The lanes above `half` folded onto those below, in registers: lane i gets lane i + half.
+template <class S, int half>
+PONDER_INLINE typename S::F upper(typename S::F v) {
+  typename S::I from;
+  PONDER_UNROLL for (int i = 0; i < S::kLanes; ++i) from[i] = (i + half) % S::kLanes;
+  return __builtin_shuffle(v, from);
+}
+
 // Sums and maxima over lanes in a fixed order (halves folded onto each other).
 template <class S>
 PONDER_INLINE float sum(typename S::F v) {
-  float lane[S::kLanes];
-  std::memcpy(lane, &v, sizeof v);
-  for (int half = S::kLanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
-  return lane[0];
+  if constexpr (S::kLanes == 16) v += upper<S, 8>(v);
+  v += upper<S, 4>(v);
+  v += upper<S, 2>(v);
+  v += upper<S, 1>(v);
+  return v[0];
 }
 template <class S>
 PONDER_INLINE float max_lane(typename S::F v) {
-  float lane[S::kLanes];
-  std::memcpy(lane, &v, sizeof v);
-  float best = lane[0];
-  for (int i = 1; i < S::kLanes; ++i) best = best < lane[i] ? lane[i] : best;
-  return best;
+  if constexpr (S::kLanes == 16) v = max<S>(v, upper<S, 8>(v));
+  v = max<S>(v, upper<S, 4>(v));
+  v = max<S>(v, upper<S, 2>(v));
+  v = max<S>(v, upper<S, 1>(v));
+  return v[0];
 }
 
 // e^x to 2 units in the last place; 0 below −87.3 (where f32 leaves its normal range), x is taken as at most 88; NaN

@@ -78,7 +78,8 @@ TEST(Plan, AnImpossibleRunFailsBeforeItStarts) {
 // It samples and trains nothing.
 TEST(Plan, AConfidenceNeedsNoNetworkOfItsOwn) {
   const auto plan_of = [](const char* kind) {
-    Recipe recipe = load_recipe("recipes/micro.yaml", {"device=cpu", "critic.temperature=0.8", base::cat("critic.kind=", kind)});
+    Recipe recipe =
+        load_recipe("recipes/micro.yaml", {"device=cpu", "critic.temperature=0.8", base::cat("critic.kind=", kind)});
     recipe.stages = {"pretrain", "critic"};
     return make_plan(recipe, kDir);
   };

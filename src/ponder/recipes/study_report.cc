@@ -182,13 +182,15 @@ struct Spending {
   bool is_known() const { return seeds > 0 && measured == seeds; }
   double mean_a() const { return a / static_cast<double>(measured); }
   double mean_b() const { return b / static_cast<double>(measured); }
-  // Why a claim at equal tokens cannot stand; "" when it can. Two searches with one budget were given the same: what
-  // one of them leaves over, because its next sample would not fit, is its own affair.
+  // Why a claim at equal tokens cannot stand; "" when it can. Two searches with one budget were given the same, and
+  // what b leaves over, because its next sample would not fit, is its own affair: there a may spend the budget, and no
+  // more.
   std::string objection(const Study::Comparison& c) const {
-    if (seeds == 0 || (c.a.budget > 0 && c.a.budget == c.b.budget)) return "";
+    if (seeds == 0) return "";
     if (!is_known()) return "the tokens of one side were not measured";
-    if (a > b) return "a spends more tokens than b";
-    return "";
+    if (c.a.budget > 0 && c.a.budget == c.b.budget)
+      return mean_a() > static_cast<double>(c.a.budget) ? "a spends more tokens than its budget" : "";
+    return a > b ? "a spends more tokens than b" : "";
   }
 };
 

@@ -119,7 +119,10 @@ TEST_F(StudyTest, AClaimAtEqualTokensStandsOnlyWhereTheyAreEqual) {
   EXPECT_EQ(unfair[0].at("refused").as_string(), "a spends more tokens than b");
   EXPECT_EQ(unfair[1].at("value").as_double(), 0.25);  // makes no such claim
   EXPECT_EQ(unfair[1].at("a_tokens").as_double(), 51);
-  EXPECT_EQ(unfair[2].at("value").as_double(), 0.25);  // both were given 64; what one could not spend is its own affair
+  EXPECT_EQ(unfair[2].at("value").as_double(), 0.25);  // both were given 64; what b left over is its own affair
+  auto overspent = compared(30, 35);
+  EXPECT_EQ(overspent[2].find("value"), nullptr);
+  EXPECT_EQ(overspent[2].at("refused").as_string(), "a spends more tokens than its budget");
 }
 
 TEST_F(StudyTest, ProbesAndPassAtKStandWithEverySeed) {
@@ -157,6 +160,11 @@ TEST_F(StudyTest, ProbesAndPassAtKStandWithEverySeed) {
   // A run that is not finished says nothing.
   base::write_file_atomic(base::join_path(out, "main-2/metrics.jsonl"), "");
   EXPECT_EQ(study_json(study, {}, out).at("pass_at_k").size(), 1u);
+}
+
+TEST_F(StudyTest, ShippedStudiesLoad) {
+  for (const char* path : {"recipes/laptop-study.yaml", "recipes/laptop-fresh.yaml"})
+    EXPECT_EQ(load_study(path).seeds.size(), 3u) << path;
 }
 
 TEST_F(StudyTest, ABadFileIsRefusedWithItsLine) {

@@ -28,7 +28,8 @@ using MaybeTensor = std::optional<at::Tensor>;
 
 bool wants_grad(const MaybeTensor& x) { return at::GradMode::is_enabled() && x && x->defined() && x->requires_grad(); }
 
-// Rows of 2F + F numbers that stay in the second cache while products and activation pass over them.
+// Rows at a time: of a laptop's model their 3F numbers stay in the second cache while products and activation pass over
+// them, of a large one they are still far fewer than all rows' would be.
 constexpr int64_t kBlockRows = 256;
 
 // Grows and is kept, one a thread and use.
@@ -37,10 +38,6 @@ float* scratch(int64_t floats) {
   thread_local std::vector<float> buffer;
   if (buffer.size() < static_cast<size_t>(floats)) buffer.resize(static_cast<size_t>(floats));
   return buffer.data();
-}
-
-PackedView view(const at::Tensor& words, int64_t depth, int64_t columns, Compute compute) {
-  return {reinterpret_cast<const uint32_t*>(words.const_data_ptr<int32_t>()), depth, columns, compute};
 }
 
 // The layer's inputs by rows: x and y have D columns, gate_up 2F. Null where there is none.
@@ -71,8 +68,8 @@ at::Tensor forward(const MaybeTensor& residual, const at::Tensor& x, const Matri
   forward_rows({x.const_data_ptr<float>(), added.defined() ? added.const_data_ptr<float>() : nullptr,
                 halves ? halves->mutable_data_ptr<float>() : nullptr, y.mutable_data_ptr<float>(), x.size(0), x.size(1),
                 down.size(1)},
-               view(gate_up_words, x.size(1), gate_up.size(0), gate_up.compute),
-               view(down_words, down.size(1), x.size(1), down.compute), gate);
+               packed_view(gate_up_words, x.size(1), gate_up.size(0), gate_up.compute),
+               packed_view(down_words, down.size(1), x.size(1), down.compute), gate);
   return y;
 }
 
@@ -124,7 +121,8 @@ struct GatedFfn : Function<GatedFfn> {
     backward_rows({grad.const_data_ptr<float>(), x.const_data_ptr<float>(), halves.const_data_ptr<float>(),
                    grad_x.mutable_data_ptr<float>(), grad_gate_up.sum.mutable_data_ptr<float>(),
                    grad_down.sum.mutable_data_ptr<float>(), x.size(0), width, ffn},
-                  view(gate_up_words, 2 * ffn, width, gate_up.compute), view(down_words, width, ffn, down.compute),
+                  packed_view(gate_up_words, 2 * ffn, width, gate_up.compute),
+                  packed_view(down_words, width, ffn, down.compute),
                   static_cast<Gate>(ctx->saved_data["gate"].toInt()));
     return {ctx->saved_data["adds"].toBool() ? grad : Variable(),
             grad_x,

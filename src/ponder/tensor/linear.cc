@@ -30,8 +30,7 @@ at::Tensor multiply(const at::Tensor& x, const at::Tensor& words, int64_t column
                     const MaybeTensor& residual) {
   const at::Tensor rows = x.contiguous();
   const at::Tensor added = residual ? residual->contiguous() : at::Tensor();
-  const PackedView packed{reinterpret_cast<const uint32_t*>(words.const_data_ptr<int32_t>()), rows.size(1), columns,
-                          compute};
+  const PackedView packed = packed_view(words, rows.size(1), columns, compute);
   at::Tensor y = at::empty({rows.size(0), columns}, rows.options());
   gemm(in(rows), rows.size(0), packed, added.defined() ? in(added) : nullptr, y.mutable_data_ptr<float>());
   return y;

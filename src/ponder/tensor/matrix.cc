@@ -62,4 +62,8 @@ at::Tensor straight_words(const Matrix& matrix) {
   return packed;
 }
 
+PackedView packed_view(const at::Tensor& words, int64_t depth, int64_t columns, Compute compute) {
+  return {reinterpret_cast<const uint32_t*>(words.const_data_ptr<int32_t>()), depth, columns, compute};
+}
+
 }  // namespace ponder::tensor

@@ -44,5 +44,7 @@ struct WeightGradient {
 // The packed copies; made on the spot where there are none.
 at::Tensor transposed_words(const Matrix& matrix);
 at::Tensor straight_words(const Matrix& matrix);
+// Such words as products take them; borrows.
+PackedView packed_view(const at::Tensor& words, int64_t depth, int64_t columns, Compute compute);
 
 }  // namespace ponder::tensor

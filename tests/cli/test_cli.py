@@ -2,8 +2,11 @@
 """The command contract as far as it needs no model: help, bad usage, bad files, problems, verify, loss."""
 import json
 import math
+import os
 import re
 import subprocess
+import time
+from pathlib import Path
 
 import cli
 from cli import CliTest
@@ -36,6 +39,31 @@ class Help(CliTest):
         self.assertEqual((steps["default"], steps["type"]), ("6", "whole number"))
         plain = self.ponder("run", "recipes/micro.yaml", "--options").out
         self.assertEqual(plain.count("\n"), len(knobs))
+
+
+class HugePages(CliTest):
+    """The launcher begins once more with a tunable of glibc's, unless the user has set the variable, if only to nothing."""
+
+    def tunables(self, **env):
+        command = [cli.PONDER, "run", "recipes/micro.yaml", "--out", str(self.folder / "run")]
+        others = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+        with subprocess.Popen(command, env={**others, **env}, cwd=cli.REPOSITORY, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as process:
+            try:
+                while "libponder_commands" not in Path(f"/proc/{process.pid}/maps").read_text():
+                    self.assertIsNone(process.poll(), "the run ended before it began")
+                    time.sleep(0.01)
+                began_with = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+            finally:
+                process.kill()
+        return [word.partition(b"=")[2].decode() for word in began_with if word.startswith(b"GLIBC_TUNABLES=")]
+
+    def test_they_are_asked_for(self):
+        self.assertEqual(self.tunables(), ["glibc.malloc.hugetlb=1"])
+
+    def test_the_users_word_stands(self):
+        self.assertEqual(self.tunables(GLIBC_TUNABLES=""), [""])
+        self.assertEqual(self.tunables(GLIBC_TUNABLES="glibc.malloc.perturb=0"), ["glibc.malloc.perturb=0"])
 
 
 class LostOutput(CliTest):

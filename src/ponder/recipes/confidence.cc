@@ -111,22 +111,20 @@ void set_confidence(Run& run, const std::string& stage, core::Confidence confide
   run.confidence = std::move(confidence);
 }
 
-std::optional<core::Confidence> confidence_of_run(const std::string& run_dir) {
+std::optional<core::Confidence> confidence_of_run(const std::string& run_dir, const std::string& stage) {
   const std::string path = base::join_path(run_dir, "state.json");
   if (!base::file_exists(path)) return std::nullopt;
   const base::Json state = base::Json::parse(base::read_file(path), path);
+  const char* critic = stage == "rl" ? "critic_rl" : "critic";
   const base::Json* finished = state.find("finished");
-  for (const char* stage : {"critic_rl", "critic"})
-    if (const base::Json* left = finished ? finished->find(stage) : nullptr) {
-      const base::Json* fitted = left->find(kConfidenceKey);
-      if (!fitted) return std::nullopt;
-      try {
-        return confidence_from(*fitted);
-      } catch (const Error& e) {
-        throw Error(e.code(), base::cat("stage ", stage, ": ", e.message(), "; restore the file from a copy"), path);
-      }
-    }
-  return std::nullopt;
+  const base::Json* left = finished ? finished->find(critic) : nullptr;
+  const base::Json* fitted = left ? left->find(kConfidenceKey) : nullptr;
+  if (!fitted) return std::nullopt;
+  try {
+    return confidence_from(*fitted);
+  } catch (const Error& e) {
+    throw Error(e.code(), base::cat("stage ", critic, ": ", e.message(), "; restore the file from a copy"), path);
+  }
 }
 
 DevAnswers answer_dev_problems(const Run& run, const std::string& stage, const std::string& task) {

@@ -18,8 +18,10 @@ inline constexpr const char* kConfidenceKey = "confidence";  // in what a critic
 base::Json to_json(const core::Confidence& confidence);
 core::Confidence confidence_from(const base::Json& json);  // Error(kInput) when it is none
 void set_confidence(Run& run, const std::string& stage, core::Confidence confidence);
-// Of the newest critic stage in a run's directory; nothing when that was of the other kind.
-std::optional<core::Confidence> confidence_of_run(const std::string& run_dir);
+// In a run's directory, for the policy that `stage` ("rl", "sft", "pretrain") left: log-probs of another policy are
+// other numbers, so critic_rl's goes with rl, critic's with the others. Nothing when there is none. Error(kInput) names
+// the file.
+std::optional<core::Confidence> confidence_of_run(const std::string& run_dir, const std::string& stage);
 
 inline constexpr int64_t kDevSamples = 4;  // a dev problem
 

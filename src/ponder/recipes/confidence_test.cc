@@ -44,7 +44,8 @@ TEST(ConfidenceStage, IsKeptInTheRunsState) {
   const recipes::Run again(recipe, dir);
   ASSERT_TRUE(again.confidence && again.confidence_before_rl && !again.critic);
   EXPECT_EQ(again.confidence->weights.size(), 8u);
-  EXPECT_EQ(confidence_of_run(dir)->weights, again.confidence->weights);
+  EXPECT_EQ(confidence_of_run(dir, "sft")->weights, again.confidence->weights);
+  EXPECT_FALSE(confidence_of_run(dir, "rl"));  // another policy's log-probs are other numbers
   double judged = -1, told = -1;
   for (const eval::SearchRow& row : eval::read_rows(base::join_path(dir, "metrics.jsonl")).search) {
     if (row.strategy == "reject") judged = row.critic_tokens_per_problem;
@@ -53,6 +54,22 @@ TEST(ConfidenceStage, IsKeptInTheRunsState) {
   EXPECT_EQ(judged, 0.0);  // it reads nothing
   EXPECT_GE(told, 0.0);
   base::set_quiet(false);
+}
+
+TEST(ConfidenceStage, ABadStateIsNamed) {
+  const std::string dir = fresh_dir("confidence-state");
+  base::make_directories(dir);
+  const std::string path = base::join_path(dir, "state.json");
+  base::write_file_atomic(path, R"({"finished":{"critic_rl":{"confidence":{"weights":[1]}}}})");
+  EXPECT_FALSE(confidence_of_run(dir, "sft"));
+  try {
+    confidence_of_run(dir, "rl");
+    FAIL() << "half a confidence was read";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kInput);
+    EXPECT_EQ(e.where(), path);
+    EXPECT_NE(e.message().find("critic_rl"), std::string::npos);
+  }
 }
 
 core::Item countdown(const char* json, const char* id) {

@@ -101,7 +101,8 @@ OpenedModel open_model(const std::string& path, const std::string& device) {
     if (e.code() != ErrorCode::kInput) throw;
     opened.no_text = e.message();
   }
-  if (policy_path != path) opened.confidence = confidence_of_run(path);
+  if (policy_path != path)  // a run's: checkpoints/STAGE/step-…
+    opened.confidence = confidence_of_run(path, base::file_name(base::parent_path(policy_path)));
   if (!critic_path.empty()) opened.critic = load_verified(critic_path, hold).parameters;
   opened.policy = opened.policy.on(where);
   if (opened.critic) opened.critic = opened.critic->on(where);

@@ -266,6 +266,24 @@ void check_context(const Recipe& recipe) {
   check({"probe"}, "probe", recipe.probe.max_tokens);
 }
 
+// A confidence knows the log-probs of one policy at one temperature.
+void check_confidence(const Recipe& recipe) {
+  const auto place = [&](const char* stage) { return std::ranges::find(recipe.stages, stage) - recipe.stages.begin(); };
+  const auto search = place("search"), count = std::ssize(recipe.stages);
+  if (recipe.critic.kind != "confidence" || search == count) return;
+  if (recipe.critic.temperature != recipe.search.temperature)
+    impossible("critic.temperature search.temperature",
+               base::cat("critic.kind=confidence judges samples drawn like those that it was fitted to, and "
+                         "critic.temperature is ",
+                         recipe.critic.temperature, " where search.temperature is ", recipe.search.temperature,
+                         "; make them equal"));
+  if (place("critic") < place("rl") && place("rl") < search && place("critic_rl") > search)
+    impossible(
+        "stages",
+        "critic.kind=confidence is fitted to one policy, and rl makes another of it before search; put critic_rl "
+        "behind rl");
+}
+
 void check_recipe(const Recipe& recipe) {
   check_name(recipe.name);
   check_device(recipe.device);
@@ -274,13 +292,7 @@ void check_recipe(const Recipe& recipe) {
   check_harder_tasks(recipe);
   recipe.critic.mix.check("critic.mix");
   recipe.rl.mix.check("rl.mix");
-  if (recipe.critic.kind == "confidence" && recipe.critic.temperature != recipe.search.temperature &&
-      std::ranges::count(recipe.stages, "search") > 0)
-    impossible("critic.temperature search.temperature",
-               base::cat("critic.kind=confidence judges samples drawn like those that it was fitted to, and "
-                         "critic.temperature is ",
-                         recipe.critic.temperature, " where search.temperature is ", recipe.search.temperature,
-                         "; make them equal"));
+  check_confidence(recipe);
   if (recipe.search.tasks.size() != recipe.search.problems.size())
     impossible("search.problems search.tasks",
                base::cat("search.problems has ", recipe.search.problems.size(), " numbers for ",

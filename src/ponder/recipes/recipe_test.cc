@@ -75,6 +75,16 @@ TEST(Recipe, StagesStandBehindWhatTheyNeed) {
   EXPECT_NE(load_error("stages: [sft, critic_rl]\n").find("put rl before"), std::string::npos);
 }
 
+TEST(Recipe, AConfidenceJudgesThePolicyItWasFittedTo) {
+  const std::string kind = "critic: {kind: confidence, temperature: 0.8}\n";
+  EXPECT_NE(load_error("stages: [sft, critic, rl, search]\n" + kind).find("put critic_rl"), std::string::npos);
+  EXPECT_EQ(load_error("stages: [sft, critic, rl, critic_rl, search]\n" + kind), "");
+  EXPECT_EQ(load_error("stages: [sft, critic, search]\n" + kind), "");
+  EXPECT_NE(load_error("stages: [sft, critic, search]\n" + kind, {"search.temperature=1"}).find("make them equal"),
+            std::string::npos);
+  EXPECT_EQ(load_error("stages: [sft, critic, report]\n" + kind, {"search.temperature=1"}), "");
+}
+
 TEST(Recipe, HarderTasksAreNeverTrainedOn) {
   EXPECT_NE(load_error("search: {harder_tasks: [vm3]}\n").find("trains on"), std::string::npos);
 }

@@ -11,6 +11,14 @@
 
 namespace ponder::core {
 
+// When a completion is over although no stop token was written: stop texts. Thread-safe.
+class Endings {
+ public:
+  virtual ~Endings() = default;
+  // Whether the last of these tokens ends the completion; all those before it did not.
+  virtual bool ended(TokenSpan completion) const = 0;
+};
+
 struct SampleParams {
   double temperature = 1.0;  // 0 = greedy
   int64_t top_k = 0;         // 0 = off
@@ -18,19 +26,21 @@ struct SampleParams {
   double min_p = 0.0;        // 0 = off
   int64_t max_tokens = 256;
   Tokens stop = {};  // ends after one of these (it is kept); the model's own end token always stops
+  const Endings* endings = nullptr;  // borrowed; ends after the token that they say (it is kept). Null: none
 };
 
 struct SampleRequest {
   Tokens prefix;  // prompt and what was already written; shared prefixes cost nothing twice
   SampleParams params;
   base::RngKey key;  // token i of the completion is drawn with uniform_at(key, i)
+  int64_t written = 0;  // tokens at the end of the prefix that params.endings reads as the completion's own
 };
 
 struct Completion {
   Tokens tokens;             // [n] new tokens, stop token included
   std::vector<float> logps;  // [n] nats, under the distribution that was drawn from (after temperature, top-k, top-p)
   StopReason stop = StopReason::kStopToken;
-  bool ended = false;     // the model's own end token was written
+  bool ended = false;     // the model's own end token was written, or params.endings said so
   int64_t processed = 0;  // tokens that ran through the model for this request (prefill that no cache held + decoding)
   uint64_t weights = 0;   // identity of the weights that wrote it; 0 = unknown (an endpoint's)
 };
@@ -73,6 +83,8 @@ class Codec {
   virtual std::optional<std::string> answer(const Problem& problem, TokenSpan completion) const = 0;
   // Tokens that end a step; search extends by one step at a time with them as stop tokens.
   virtual Tokens step_ends() const = 0;
+  // What ends a completion besides the model's end token; null: nothing. Lives as long as the codec.
+  virtual const Endings* endings() const { return nullptr; }
 };
 
 // What a search is given. Borrowed; all belong to one worker.

@@ -1,6 +1,6 @@
 #include "ponder/recipes/problems.h"
 
-#include "ponder/text/format.h"
+#include "ponder/base/cat.h"
 
 namespace ponder::recipes {
 
@@ -10,14 +10,16 @@ core::Item draw_problem(const TaskMix& mix, base::RngKey key) {
   return task.generate(key.child("problem"), tasks::Split::kTrain);
 }
 
-core::Verdict grade(const core::Item& item, const std::string& completion) {
-  const auto answer = text::claimed_answer(completion);
-  if (!answer) return {core::VerdictKind::kUnparsable, "", "no answer: there is no \"ans … end\""};
+core::Verdict grade(const text::ProblemCodec& codec, const core::Item& item, const std::string& completion) {
+  const auto answer = codec.claimed(completion);
+  if (!answer) return {core::VerdictKind::kUnparsable, "", base::cat("no answer: ", codec.no_answer())};
   return tasks::find_task(item.problem.task).verify(item, *answer);
 }
 
-core::SampleRequest request_for(const core::Problem& problem, const core::SampleParams& params, base::RngKey key) {
-  return {text::render_prompt(text::task_tokenizer(), problem), params, key};
+core::SampleRequest request_for(const text::ProblemCodec& codec, const core::Problem& problem,
+                                core::SampleParams params, base::RngKey key) {
+  params.endings = codec.endings();
+  return {codec.prompt(problem), std::move(params), key};
 }
 
 }  // namespace ponder::recipes

@@ -19,8 +19,8 @@
 #include <string>
 #include <vector>
 
-#include "ponder/core/ports.h"
 #include "ponder/core/problem.h"
+#include "ponder/text/problem_codec.h"
 #include "ponder/text/word_tokenizer.h"
 #include "ponder/text/words.h"
 
@@ -40,26 +40,27 @@ std::optional<std::string> claimed_answer(const std::string& completion);
 // The words before "ans" (all of it when there is no answer).
 std::string thought_of(const std::string& completion);
 
-// core::Codec over the task tokenizer. Votes count the canonical answer: spaces normalised; two answers that differ
-// only in the order of commutative operands or of independent lines are NOT merged (that would need the task's rules).
-class TaskCodec : public core::Codec {
+BehaviourCounts count_behaviours(const std::string& completion);
+
+// Votes count the canonical answer: spaces normalised; two answers that differ only in the order of commutative operands
+// or of independent lines are NOT merged (that would need the task's rules).
+class TaskCodec : public ProblemCodec {
  public:
   explicit TaskCodec(const WordTokenizer& tokenizer) : tokenizer_(tokenizer) {}
   std::string decode(core::TokenSpan tokens) const override { return tokenizer_.decode(tokens); }
   std::optional<std::string> answer(const core::Problem& problem, core::TokenSpan completion) const override;
   core::Tokens step_ends() const override;  // ";" (and the end token, which always stops)
 
+  const Tokenizer& tokenizer() const override { return tokenizer_; }
+  core::Tokens prompt(const core::Problem& problem) const override { return render_prompt(tokenizer_, problem); }
+  core::Tokens response(const std::string& solution) const override { return tokenizer_.encode(solution); }
+  std::optional<std::string> claimed(const std::string& completion) const override { return claimed_answer(completion); }
+  const char* no_answer() const override { return "there is no \"ans … end\""; }
+  std::string thought(const std::string& completion) const override { return thought_of(completion); }
+  BehaviourCounts behaviours(const std::string& completion) const override { return count_behaviours(completion); }
+
  private:
   const WordTokenizer& tokenizer_;
 };
-
-// Behaviours of one thought (P7), counted in tokens' own marks.
-struct BehaviourCounts {
-  int64_t analysis = 0, tries = 0, backs = 0, checks = 0, tests = 0, corrections = 0;
-  int64_t gave_up = 0, answered = 0;           // 0 or 1
-  int64_t equations = 0, wrong_equations = 0;  // "a op b = c" with a wrong c that no "wait" follows
-  int64_t tokens = 0;
-};
-BehaviourCounts count_behaviours(const std::string& completion);
 
 }  // namespace ponder::text

@@ -31,23 +31,20 @@ TokenizerFiles files_of_directory(const std::string& directory) {
   return files;
 }
 
-TokenizerFiles files_of_gguf(const std::string& path) {
-  const store::GgufFile file(path);
-  const text::GgufVocabulary vocabulary = gguf_vocabulary(file.metadata());
-  TokenizerFiles files;
-  files["tokenizer.json"] = text::gguf_tokenizer_json(vocabulary, path);
-  files["tokenizer_config.json"] = text::gguf_tokenizer_config(
-      vocabulary, file.metadata().has("tokenizer.chat_template")
-                      ? std::string(file.metadata().string_at("tokenizer.chat_template"))
-                      : "");
-  return files;
-}
-
 }  // namespace
 
 model::DecoderConfig read_model_config(const std::string& path) {
   if (is_gguf(path)) return model::from_hf_json(model::gguf_config_json(store::GgufFile(path)), path);
   return model::read_hf_config(policy_directory(path));
+}
+
+TokenizerFiles gguf_tokenizer_files(const store::GgufFile& file) {
+  const text::GgufVocabulary vocabulary = gguf_vocabulary(file.metadata());
+  TokenizerFiles files;
+  files["tokenizer.json"] = text::gguf_tokenizer_json(vocabulary, file.path());
+  files["tokenizer_config.json"] =
+      text::gguf_tokenizer_config(vocabulary, std::string(file.metadata().string_or("tokenizer.chat_template", "")));
+  return files;
 }
 
 model::Parameters load_start(const Recipe& recipe) {
@@ -62,7 +59,7 @@ model::Parameters load_start(const Recipe& recipe) {
 TokenizerFiles start_tokenizer_files(const Recipe& recipe) {
   const std::string& path = recipe.init.from;
   if (path.empty()) return {{"tokenizer.json", text::task_tokenizer().to_json()}};
-  return is_gguf(path) ? files_of_gguf(path) : files_of_directory(policy_directory(path));
+  return is_gguf(path) ? gguf_tokenizer_files(store::GgufFile(path)) : files_of_directory(policy_directory(path));
 }
 
 std::shared_ptr<const text::ProblemCodec> make_codec(const Recipe& recipe, const std::string& directory) {

@@ -148,7 +148,9 @@ class Commands {
     s->add_option("--min-p", g.min_p, "0 = off")->check(between_0_and_1());
     s->add_option("--seed", g.seed, "randomness");
     s->add_option("--n", g.n, "how many samples")->check(at_least(1));
-    s->add_option("--stop", g.stop, "words that end a sample");
+    s->add_option("--stop", g.stop,
+                  "a text that ends a sample, wherever its tokens begin and end; several times for several texts. The "
+                  "text that is given ends before it, the tokens hold all that was written; $'\\n' is a line break");
 
     for (auto* a : {&args_.score, &args_.logits}) {
       const bool logits = a == &args_.logits;

@@ -17,6 +17,7 @@ namespace {
 struct SampleRow : Row {
   core::SampleParams params;
   base::RngKey key;
+  size_t written = 0;  // tokens of the completion, those in front of out->tokens included
   core::Completion* out = nullptr;
   core::Waiter* waiter = nullptr;
 };
@@ -27,8 +28,10 @@ bool extend(SampleRow& row, const Drawn& drawn, const model::DecoderConfig& conf
   out.tokens.push_back(drawn.token);
   out.logps.push_back(drawn.logp);
   row.tokens.push_back(drawn.token);
+  ++row.written;
   const auto is = [&](const auto& ids) { return std::find(ids.begin(), ids.end(), drawn.token) != ids.end(); };
-  out.ended = is(config.eos_ids);
+  const core::TokenSpan completion = core::TokenSpan(row.tokens).last(row.written);
+  out.ended = is(config.eos_ids) || (row.params.endings && row.params.endings->ended(completion));
   if (out.ended || is(row.params.stop)) {
     out.stop = core::StopReason::kStopToken;
     return true;
@@ -66,6 +69,8 @@ LocalPolicy::~LocalPolicy() = default;
 void LocalPolicy::submit(core::SampleRequest request, core::Completion* out, core::Waiter* waiter) {
   check_sample_params(request.params);
   check_prefix(request.prefix, batcher_->config());
+  PONDER_CHECK(request.written >= 0 && request.written <= static_cast<int64_t>(request.prefix.size()), "a prefix of ",
+               request.prefix.size(), " tokens holds no ", request.written, " that were written");
   *out = {};
   out->weights = state_->weights;
   const bool full = static_cast<int64_t>(request.prefix.size()) >= batcher_->config().context;
@@ -78,6 +83,7 @@ void LocalPolicy::submit(core::SampleRequest request, core::Completion* out, cor
   row->tokens = std::move(request.prefix);
   row->params = std::move(request.params);
   row->key = request.key;
+  row->written = static_cast<size_t>(request.written);
   row->out = out;
   row->waiter = waiter;
   batcher_->submit(std::move(row));

@@ -175,6 +175,51 @@ TEST_P(Computes, BitsDoNotDependOnBatchSharingOrEviction) {
   }
 }
 
+// Ends behind 2 a 2 with any a, wherever a request's border lies.
+struct Between : core::Endings {
+  bool ended(core::TokenSpan c) const override {
+    return c.size() >= 3 && c.back() % 5 == 2 && c[c.size() - 3] % 5 == 2;
+  }
+};
+
+TEST(LocalPolicy, EndsWhereTheEndingsSayInAnyBatch) {
+  const model::Parameters parameters = small_model();
+  const Between between;
+  auto requests = random_requests(6, 60);
+  LocalPolicy free(parameters, {});
+  const auto unstopped = sample_batch(free, requests);
+  for (auto& request : requests) request.params.endings = &between;
+  LocalPolicy policy(parameters, {}), alone(parameters, {.max_rows = 1, .share_prefixes = false});
+  const auto completions = sample_batch(policy, requests);
+  expect_same(sample_batch(alone, requests), completions);
+  int64_t ended = 0;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const core::Tokens& all = unstopped[i].tokens;
+    size_t n = 1;
+    while (n < all.size() && !between.ended(core::TokenSpan(all).first(n))) ++n;
+    n = std::min(n, all.size());
+    EXPECT_EQ(completions[i].tokens, core::Tokens(all.begin(), all.begin() + static_cast<int64_t>(n)));
+    if (!between.ended(completions[i].tokens)) continue;
+    ++ended;
+    EXPECT_TRUE(completions[i].ended);
+    EXPECT_EQ(completions[i].stop, core::StopReason::kStopToken);
+    // Written in two parts, the second of which is told of the first.
+    for (size_t cut = 1; cut < n; ++cut) {
+      core::SampleRequest rest = requests[i];
+      rest.prefix.insert(rest.prefix.end(), all.begin(), all.begin() + static_cast<int64_t>(cut));
+      rest.params.temperature = 0, rest.params.max_tokens = 1;
+      rest.written = static_cast<int64_t>(cut);
+      const core::Completion next = sample_batch(alone, {rest})[0];
+      core::Tokens both(all.begin(), all.begin() + static_cast<int64_t>(cut));
+      both.insert(both.end(), next.tokens.begin(), next.tokens.end());
+      EXPECT_EQ(next.ended, next.tokens.back() == kEnd || between.ended(both)) << i << " " << cut;
+      rest.written = 0;
+      EXPECT_EQ(sample_batch(alone, {rest})[0].ended, next.tokens.back() == kEnd);
+    }
+  }
+  EXPECT_GT(ended, 10);
+}
+
 TEST(LocalPolicy, SeveralEnginesShareOneModel) {
   const model::Parameters parameters = small_model();
   const auto requests = random_requests(3, 40);

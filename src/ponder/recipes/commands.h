@@ -62,7 +62,7 @@ struct GenerateArgs {
   std::string model, prompt, tokens;  // one of the last two
   int64_t max_tokens = 256, top_k = 0, seed = 1, n = 1;
   double temperature = 1.0, top_p = 1.0, min_p = 0.0;
-  std::vector<std::string> stop;
+  std::vector<std::string> stop;  // texts that end a sample
   bool json = false;
 };
 int command_generate(const GenerateArgs& args);

@@ -11,6 +11,7 @@
 #include "ponder/store/gguf_info.h"
 #include "ponder/store/safetensors.h"
 #include "ponder/tensor/device.h"
+#include "ponder/text/stop_strings.h"
 
 namespace ponder::recipes {
 namespace {
@@ -67,16 +68,6 @@ core::Tokens ids_of_row(const base::Json& row, const OpenedModel& model) {
   throw Error(ErrorCode::kInput, "the row has neither \"text\" nor \"tokens\"");
 }
 
-// The token that ends a completion where the text ends. Error(kUsage) when it is several tokens, or none.
-core::Token stop_token(const text::Tokenizer& tokenizer, const std::string& text) {
-  if (const auto id = tokenizer.find(text)) return *id;
-  const core::Tokens ids = tokenizer.encode(text, {.add_special = false});
-  if (ids.size() == 1) return ids[0];
-  throw Error(ErrorCode::kUsage,
-              base::cat("\"", text, "\" is ", ids.size(), " tokens of this model; a completion stops at a single one"),
-              "--stop");
-}
-
 // Calls work(row) for every row of a file; bad rows are named one by one and the rest is done. The exit status.
 int for_each_row(const std::string& path, const std::function<void(const base::Json& row)>& work) {
   int64_t failed = 0;
@@ -119,6 +110,16 @@ void print_score(const base::Json& json, bool as_json) {
   std::printf("%zu tokens, log-probability %s nats\n", json.at("tokens").size(), base::fixed(sum, 4).c_str());
 }
 
+std::optional<text::StopTexts> stop_texts(const GenerateArgs& args, const OpenedModel& model) {
+  if (args.stop.empty()) return std::nullopt;
+  const text::Tokenizer& tokenizer = model.tokenizer();
+  try {
+    return text::StopTexts(tokenizer, args.stop);
+  } catch (const Error& e) {
+    throw Error(e.code(), e.message(), "--stop");
+  }
+}
+
 }  // namespace
 
 int command_generate(const GenerateArgs& args) {
@@ -136,8 +137,9 @@ int command_generate(const GenerateArgs& args) {
                 base::cat("the prompt has ", request.prefix.size(), " tokens; this model reads 1 to ",
                           model.policy.config.context - 1, " and writes the rest"),
                 option);
-  request.params = {args.temperature, args.top_k, args.top_p, args.min_p, args.max_tokens, {}};
-  for (const std::string& text : args.stop) request.params.stop.push_back(stop_token(model.tokenizer(), text));
+  request.params = {args.temperature, args.top_k, args.top_p, args.min_p, args.max_tokens};
+  const std::optional<text::StopTexts> stop = stop_texts(args, model);
+  if (stop) request.params.endings = &*stop;
   std::vector<core::SampleRequest> requests;
   for (int64_t i = 0; i < args.n; ++i) {
     requests.push_back(request);
@@ -147,14 +149,17 @@ int command_generate(const GenerateArgs& args) {
   Models models;
   models.policy = &model.policy;
   models.may_stop = true;
+  const auto text_of = [&](const core::Tokens& tokens) {
+    return stop ? stop->text_before(tokens) : model.text->decode_text(tokens, true);
+  };
   for (const core::Completion& c : sample_requests(models, std::move(requests), static_cast<size_t>(args.n))) {
     if (!args.json) {
-      std::printf("%s\n", (model.text ? model.text->decode_text(c.tokens, true) : id_list(c.tokens)).c_str());
+      std::printf("%s\n", (model.text ? text_of(c.tokens) : id_list(c.tokens)).c_str());
       continue;
     }
     base::Json json = base::Json::object();
     json["tokens"] = base::Json::list(c.tokens);
-    json["text"] = model.text ? base::Json(model.text->decode_text(c.tokens, true)) : base::Json();
+    json["text"] = model.text ? base::Json(text_of(c.tokens)) : base::Json();
     json["logprobs"] = base::Json::list(c.logps);
     json["stop_reason"] = core::stop_reason_name(c.stop);
     std::printf("%s\n", json.dump().c_str());

@@ -70,9 +70,8 @@ class FakeCodec : public core::Codec {
     return text;
   }
   std::optional<std::string> answer(const core::Problem&, core::TokenSpan completion) const override {
-    if (completion.empty() || completion.back() != kEnd || std::ranges::find(completion, kGiveUp) != completion.end()) {
-      return std::nullopt;
-    }
+    const bool ended = !completion.empty() && (completion.back() == kEnd || (endings() && ends.ended(completion)));
+    if (!ended || std::ranges::find(completion, kGiveUp) != completion.end()) return std::nullopt;
     std::string text;
     for (core::Token t : completion) {
       if (t >= kFirstWord) text += static_cast<char>('a' + (t - kFirstWord) % 26);
@@ -80,6 +79,15 @@ class FakeCodec : public core::Codec {
     return text;
   }
   core::Tokens step_ends() const override { return {kStep}; }
+  const core::Endings* endings() const override { return ends.tokens.empty() ? nullptr : &ends; }
+
+  // Ends a completion as a stop text does; none unless its tokens are set.
+  struct TokensEnd : core::Endings {
+    core::Tokens tokens;
+    bool ended(core::TokenSpan completion) const override {
+      return completion.size() >= tokens.size() && std::ranges::equal(completion.last(tokens.size()), tokens);
+    }
+  } ends;
 };
 
 // The prompt of every test problem: the problem's number, then length − 1 zeros.
@@ -148,7 +156,11 @@ class FakePolicy : public core::Policy {
     while (pick + 1 < p.size() && (u >= p[pick] || p[pick] == 0)) u -= p[pick++];
     c.tokens.push_back(choices[pick].token);
     c.logps.push_back(static_cast<float>(std::log(p[pick] / sum)));
-    c.ended = choices[pick].token == kEnd;
+    completion.push_back(c.tokens.back());
+    PONDER_CHECK(completion.size() == static_cast<size_t>(row.request.written) + c.tokens.size(),
+                 "a search says what it has written");
+    const core::Endings* endings = row.request.params.endings;
+    c.ended = choices[pick].token == kEnd || (endings && endings->ended(completion));
     const bool stopped = std::ranges::find(row.request.params.stop, c.tokens.back()) != row.request.params.stop.end();
     const bool full = static_cast<int64_t>(c.tokens.size()) >= row.request.params.max_tokens;
     if (!c.ended && !stopped && !full) return false;

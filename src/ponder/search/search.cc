@@ -138,8 +138,9 @@ std::vector<core::SampleRequest> Search::requests(std::vector<Draw>& wave, const
     draw.key = parent.key.child(static_cast<uint64_t>(parent.draws++));
     core::SampleParams params = growth.params;
     params.max_tokens = draw.max_tokens;
+    params.endings = ports_.codec->endings();
     if (growth.by_step) params.stop = ports_.codec->step_ends();
-    requests.push_back({prefix(draw.parent), std::move(params), draw.key});
+    requests.push_back({prefix(draw.parent), std::move(params), draw.key, parent.path_length});
   }
   return requests;
 }
@@ -219,6 +220,8 @@ core::Task<std::vector<Search::Reading>> Search::look_ahead(std::vector<Reading>
       if (reading.lookahead == 0 || room <= 0) continue;
       core::SampleRequest request{prefix(reading.node), growth.params, node.key.child("lookahead").child(step)};
       request.prefix.insert(request.prefix.end(), reading.ahead.begin(), reading.ahead.end());
+      request.written = node.path_length + static_cast<int64_t>(reading.ahead.size());
+      request.params.endings = ports_.codec->endings();
       request.params.temperature = 0;
       request.params.max_tokens = std::min(growth.step_tokens, room);
       request.params.stop = ports_.codec->step_ends();

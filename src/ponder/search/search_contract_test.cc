@@ -162,6 +162,43 @@ TEST_P(EverySearch, SurvivesGarbage) {
   }
 }
 
+// A stop text that reaches over the border of two steps: what was written before a step counts.
+TEST_P(EverySearch, EndsWhereTheEndingsSay) {
+  base::Rng rng(base::RngKey(4).child(GetParam()));
+  int64_t ended = 0, over_a_border = 0;
+  for (int trial = 0; trial < 60; ++trial) {
+    std::string what;
+    const auto strategy = random_strategy(rng, what);
+    const core::Budget budget{.tokens = rng.between(50, 400), .nodes = 200};
+    const auto run = [&](uint64_t batch_seed) {
+      auto world = std::make_unique<World>(fake::messy_game(), batch_seed);
+      world->codec.ends.tokens = {fake::kStep, fake::kFirstWord};
+      world->value_of = some_value;
+      auto rows = world->run(*strategy, 1, {.budget = budget}, static_cast<uint64_t>(trial));
+      expect_true_books(*world, rows[0], budget, what);
+      return std::pair(std::move(world), std::move(rows[0]));
+    };
+    const auto [world, row] = run(1);
+    const auto& ends = world->codec.ends;
+    const Tree& tree = row.result.tree;
+    for (NodeId id = 1; id < static_cast<NodeId>(tree.size()); ++id) {
+      const core::Tokens path = tree.path_tokens(id);
+      for (size_t n = 1; n < path.size(); ++n)
+        ASSERT_FALSE(ends.ended(core::TokenSpan(path).first(n))) << what << ": went on behind the end";
+      if (!ends.ended(path)) continue;
+      EXPECT_TRUE(tree[id].terminal) << what;
+      ++ended;
+      over_a_border += tree[id].length == 1;
+    }
+    EXPECT_EQ(tree_json(tree, world->codec).dump(), tree_json(run(2).second.result.tree, world->codec).dump()) << what;
+    if (HasFailure()) break;
+  }
+  const std::string name = GetParam();  // the greedy one always ends before
+  EXPECT_EQ(ended > 0, name != "greedy");
+  const bool by_step = name != "greedy" && name != "sample" && name != "majority" && name != "bon";
+  EXPECT_EQ(over_a_border > 0, by_step);
+}
+
 TEST_P(EverySearch, EndsWithoutABudget) {
   World world(fake::messy_game());
   world.value_of = some_value;

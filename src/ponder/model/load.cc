@@ -47,17 +47,21 @@ void save_hf(const std::string& directory, const Parameters& parameters, const s
   store::write_safetensors(base::join_path(directory, kWeightsFile), tensors, {{"format", "pt"}});
 }
 
-LoadedModel load_hf(const std::string& directory, Hold hold) {
+DecoderConfig read_hf_config(const std::string& directory) {
   const std::string path = base::join_path(directory, kConfigFile);
   DecoderConfig config = from_hf_json(base::Json::parse(base::read_file(path), path), path);
   const std::string generation = base::join_path(directory, kGenerationFile);
   if (base::file_exists(generation))
     read_generation_json(base::Json::parse(base::read_file(generation), generation), generation, config);
+  return config;
+}
+
+LoadedModel load_hf(const std::string& directory, Hold hold) {
   LoadedModel model;
-  model.parameters.config = config;
+  model.parameters.config = read_hf_config(directory);
   tensor::guarded("model", [&] {
     Source source = open_safetensors(directory);
-    check_source(config, directory, source);
+    check_source(model.parameters.config, directory, source);
     hold_source(source, hold, model.parameters);
   });
   const std::string tokenizer = base::join_path(directory, kTokenizerFile);

@@ -21,6 +21,9 @@ struct LoadedModel {
 // file, which must not be written to meanwhile.
 enum class Hold { kTrainable, kReadOnly };
 
+// config.json and generation_config.json alone.
+DecoderConfig read_hf_config(const std::string& directory);
+
 // F32, F16 and BF16 tensors; one file, or several with an index. Error(kInput) names the file and the tensor that is
 // missing, left over or of another shape than config.json says.
 LoadedModel load_hf(const std::string& directory, Hold hold = Hold::kTrainable);

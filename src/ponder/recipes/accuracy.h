@@ -1,5 +1,7 @@
 // Greedy accuracy of a policy on problems of one task: the points of the training curve.
 #pragma once
+#include <functional>
+#include <map>
 #include <vector>
 
 #include "ponder/eval/rows.h"
@@ -18,7 +20,8 @@ struct GreedyAnswers {
   int64_t processed = 0;  // tokens that ran through the model
 };
 
-GreedyAnswers answer_greedily(const Models& models, const std::vector<core::Item>& items, int64_t max_tokens);
+GreedyAnswers answer_greedily(const Models& models, const text::ProblemCodec& codec, const std::vector<core::Item>& items,
+                              int64_t max_tokens, const std::function<void(int64_t)>& done = {});
 
 // Canonical instances of the items: problems of one multiset are one cluster of every interval.
 std::vector<std::string> clusters_of(const std::vector<core::Item>& items);
@@ -31,14 +34,18 @@ eval::AccuracyRow accuracy_row(const std::string& task, const std::vector<core::
                                const GreedyAnswers& answers, base::RngKey key);
 
 // The paired gain of greedy answers to the same problems.
-eval::CompareRow gain_row(const std::string& task, const std::vector<core::Item>& items, const GreedyAnswers& before,
-                          const GreedyAnswers& after, base::RngKey key);
+eval::CompareRow gain_row(const std::string& task, const std::vector<core::Item>& items,
+                          const std::vector<double>& before, const std::vector<double>& after, base::RngKey key);
+// What is right, 0 or 1 a test problem, by task.
+using Outcomes = std::map<std::string, std::vector<double>>;
+// What SFT adds to the answers that stage base had, for every task that both answered; nothing without that stage.
+void write_sft_gain(Run& run, int64_t step, const Outcomes& after);
 // Writes it for every task that RL trains on: run.policy against run.before_rl on the first n test problems.
 void write_rl_gain(Run& run, int64_t step, int64_t n);
 
 // A row for every task that RL trains on: accuracy of run.policy on the first n test problems, at the point of training
 // that the finished stages and `stage_cost` make. summary: "countdown3 .48  vm3 .51", for the live line.
-void write_greedy_accuracy(Run& run, const std::string& stage, int64_t step, const Cost& stage_cost, int64_t n,
-                           std::string& summary);
+Outcomes write_greedy_accuracy(Run& run, const std::string& stage, int64_t step, const Cost& stage_cost, int64_t n,
+                               std::string& summary);
 
 }  // namespace ponder::recipes

@@ -11,10 +11,6 @@
 namespace ponder::recipes {
 namespace {
 
-bool has_stage(const Recipe& recipe, const std::string& stage) {
-  return std::ranges::find(recipe.stages, stage) != recipe.stages.end();
-}
-
 // Held-out instances that the training text of one stage shows.
 std::set<std::string> leaks_in_text(const Run& run, int64_t steps,
                                     std::vector<learn::Row> (*batch)(const Recipe&, base::RngKey, int64_t)) {
@@ -35,6 +31,7 @@ std::vector<core::Item> training_problems(const Run& run) {
   const auto add = [&items](std::vector<core::Item> more) {
     items.insert(items.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   };
+  if (has_stage(run.recipe, "sft")) add(solved_problems(run.recipe));
   for (const char* stage : {"critic", "critic_rl"})
     if (has_stage(run.recipe, stage)) add(critic_problems(run.recipe, run.key, stage));
   if (has_stage(run.recipe, "rl"))
@@ -57,8 +54,8 @@ int64_t dev_instances(const Run& run, const std::string& task) {
 std::vector<std::string> held_out_instances(const std::vector<core::Item>& items) {
   std::vector<std::string> found;
   for (const core::Item& item : items) {
-    std::string canonical = tasks::find_task(item.problem.task).canonical(item.problem);
-    if (tasks::split_of_canonical(canonical) != tasks::Split::kTrain) found.push_back(std::move(canonical));
+    const tasks::Task& task = tasks::find_task(item.problem.task);
+    if (task.is_held_out(item.problem)) found.push_back(task.canonical(item.problem));
   }
   return found;
 }
@@ -74,7 +71,8 @@ std::vector<eval::DataRow> audit_data(const Run& run) {
   std::set<std::string> leaks;
   if (has_stage(run.recipe, "pretrain"))
     leaks.merge(leaks_in_text(run, run.recipe.pretrain.train.steps, pretrain_batch));
-  if (has_stage(run.recipe, "sft")) leaks.merge(leaks_in_text(run, run.recipe.sft.train.steps, sft_batch));
+  const bool demonstrations = run.recipe.sft.solutions.empty();
+  if (has_stage(run.recipe, "sft") && demonstrations) leaks.merge(leaks_in_text(run, run.recipe.sft.train.steps, sft_batch));
   std::map<std::string, std::set<std::string>> trained;  // task -> canonical instances that were trained on
   for (const core::Item& item : training_problems(run))
     trained[item.problem.task].insert(tasks::find_task(item.problem.task).canonical(item.problem));
@@ -92,11 +90,12 @@ std::vector<eval::DataRow> audit_data(const Run& run) {
     row.test = static_cast<int64_t>(held_out.size());
     for (const std::string& instance : held_out)
       row.overlap += trained[task].contains(instance) || leaks.contains(instance);
-    row.note =
-        "canonical instances (sorted numbers, sorted instructions) that RL and critics trained on, and that test "
-        "problems "
-        "come from; overlap also counts test instances shown anywhere in pre-training text and demonstrations, failed "
-        "tries included";
+    row.note = demonstrations
+                   ? "canonical instances (sorted numbers, sorted instructions) that RL and critics trained on, and that "
+                     "test problems come from; overlap also counts test instances shown anywhere in pre-training text "
+                     "and demonstrations, failed tries included"
+                   : "questions, by their words and numbers, that SFT, RL and critics trained on, and that test problems "
+                     "come from; what the model that the run started from has read is not known here";
     rows.push_back(row);
   };
   // Every test problem that any row of the run speaks of: those of the training curve and those of the searches.

@@ -9,6 +9,8 @@ namespace ponder::recipes {
 // and for the audit.
 std::vector<learn::Row> pretrain_batch(const Recipe& recipe, base::RngKey key, int64_t step);
 std::vector<learn::Row> sft_batch(const Recipe& recipe, base::RngKey key, int64_t step);
+// Training problems of sft.solutions that have a worked solution.
+std::vector<core::Item> solved_problems(const Recipe& recipe);
 // The problems of one step of rl.
 std::vector<core::Item> rl_problems(const Recipe& recipe, base::RngKey key, int64_t step);
 // All problems of a critic stage.

@@ -25,7 +25,7 @@ Answers answer_training_problems(const Run& run, const std::string& stage) {
   std::vector<core::SampleRequest> requests;
   for (size_t p = 0; p < items.size(); ++p)
     for (int64_t c = 0; c < o.completions; ++c)
-      requests.push_back(request_for(items[p].problem, params_of(o),
+      requests.push_back(request_for(run.codec, items[p].problem, params_of(o),
                                      run.key.child(stage).child(p).child("sample").child(static_cast<uint64_t>(c))));
   Models models = run.models(run.policy);
   models.may_stop = true;
@@ -36,9 +36,9 @@ Answers answer_training_problems(const Run& run, const std::string& stage) {
   for (size_t i = 0; i < completions.size(); ++i) {
     const std::string text = run.codec.decode(completions[i].tokens);
     answers.processed += completions[i].processed;
-    if (!text::claimed_answer(text)) continue;
+    if (!run.codec.claimed(text)) continue;
     answers.judged.push_back(
-        {completions[i].logps, grade(items[i / static_cast<size_t>(o.completions)], text).correct()});
+        {completions[i].logps, grade(run.codec, items[i / static_cast<size_t>(o.completions)], text).correct()});
   }
   return answers;
 }
@@ -132,7 +132,7 @@ DevAnswers answer_dev_problems(const Run& run, const std::string& stage, const s
   std::vector<core::SampleRequest> requests;
   for (size_t i = 0; i < items.size(); ++i)
     for (int64_t s = 0; s < kDevSamples; ++s)
-      requests.push_back(request_for(items[i].problem, params_of(run.recipe.critic),
+      requests.push_back(request_for(run.codec, items[i].problem, params_of(run.recipe.critic),
                                      run.key.child(stage).child("dev").child(i).child(static_cast<uint64_t>(s))));
   const auto sent = requests;
   auto completions = sample_requests(run.models(run.policy), std::move(requests), kDevSamples);
@@ -140,11 +140,11 @@ DevAnswers answer_dev_problems(const Run& run, const std::string& stage, const s
   dev.task = task;
   for (size_t i = 0; i < completions.size(); ++i) {
     const std::string text = run.codec.decode(completions[i].tokens);
-    if (!text::claimed_answer(text)) continue;  // only claimed answers need a critic
+    if (!run.codec.claimed(text)) continue;  // only claimed answers need a critic
     const core::Item& item = items[i / kDevSamples];
     dev.prompts.push_back(sent[i].prefix);
     dev.completions.push_back(std::move(completions[i]));
-    dev.labels.push_back(grade(item, text).correct());
+    dev.labels.push_back(grade(run.codec, item, text).correct());
     dev.clusters.push_back(tasks::find_task(task).canonical(item.problem));
   }
   return dev;

@@ -1,10 +1,9 @@
 // Stage 3 (and again behind rl, for the policy as it stands then): a critic from Monte-Carlo labels. Math-Shepherd (R6,
 // arXiv 2312.08935): a prefix is worth the share of re-rollouts from it that end in a right answer. Verifiers are used
 // here, to make labels of training problems; a search never sees one.
-#include <numeric>
-
 #include "ponder/base/log.h"
 #include "ponder/recipes/audit.h"
+#include "ponder/recipes/batches.h"
 #include "ponder/recipes/confidence.h"
 #include "ponder/recipes/critic_rows.h"
 #include "ponder/recipes/doctor.h"
@@ -42,7 +41,7 @@ LabelSet sample_completions(const Run& run, const std::string& stage) {
     const base::RngKey problem = key.child(p);
     for (int64_t c = 0; c < o.completions; ++c) {
       requests.push_back(
-          request_for(item.problem, params_of(o), problem.child("sample").child(static_cast<uint64_t>(c))));
+          request_for(run.codec, item.problem, params_of(o), problem.child("sample").child(static_cast<uint64_t>(c))));
       set.rows.push_back({item, requests.back().prefix, {}, {}, {}, false});
     }
   }
@@ -51,7 +50,7 @@ LabelSet sample_completions(const Run& run, const std::string& stage) {
   for (size_t i = 0; i < completions.size(); ++i) {
     Labelled& row = set.rows[i];
     row.completion = completions[i].tokens;
-    row.correct = grade(row.item, run.codec.decode(row.completion)).correct();
+    row.correct = grade(run.codec, row.item, run.codec.decode(row.completion)).correct();
     row.ends = reward::choose_step_ends(row.completion, step_ends, o.prefixes, key.child("ends").child(i));
     row.labels.resize(row.ends.size());
     set.processed += completions[i].processed;
@@ -77,7 +76,8 @@ void label_prefixes(const Run& run, const std::string& stage, LabelSet& set) {
   for (size_t i = 0; i < set.rows.size(); ++i) {
     const Labelled& row = set.rows[i];
     for (size_t e = 0; e < row.ends.size(); ++e) {
-      core::SampleRequest request{row.prompt, params_of(o), key.child("roll").child(i).child(e)};
+      core::SampleRequest request{row.prompt, params_of(o), key.child("roll").child(i).child(e), row.ends[e]};
+      request.params.endings = run.codec.endings();
       request.prefix.insert(request.prefix.end(), row.completion.begin(), row.completion.begin() + row.ends[e]);
       request.params.max_tokens = std::max<int64_t>(1, o.max_tokens - row.ends[e]);
       for (int64_t r = 0; r < o.rollouts; ++r) {
@@ -93,7 +93,7 @@ void label_prefixes(const Run& run, const std::string& stage, LabelSet& set) {
     Labelled& row = set.rows[places[i].row];
     core::Tokens whole(row.completion.begin(), row.completion.begin() + row.ends[places[i].end]);
     whole.insert(whole.end(), rollouts[i].tokens.begin(), rollouts[i].tokens.end());
-    row.labels[places[i].end].add(grade(row.item, run.codec.decode(whole)).correct());
+    row.labels[places[i].end].add(grade(run.codec, row.item, run.codec.decode(whole)).correct());
     set.processed += rollouts[i].processed;
   }
 }
@@ -108,25 +108,6 @@ LabelSet make_labels(const Run& run, const StageSpec& spec) {
     if (e.code() != ErrorCode::kStopped) throw;
     throw stopped_before_steps(run, spec);
   }
-}
-
-// The rows of each step: epochs in keyed order, cut into batches of batch_tokens.
-std::vector<std::vector<size_t>> plan_batches(const std::vector<learn::Row>& rows, const TrainOptions& train,
-                                              base::RngKey key) {
-  std::vector<std::vector<size_t>> batches;
-  std::vector<size_t> order(rows.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  for (uint64_t epoch = 0; static_cast<int64_t>(batches.size()) < train.steps; ++epoch) {
-    base::Rng rng(key.child(epoch));
-    rng.shuffle(order);
-    int64_t tokens = train.batch_tokens;
-    for (size_t i : order) {
-      if (tokens >= train.batch_tokens) batches.emplace_back(), tokens = 0;
-      batches.back().push_back(i);
-      tokens += static_cast<int64_t>(rows[i].tokens.size());
-    }
-  }
-  return batches;
 }
 
 // The policy with a value head that knows nothing yet.

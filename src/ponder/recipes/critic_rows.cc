@@ -43,16 +43,16 @@ class CriticRow {
 };
 
 // Nothing when the answer cannot be spoiled, or is right all the same.
-std::optional<learn::Row> spoiled_row(const core::Codec& codec, const Labelled& l, base::RngKey key) {
+std::optional<learn::Row> spoiled_row(const text::ProblemCodec& codec, const Labelled& l, base::RngKey key) {
   const auto spoiled = craft::spoil_answer(l.prompt, l.completion, key);
-  if (!spoiled || grade(l.item, codec.decode(spoiled->completion)).correct()) return std::nullopt;
+  if (!spoiled || grade(codec, l.item, codec.decode(spoiled->completion)).correct()) return std::nullopt;
   CriticRow row(l.prompt);
   for (int64_t end : answer_ends(spoiled->completion, codec.step_ends(), spoiled->at)) row.label(end, 0, 1);
   return std::move(row).row(spoiled->completion);
 }
 
 // Labels at the chosen step ends (less of them: they are guesses, and many), the verdict itself within an answer.
-learn::Row labelled_row(const CriticOptions& options, const core::Codec& codec, const Labelled& l) {
+learn::Row labelled_row(const CriticOptions& options, const text::ProblemCodec& codec, const Labelled& l) {
   CriticRow row(l.prompt);
   const auto size = static_cast<int64_t>(l.completion.size());
   const auto ans = std::ranges::find(l.completion, core::Token{text::kAns}) - l.completion.begin();
@@ -65,7 +65,7 @@ learn::Row labelled_row(const CriticOptions& options, const core::Codec& codec, 
 
 }  // namespace
 
-std::vector<learn::Row> critic_rows(const CriticOptions& options, const core::Codec& codec,
+std::vector<learn::Row> critic_rows(const CriticOptions& options, const text::ProblemCodec& codec,
                                     const std::vector<Labelled>& completions, base::RngKey key) {
   std::vector<learn::Row> rows;
   for (size_t i = 0; i < completions.size(); ++i) {

@@ -6,6 +6,7 @@
 #include "ponder/learn/pack.h"
 #include "ponder/recipes/recipe.h"
 #include "ponder/reward/monte_carlo.h"
+#include "ponder/text/problem_codec.h"
 
 namespace ponder::recipes {
 
@@ -21,7 +22,7 @@ struct Labelled {
 // at its end. A right completion may have a second row in which its answer is spoiled (craft::spoil_answer) and worth
 // nothing from there on: policies are mostly right once they claim an answer, so their own wrong ones are too few.
 // Completions with nothing to label have no row.
-std::vector<learn::Row> critic_rows(const CriticOptions& options, const core::Codec& codec,
+std::vector<learn::Row> critic_rows(const CriticOptions& options, const text::ProblemCodec& codec,
                                     const std::vector<Labelled>& completions, base::RngKey key);
 
 }  // namespace ponder::recipes

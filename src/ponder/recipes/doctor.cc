@@ -77,7 +77,7 @@ struct RlCase {
 };
 
 std::string longer_completions(const RlCase& c) {
-  const int64_t tokens = 2 * c.rl().max_tokens, context = tokens + kLongestPrompt;
+  const int64_t tokens = 2 * c.rl().max_tokens, context = tokens + longest_prompt(c.recipe);
   std::string fix = cat("rl.max_tokens=", tokens, " (now ", c.rl().max_tokens, ")");
   if (context > c.recipe.model.context)
     fix += cat(" with model.context=", context, " (now ", c.recipe.model.context, ")");

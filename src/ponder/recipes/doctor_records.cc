@@ -32,11 +32,10 @@ struct Seen {
 // versions: what the row of each step says that it trained.
 void look_at(const std::vector<core::Group>& groups, std::optional<int64_t> trained, Seen& seen) {
   for (const core::Group& group : groups) {
-    const std::string canonical = tasks::find_task(group.item.problem.task).canonical(group.item.problem);
+    const tasks::Task& task = tasks::find_task(group.item.problem.task);
     ++seen.groups;
-    if (tasks::split_of_canonical(canonical) != tasks::Split::kTrain) {
-      if (seen.held_out++ == 0) seen.held_out_problem = cat(group.item.problem.task, " ", canonical);
-    }
+    if (task.is_held_out(group.item.problem) && seen.held_out++ == 0)
+      seen.held_out_problem = cat(task.name(), " ", task.canonical(group.item.problem));
     for (const core::Trajectory& t : group.trajectories) {
       ++seen.samples;
       seen.stale += t.policy_version != trained.value_or(groups.front().trajectories.front().policy_version);

@@ -325,7 +325,7 @@ TEST_F(RlStepTest, TheGapIsMeasuredAtTheTemperatureOfTheSampler) {
     Groups groups;
     std::vector<core::SampleRequest> requests;
     for (core::Item& item : rl_problems(run->recipe, run->key, 0)) {
-      requests.push_back(request_for(item.problem, params, run->key.child(requests.size())));
+      requests.push_back(request_for(run->codec, item.problem, params, run->key.child(requests.size())));
       groups.push_back({std::move(item)});
     }
     const auto sent = requests;

@@ -1,8 +1,12 @@
 // Stages 1 and 2: next-token learning on generated text (P1, P6), then on demonstrations (P2, P7, P12).
+#include "ponder/base/log.h"
+#include "ponder/craft/solutions.h"
 #include "ponder/recipes/accuracy.h"
 #include "ponder/recipes/audit.h"
+#include "ponder/recipes/batches.h"
 #include "ponder/recipes/doctor.h"
 #include "ponder/recipes/train_loop.h"
+#include "ponder/tasks/dataset.h"
 
 namespace ponder::recipes {
 namespace {
@@ -23,7 +27,6 @@ void fill_batch(int64_t tokens, int64_t context, const Make& make, std::vector<l
 
 StepReport imitate(learn::Learner& learner, LiveDoctor& doctor, const std::vector<learn::Row>& rows,
                    const TrainOptions& train, const std::string& stage, int64_t step, const Cost& before) {
-  doctor.watch_data(stage, step + 1, held_out_instances(rows));
   const learn::StepStats stats = learner.step(rows, learn::Objective{"sft", {}}, train.lr_at(step));
   eval::TrainRow row;
   row.stage = stage;
@@ -50,6 +53,30 @@ std::vector<learn::Row> pretrain_batch(const Recipe& recipe, base::RngKey key, i
   return rows;
 }
 
+std::vector<core::Item> solved_problems(const Recipe& recipe) {
+  std::vector<core::Item> items;
+  for (const std::string& name : recipe.sft.solutions)
+    for (const core::Item& item : tasks::find_dataset_task(name).dataset().train)
+      if (tasks::worked_solution(item)) items.push_back(item);
+  return items;
+}
+
+std::vector<learn::Row> solution_rows(const Recipe& recipe, const text::ProblemCodec& codec) {
+  std::vector<learn::Row> rows;
+  int64_t too_long = 0;
+  for (const core::Item& item : solved_problems(recipe)) {
+    rows.push_back(learn::make_row(craft::solution_example(codec, item.problem, *tasks::worked_solution(item))));
+    if (static_cast<int64_t>(rows.back().tokens.size()) <= recipe.sft.train.learner.pack_tokens) continue;
+    rows.pop_back();
+    ++too_long;
+  }
+  if (too_long > 0) base::log_warning(base::cat("sft: left out ", too_long, " solutions longer than pack_tokens"));
+  if (rows.empty())
+    throw Error(ErrorCode::kInput, "none of these tasks has a problem with a worked solution in its training part",
+                "sft.solutions");
+  return rows;
+}
+
 std::vector<learn::Row> sft_batch(const Recipe& recipe, base::RngKey key, int64_t step) {
   const SftOptions& o = recipe.sft;
   const base::RngKey set = key.child("sft").child(static_cast<uint64_t>(step));
@@ -71,8 +98,9 @@ void run_pretrain(Run& run) {
   LiveDoctor doctor(run.recipe, run.directory.metrics());
   train_stage(run, {"pretrain", train.steps, train.checkpoint_every}, run.policy, learner,
               {[&](int64_t step, const Cost& before) {
-                return imitate(learner, doctor, pretrain_batch(run.recipe, run.key, step), train, "pretrain", step,
-                               before);
+                const std::vector<learn::Row> rows = pretrain_batch(run.recipe, run.key, step);
+                doctor.watch_data("pretrain", step + 1, held_out_instances(rows));
+                return imitate(learner, doctor, rows, train, "pretrain", step, before);
               }});
   run.before_rl = run.policy;
 }
@@ -83,12 +111,31 @@ void run_sft(Run& run) {
     run.policy = run.on_device(model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init")));
   learn::Learner learner(run.policy, o.train.learner, run.workers);
   LiveDoctor doctor(run.recipe, run.directory.metrics());
+  const bool solutions = !o.solutions.empty();
+  std::vector<learn::Row> all;
+  std::vector<std::vector<size_t>> batches;
+  if (solutions) {
+    doctor.watch_data("sft", 0, held_out_instances(solved_problems(run.recipe)));
+    all = solution_rows(run.recipe, run.codec);
+    batches = plan_batches(all, o.train, run.key.child("sft"));
+  }
+  const auto batch = [&](int64_t step) {
+    std::vector<learn::Row> rows;
+    if (!solutions) {
+      rows = sft_batch(run.recipe, run.key, step);
+      doctor.watch_data("sft", step + 1, held_out_instances(rows));
+      return rows;
+    }
+    for (size_t i : batches[static_cast<size_t>(step)]) rows.push_back(all[i]);
+    return rows;
+  };
   train_stage(run, {"sft", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
               {[&](int64_t step, const Cost& before) {
-                 return imitate(learner, doctor, sft_batch(run.recipe, run.key, step), o.train, "sft", step, before);
+                 return imitate(learner, doctor, batch(step), o.train, "sft", step, before);
                },
                [&](int64_t done, const Cost& so_far, std::string& metric) {
-                 if (done == o.train.steps) write_greedy_accuracy(run, "sft", done, so_far, o.eval_problems, metric);
+                 if (done != o.train.steps) return;
+                 write_sft_gain(run, done, write_greedy_accuracy(run, "sft", done, so_far, o.eval_problems, metric));
                }});
   run.before_rl = run.policy;
 }

@@ -73,12 +73,14 @@ const text::WordTokenizer& OpenedModel::words() const {
   return *words;
 }
 
+std::string newest_policy(const std::string& run_dir) { return newest_of(run_dir, {"rl", "sft", "pretrain"}); }
+
 std::string policy_directory(const std::string& path) {
   if (!base::file_exists(path) && !base::is_directory(path))
     throw Error(ErrorCode::kInput, base::cat("no such model; MODEL is ", kModels), path);
   if (!base::is_directory(path)) throw Error(ErrorCode::kInput, base::cat("this is a file; MODEL is ", kModels), path);
   if (base::file_exists(base::join_path(path, "config.json"))) return path;
-  const std::string newest = newest_of(path, {"rl", "sft", "pretrain"});
+  const std::string newest = newest_policy(path);
   if (newest.empty())
     throw Error(ErrorCode::kInput,
                 "neither config.json nor a finished checkpoint is here; MODEL is a run directory with at least one "

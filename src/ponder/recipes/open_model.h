@@ -28,6 +28,9 @@ struct OpenedModel {
 // would be right.
 OpenedModel open_model(const std::string& path, const std::string& device = "auto");
 
+// The newest checkpoint of a run's policy; "" when there is none.
+std::string newest_policy(const std::string& run_dir);
+
 // The Hugging Face directory of a MODEL: itself, or the newest policy of a run directory. The same errors.
 std::string policy_directory(const std::string& path);
 

@@ -4,12 +4,11 @@
 #include <utility>
 
 #include "ponder/recipes/problems.h"
-#include "ponder/text/format.h"
 
 namespace ponder::recipes {
 
-Oracle::Oracle(const std::vector<core::Item>& items, const core::Codec& codec) : codec_(codec) {
-  for (const core::Item& item : items) items_.emplace(text::render_prompt(text::task_tokenizer(), item.problem), item);
+Oracle::Oracle(const std::vector<core::Item>& items, const text::ProblemCodec& codec) : codec_(codec) {
+  for (const core::Item& item : items) items_.emplace(codec.prompt(item.problem), item);
 }
 
 double Oracle::judge(const core::Tokens& prefix) const {
@@ -19,7 +18,7 @@ double Oracle::judge(const core::Tokens& prefix) const {
     const core::Tokens& prompt = at->first;
     if (prompt.size() > prefix.size() || !std::equal(prompt.begin(), prompt.end(), prefix.begin())) continue;
     const core::TokenSpan completion = core::TokenSpan(prefix).subspan(prompt.size());
-    return grade(at->second, codec_.decode(completion)).correct() ? 1 : 0;
+    return grade(codec_, at->second, codec_.decode(completion)).correct() ? 1 : 0;
   }
   PONDER_CHECK(false, "the oracle was asked about a problem that it was not given");
   return 0;

@@ -5,14 +5,14 @@
 #include <map>
 #include <vector>
 
-#include "ponder/core/ports.h"
+#include "ponder/text/problem_codec.h"
 
 namespace ponder::recipes {
 
 class Oracle : public core::Critic {
  public:
   // The items whose completions will be judged. Borrows the codec.
-  Oracle(const std::vector<core::Item>& items, const core::Codec& codec);
+  Oracle(const std::vector<core::Item>& items, const text::ProblemCodec& codec);
 
   // 1 for a right answer behind the prompt of one of the items, else 0.
   void submit(core::ScoreRequest request, core::Score* out, core::Waiter* waiter) override;
@@ -22,7 +22,7 @@ class Oracle : public core::Critic {
   double judge(const core::Tokens& prefix) const;
 
   std::map<core::Tokens, core::Item> items_;  // by prompt
-  const core::Codec& codec_;
+  const text::ProblemCodec& codec_;
   std::vector<core::Waiter*> answered_;
 };
 

@@ -9,6 +9,7 @@
 #include "ponder/craft/behaviours.h"
 #include "ponder/recipes/accuracy.h"
 #include "ponder/recipes/problems.h"
+#include "ponder/text/words.h"
 
 namespace ponder::recipes {
 namespace {
@@ -36,7 +37,7 @@ std::vector<Outcome> probe_kind(Run& run, const Subject& subject, const std::vec
   std::vector<craft::SlipProbe> probes;
   std::vector<size_t> of;  // the problem of each probe
   for (size_t i = 0; i < items.size(); ++i) {
-    const core::Tokens thought = text::task_tokenizer().encode(untouched.texts[i]);
+    const core::Tokens thought = run.codec.tokenizer().encode(untouched.texts[i]);
     auto probe = craft::plant_slip(items[i].problem, thought, kind, key.child(i));
     if (!probe) continue;
     core::SampleRequest request;
@@ -54,7 +55,7 @@ std::vector<Outcome> probe_kind(Run& run, const Subject& subject, const std::vec
   for (size_t p = 0; p < probes.size(); ++p) {
     const core::Item& item = items[of[p]];
     const core::Tokens& written = completions[p].tokens;
-    const size_t prompt = text::render_prompt(text::task_tokenizer(), item.problem).size();
+    const size_t prompt = run.codec.prompt(item.problem).size();
     core::Tokens whole(probes[p].prefix.begin() + static_cast<int64_t>(prompt), probes[p].prefix.end());
     whole.insert(whole.end(), written.begin(), written.end());
     Outcome o;
@@ -63,7 +64,7 @@ std::vector<Outcome> probe_kind(Run& run, const Subject& subject, const std::vec
     o.caught = !written.empty() && written[0] == text::kWait;
     o.repaired = craft::is_repaired(probes[p], written);
     o.doubted = probes[p].doubted;
-    o.solved = grade(item, run.codec.decode(whole)).correct();
+    o.solved = grade(run.codec, item, run.codec.decode(whole)).correct();
     o.solved_control = untouched.correct[of[p]] > 0.5;
     outcomes.push_back(std::move(o));
     cost.tokens += completions[p].processed;
@@ -100,7 +101,7 @@ void write_outcomes(Run& run, const Subject& subject, const std::string& slip, b
 void probe_subject(Run& run, const Subject& subject, Cost& cost) {
   const ProbeOptions& o = run.recipe.probe;
   const std::vector<core::Item> items = run.test_problems(subject.task, o.problems);
-  const GreedyAnswers untouched = answer_greedily(run.models(*subject.weights), items, o.max_tokens);
+  const GreedyAnswers untouched = answer_greedily(run.models(*subject.weights), run.codec, items, o.max_tokens);
   cost.tokens += untouched.processed;
   std::vector<Outcome> unlike;
   for (const craft::SlipKind kind : craft::all_slip_kinds()) {

@@ -4,6 +4,9 @@
 
 #include "ponder/base/file.h"
 #include "ponder/learn/losses.h"
+#include "ponder/recipes/open_model.h"
+#include "ponder/recipes/start.h"
+#include "ponder/tasks/dataset.h"
 #include "ponder/tasks/task.h"
 #include "ponder/text/format.h"
 
@@ -12,7 +15,14 @@ namespace {
 
 std::vector<std::string> task_choices() {
   std::vector<std::string> names;
-  for (const tasks::Task* task : tasks::all_tasks()) names.push_back(task->name());
+  for (const auto* table : {&tasks::all_tasks(), &tasks::dataset_tasks()})
+    for (const tasks::Task* task : *table) names.push_back(task->name());
+  return names;
+}
+
+std::vector<std::string> names_of(const std::vector<const tasks::Task*>& table) {
+  std::vector<std::string> names;
+  for (const tasks::Task* task : table) names.push_back(task->name());
   return names;
 }
 
@@ -29,6 +39,13 @@ std::vector<std::string> policy_loss_names() {
 }
 
 }  // namespace
+
+void StartOptions::fields(base::Fields& f) {
+  f.field("from", from,
+          {.help = "MODEL to start from, which then says shape and tokenizer: a Hugging Face directory, a run directory "
+                   "or a .gguf file; empty = drawn weights of the shape that `model` says"});
+  InitOptions::fields(f);
+}
 
 void TaskMix::fields(base::Fields& f) {
   f.field("tasks", tasks, {.help = "tasks that problems are drawn from", .choices = task_choices()});
@@ -66,8 +83,17 @@ void SftOptions::fields(base::Fields& f) {
   f.field("pretrain_share", pretrain_share,
           {.min = 0, .max = 0.9, .help = "share of each batch that stays pre-training text"});
   f.group("demos", demos, "the teacher: its behaviours and its imperfections (P2, P7, P12)");
+  f.field("solutions", solutions,
+          {.help = "tasks from files whose worked solutions are learned, in place of demonstrations",
+           .choices = names_of(tasks::dataset_tasks())});
   f.field("eval_problems", eval_problems,
           {.min = 1, .max = 1e6, .help = "test problems a task, answered greedily at the end"});
+}
+
+void BaseOptions::fields(base::Fields& f) {
+  f.field("tasks", tasks, {.help = "tasks that are tried", .choices = names_of(tasks::dataset_tasks())});
+  f.field("problems", problems, {.min = 1, .max = 1e6, .help = "test problems of each of them"});
+  f.field("max_tokens", max_tokens, {.min = 1, .max = 1e6, .unit = "tokens", .help = "longest completion"});
 }
 
 void CriticOptions::fields(base::Fields& f) {
@@ -157,7 +183,7 @@ void SearchStageOptions::fields(base::Fields& f) {
 }
 
 void ProbeOptions::fields(base::Fields& f) {
-  f.field("tasks", tasks, {.help = "tasks whose thoughts are probed", .choices = task_choices()});
+  f.field("tasks", tasks, {.help = "tasks whose thoughts are probed", .choices = names_of(tasks::all_tasks())});
   f.field("problems", problems, {.min = 1, .max = 1e6, .help = "test problems of each of them"});
   f.field("max_tokens", max_tokens,
           {.min = 1, .max = 1e6, .unit = "tokens", .help = "longest thought, and longest continuation of a slip"});
@@ -177,11 +203,15 @@ void Recipe::fields(base::Fields& f) {
            .choices = {"test", "dev"}});
   f.field("stages", stages,
           {.help = "what is run, in this order",
-           .choices = {"pretrain", "sft", "critic", "rl", "critic_rl", "probe", "search", "report"}});
+           .choices = {"pretrain", "base", "sft", "critic", "rl", "critic_rl", "probe", "search", "report"}});
+  f.field("data", data,
+          {.help = "folder with svamp/, gsm8k/ and math/, for tasks whose problems come from files; empty = what the "
+                   "environment variable PONDER_DATA names"});
   f.group("model", model, "shape of the decoder");
   f.group("init", init, "weights at the start");
   f.group("engine", engine, "batches and cache of the sampler");
   f.group("pretrain", pretrain, "next-token learning on generated text (P1, P6)");
+  f.group("base", base, "a real model's answers before anything is learned");
   f.group("sft", sft, "imitation of imperfect demonstrations (P2, P7, P12)");
   f.group("critic", critic, "value head on verdicts of answers and of rollouts behind steps (R6)");
   f.group("rl", rl, "reinforcement learning from exact verifiers (R1, L4)");
@@ -197,20 +227,59 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 }
 
 // Each stage once, and behind what it needs.
-void check_stages(const std::vector<std::string>& stages) {
+void check_stages(const std::vector<std::string>& stages, bool from_model) {
   if (stages.empty()) impossible("stages", "stages is empty; name at least one stage");
   std::vector<std::string> before;
   for (const std::string& stage : stages) {
     if (contains(before, stage)) impossible("stages", base::cat("stages names ", stage, " twice; a stage runs once"));
     if (stage == "pretrain" && !before.empty())
       impossible("stages", "stages must begin with pretrain where it is named: it starts from nothing");
-    const bool has_policy = contains(before, "pretrain") || contains(before, "sft");
+    const bool has_policy = from_model || contains(before, "pretrain") || contains(before, "sft");
     if ((stage == "critic" || stage == "rl" || stage == "probe" || stage == "search") && !has_policy)
-      impossible("stages", base::cat("stage ", stage, " needs a policy; put pretrain or sft before it"));
+      impossible("stages", base::cat("stage ", stage, " needs a policy; put pretrain or sft before it, or name a model "
+                                     "with init.from"));
+    if (stage == "base" && (contains(before, "sft") || contains(before, "rl")))
+      impossible("stages", "stage base is for the model before anything is learned; put it before sft and rl");
     if (stage == "critic_rl" && !contains(before, "rl"))
       impossible("stages", "stage critic_rl is for the policy behind rl; put rl before it");
     before.push_back(stage);
   }
+}
+
+bool is_dataset(const std::string& task) { return contains(names_of(tasks::dataset_tasks()), task); }
+
+// A real model reads words, a drawn one the tasks' own language.
+void check_start(const Recipe& recipe) {
+  const bool real = !recipe.init.from.empty();
+  const auto check = [&](const char* stage, const char* key, const std::vector<std::string>& tasks) {
+    for (const std::string& task : tasks)
+      if (contains(recipe.stages, stage) && is_dataset(task) != real)
+        impossible(key, base::cat(key, " names ", task, ", which ",
+                                  real ? "has a language of its own that a real model (init.from) does not read"
+                                       : "is in words that only a real model reads; name one with init.from"));
+  };
+  check("rl", "rl.mix.tasks", recipe.rl.mix.tasks);
+  check("sft", "rl.mix.tasks", recipe.rl.mix.tasks);  // its greedy answers are to rl's tasks
+  check("critic", "critic.mix.tasks", recipe.critic.mix.tasks);
+  check("critic_rl", "critic.mix.tasks", recipe.critic.mix.tasks);
+  check("search", "search.tasks", recipe.search.tasks);
+  check("search", "search.harder_tasks", recipe.search.harder_tasks);
+  if (!real) {
+    if (contains(recipe.stages, "base")) impossible("stages", "stage base needs a real model; name one with init.from");
+    if (!recipe.sft.solutions.empty())
+      impossible("sft.solutions", "sft.solutions are in words that only a real model reads; name one with init.from");
+    return;
+  }
+  for (const char* stage : {"pretrain", "probe"})
+    if (contains(recipe.stages, stage))
+      impossible("stages", base::cat("stage ", stage, " is for models that ponder has begun itself; leave it out with "
+                                     "init.from"));
+  if (contains(recipe.stages, "sft") && recipe.sft.solutions.empty())
+    impossible("sft.solutions", "with init.from, sft learns worked solutions; name tasks that have them in sft.solutions");
+  if (contains(recipe.stages, "sft") && recipe.sft.pretrain_share > 0)
+    impossible("sft.pretrain_share", "sft.pretrain_share is text in the tasks' own language; it must be 0 with init.from");
+  if (contains(recipe.stages, "rl") && recipe.rl.repairs > 0)
+    impossible("rl.repairs", "rl.repairs are in the tasks' own language; it must be 0 with init.from");
 }
 
 // A harder split says something only where nothing was trained on it.
@@ -255,15 +324,16 @@ void check_device(const std::string& device) {
 void check_context(const Recipe& recipe) {
   const auto check = [&](std::initializer_list<const char*> stages, const char* options, int64_t max_tokens) {
     const bool runs = std::ranges::any_of(stages, [&](const char* stage) { return contains(recipe.stages, stage); });
-    if (!runs || recipe.model.context >= max_tokens + kLongestPrompt) return;
+    if (!runs || recipe.model.context >= max_tokens + longest_prompt(recipe)) return;
     impossible(base::cat("model.context ", options, ".max_tokens"),
                base::cat("model.context = ", recipe.model.context, " is shorter than prompt and completion together (",
-                         max_tokens + kLongestPrompt, " tokens); raise it or lower ", options, ".max_tokens"));
+                         max_tokens + longest_prompt(recipe), " tokens); raise it or lower ", options, ".max_tokens"));
   };
   check({"sft", "rl"}, "rl", recipe.rl.max_tokens);  // sft's greedy answers have rl's length
   check({"search"}, "search", recipe.search.max_tokens);
   check({"critic", "critic_rl"}, "critic", recipe.critic.max_tokens);
   check({"probe"}, "probe", recipe.probe.max_tokens);
+  check({"base"}, "base", recipe.base.max_tokens);
 }
 
 // A confidence knows the log-probs of one policy at one temperature.
@@ -287,8 +357,9 @@ void check_confidence(const Recipe& recipe) {
 void check_recipe(const Recipe& recipe) {
   check_name(recipe.name);
   check_device(recipe.device);
-  check_demos(recipe.sft.demos);
-  check_stages(recipe.stages);
+  if (recipe.sft.solutions.empty()) check_demos(recipe.sft.demos);
+  check_stages(recipe.stages, !recipe.init.from.empty());
+  check_start(recipe);
   check_harder_tasks(recipe);
   recipe.critic.mix.check("critic.mix");
   recipe.rl.mix.check("rl.mix");
@@ -339,8 +410,28 @@ std::string place_of_any(const std::string& keys, const base::Yaml& yaml, const 
   return first.empty() ? path : first;
 }
 
+// A real model says its shape itself; `shape`: a directory that is asked in place of init.from.
+void take_real_shape(Recipe& recipe, const std::string& shape) {
+  const base::Json given = base::to_json(recipe.model);
+  model::DecoderConfig plain;
+  const base::Json defaults = base::to_json(plain);
+  for (const auto& [key, value] : given.as_object())
+    if (key != "compute" && value.dump() != defaults.at(key).dump())
+      impossible("model." + key, base::cat("model.", key, " is what init.from says; leave it out"));
+  const std::string compute = recipe.model.compute;
+  recipe.model = read_model_config(shape.empty() ? recipe.init.from : shape);
+  recipe.model.compute = compute;
+}
+
 // The model's own checks say "width = 100 …", for they know nothing of recipes.
-void resolve_model(Recipe& recipe) {
+void resolve_model(Recipe& recipe, const std::string& shape) {
+  if (!recipe.init.from.empty()) {
+    take_real_shape(recipe, shape);
+  } else {
+    recipe.model.vocab = static_cast<int64_t>(text::task_tokenizer().size());
+    recipe.model.pad_id = text::kPad;
+    recipe.model.eos_ids = {text::kEnd};
+  }
   try {
     recipe.model.resolve();
   } catch (const Error& e) {
@@ -350,34 +441,49 @@ void resolve_model(Recipe& recipe) {
   }
 }
 
+Recipe load(const std::string& path, const std::vector<std::string>& overrides, const std::string& shape) {
+  Recipe recipe;
+  const base::Yaml yaml = base::load_yaml(path);
+  base::read_fields(recipe, yaml, path);
+  for (const std::string& o : overrides) base::override_field(recipe, o);
+  try {
+    resolve_model(recipe, shape);
+    check_recipe(recipe);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kUsage) throw;
+    throw Error(e.code(), e.message(), place_of_any(e.where(), yaml, path, overrides));
+  }
+  if (!recipe.data.empty()) tasks::set_data_folder(recipe.data);
+  return recipe;
+}
+
 }  // namespace
+
+Recipe as_written(Recipe recipe) {
+  if (recipe.init.from.empty()) return recipe;
+  const std::string compute = recipe.model.compute;
+  recipe.model = {};
+  recipe.model.compute = compute;
+  return recipe;
+}
+
+int64_t longest_prompt(const Recipe& recipe) { return recipe.init.from.empty() ? kLongestPrompt : kLongestWordPrompt; }
+
+bool has_stage(const Recipe& recipe, const std::string& stage) { return contains(recipe.stages, stage); }
 
 tasks::Split evaluation_split(const Recipe& recipe) {
   return recipe.evaluate == "dev" ? tasks::Split::kDev : tasks::Split::kTest;
 }
 
 Recipe load_recipe(const std::string& path, const std::vector<std::string>& overrides) {
-  Recipe recipe;
-  const base::Yaml yaml = base::load_yaml(path);
-  base::read_fields(recipe, yaml, path);
-  for (const std::string& o : overrides) base::override_field(recipe, o);
-  recipe.model.vocab = static_cast<int64_t>(text::task_tokenizer().size());
-  recipe.model.pad_id = text::kPad;
-  recipe.model.eos_ids = {text::kEnd};
-  try {
-    resolve_model(recipe);
-    check_recipe(recipe);
-  } catch (const Error& e) {
-    throw Error(e.code(), e.message(), place_of_any(e.where(), yaml, path, overrides));
-  }
-  return recipe;
+  return load(path, overrides, "");
 }
 
 Recipe recipe_of_run(const std::string& run_dir) {
   const std::string path = base::join_path(run_dir, "config.yaml");
   if (!base::is_directory(run_dir)) throw Error(ErrorCode::kInput, "no such run directory", run_dir);
   if (!base::file_exists(path)) throw Error(ErrorCode::kInput, "is missing; a run writes it first of all", path);
-  return load_recipe(path, {});
+  return load(path, {}, newest_policy(run_dir));  // what it started from need not be there any more
 }
 
 }  // namespace ponder::recipes

@@ -18,7 +18,14 @@
 
 namespace ponder::recipes {
 
-inline constexpr int64_t kLongestPrompt = 48;  // tokens; no task's question is longer
+inline constexpr int64_t kLongestPrompt = 48;  // tokens; no procedural task's question is longer
+inline constexpr int64_t kLongestWordPrompt = 512;  // tokens that are kept free for a problem in words
+
+// Weights at the start: drawn, or those of a real model, which then gives the shape and the tokenizer too.
+struct StartOptions : model::InitOptions {
+  std::string from;  // MODEL: a Hugging Face directory, a run directory or a .gguf file; "" = drawn
+  void fields(base::Fields& f);
+};
 
 // Tasks with their shares of the problems: tasks[i] is drawn with probability ∝ weights[i].
 struct TaskMix {
@@ -50,7 +57,16 @@ struct SftOptions {
   TrainOptions train;
   double pretrain_share = 0.0;  // share of each batch that stays pre-training text
   craft::DemoOptions demos;
+  std::vector<std::string> solutions = {};  // tasks whose worked solutions are learned in place of demonstrations
   int64_t eval_problems = 200;  // test problems a task, answered greedily at the end
+  void fields(base::Fields& f);
+};
+
+// What a real model can do before anything is learned: greedy answers behind worked examples.
+struct BaseOptions {
+  std::vector<std::string> tasks = {"svamp"};
+  int64_t problems = 200;  // test problems of each
+  int64_t max_tokens = 192;
   void fields(base::Fields& f);
 };
 
@@ -139,9 +155,11 @@ struct Recipe {
   std::string evaluate = "test";  // "dev" while a recipe is being chosen, so that the test problems stay unseen
   std::vector<std::string> stages = {"pretrain", "sft", "critic", "rl", "critic_rl", "search", "report"};
   model::DecoderConfig model;
-  model::InitOptions init;
+  StartOptions init;
+  std::string data;  // folder of the tasks whose problems come from files; "" = what PONDER_DATA names
   engine::EngineOptions engine;
   PretrainOptions pretrain;
+  BaseOptions base;
   SftOptions sft;
   CriticOptions critic;
   RlOptions rl;
@@ -150,6 +168,12 @@ struct Recipe {
   ReportOptions report;
   void fields(base::Fields& f);
 };
+
+// What config.yaml says: the shape of a real model is its file's to say.
+Recipe as_written(Recipe recipe);
+// Tokens that a prompt may have beside the longest completion.
+int64_t longest_prompt(const Recipe& recipe);
+bool has_stage(const Recipe& recipe, const std::string& stage);
 
 // The split that `evaluate` names.
 tasks::Split evaluation_split(const Recipe& recipe);

@@ -128,11 +128,12 @@ void write_step(const std::string& dir, const Recipe& recipe, int64_t step) {
     }
     groups.push_back(std::move(group));
   }
-  judge_groups(recipe, key, step - 1, groups);
+  const text::TaskCodec codec(text::task_tokenizer());
+  judge_groups(recipe, codec, key, step - 1, groups);
   for (const core::Group& group : groups)
     for (size_t i = 0; i < group.rewards.size(); ++i)
       EXPECT_FLOAT_EQ(group.rewards[i], static_cast<float>(reward::sum_of(group.reward_parts[i])));
-  eval::RlRow row = measure_groups(recipe, groups, reward::fill_advantages(groups, recipe.rl.advantage), 40);
+  eval::RlRow row = measure_groups(recipe, codec, groups, reward::fill_advantages(groups, recipe.rl.advantage), 40);
   row.step = step;
   EXPECT_GT(row.reward_std, 0.3);
   EXPECT_DOUBLE_EQ(row.unparsable, 5.0 / 30);

@@ -9,7 +9,7 @@
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/records.h"
 #include "ponder/recipes/rl.h"
-#include "ponder/text/format.h"
+#include "ponder/recipes/start.h"
 
 namespace ponder::recipes {
 namespace {
@@ -46,10 +46,10 @@ void compare(const std::string& recorded, const std::string& replayed, Mismatch 
   mismatches.push_back(std::move(at));
 }
 
-void compare_groups(const Groups& recorded, const Groups& replayed, std::vector<Mismatch>& mismatches) {
+void compare_groups(const text::ProblemCodec& codec, const Groups& recorded, const Groups& replayed, std::vector<Mismatch>& mismatches) {
   for (size_t p = 0; p < recorded.size(); ++p) {
     const core::Group &a = recorded[p], &b = replayed[p];
-    const std::string prompt = ids_text(text::render_prompt(text::task_tokenizer(), a.item.problem));
+    const std::string prompt = ids_text(codec.prompt(a.item.problem));
     for (size_t i = 0; i < a.trajectories.size(); ++i) {
       const auto at = [&](const char* field) {
         return Mismatch{static_cast<int64_t>(p), static_cast<int64_t>(i), field, "", ""};
@@ -111,7 +111,7 @@ base::Json summary_json(const Replay& replay) {
   return json;
 }
 
-void print_samples(const Replay& replay, int64_t n) {
+void print_samples(const text::ProblemCodec& codec, const Replay& replay, int64_t n) {
   for (size_t p = 0; p < replay.groups.size(); ++p) {
     const core::Group& group = replay.groups[p];
     for (size_t i = 0; i < group.trajectories.size() && n > 0; ++i, --n)
@@ -120,7 +120,7 @@ void print_samples(const Replay& replay, int64_t n) {
                   parts_text(group.reward_parts[i]).c_str(), base::fixed(group.advantages[i], 3).c_str(),
                   group.verdicts[i].reason.empty() ? "" : ": ", group.verdicts[i].reason.c_str(),
                   group.item.problem.question.c_str(),
-                  text::task_tokenizer().decode(group.trajectories[i].tokens).c_str());
+                  codec.decode(group.trajectories[i].tokens).c_str());
   }
 }
 
@@ -128,14 +128,16 @@ void print_samples(const Replay& replay, int64_t n) {
 
 Replay replay_step(const std::string& run_dir, int64_t step) {
   const Recipe recipe = recipe_of_run(run_dir);
+  const auto codec = codec_of_run(run_dir, recipe);
   const Groups recorded = read_rollouts(run_dir, find_block(run_dir, step));
   PONDER_CHECK(!recorded.empty(), "a step has at least one group");
   Replay replay{step, {}, recorded, {}};
-  judge_groups(recipe, base::RngKey(static_cast<uint64_t>(recipe.seed)), step - 1, replay.groups);
+  judge_groups(recipe, *codec, base::RngKey(static_cast<uint64_t>(recipe.seed)), step - 1, replay.groups);
   const reward::Advantages advantages = reward::fill_advantages(replay.groups, recipe.rl.advantage);
-  replay.row = measure_groups(recipe, replay.groups, advantages, recorded[0].trajectories[0].policy_version);
+  replay.row = measure_groups(recipe, *codec, replay.groups, advantages,
+                              recorded[0].trajectories[0].policy_version);
   replay.row.step = step;
-  compare_groups(recorded, replay.groups, replay.mismatches);
+  compare_groups(*codec, recorded, replay.groups, replay.mismatches);
   compare_row(run_dir, replay.row, replay.mismatches);
   return replay;
 }
@@ -161,7 +163,7 @@ int command_replay(const ReplayArgs& args) {
                 m.replayed.c_str());
   }
   if (replay.mismatches.empty()) std::printf("every verdict, reward and advantage is what was recorded\n");
-  print_samples(replay, args.show);
+  print_samples(*codec_of_run(args.dir, recipe_of_run(args.dir)), replay, args.show);
   return replay.mismatches.empty() ? 0 : 1;
 }
 

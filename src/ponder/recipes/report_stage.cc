@@ -1,5 +1,6 @@
 // Stage 6: the audit of the data, the notes of the model card, and the report, which is made from rows alone.
 #include "ponder/base/clock.h"
+#include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/eval/report.h"
 #include "ponder/recipes/audit.h"
@@ -13,6 +14,23 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+void write_real_notes(Run& run) {
+  const Recipe& r = run.recipe;
+  const auto note = [&run](const char* topic, std::string text) {
+    run.write(eval::to_json(eval::NoteRow{topic, std::move(text)}), "report", 1);
+  };
+  note("use", base::cat("Begun from ", base::file_name(r.init.from), " and trained on ", joined(r.rl.mix.tasks),
+                        " alone. The licence of that model goes with it."));
+  note("data", base::cat("SFT: worked solutions of ", r.sft.solutions.empty() ? "nothing" : joined(r.sft.solutions),
+                         ", training parts. What the model had read before is not known: it may have seen test problems."));
+  note("rewards", base::cat("Math answers compared exactly: ", r.rl.reward.correct, " for a right answer, ",
+                            r.rl.reward.wrong, " otherwise. Algorithm ", r.rl.algo, ", advantages ",
+                            r.rl.advantage.estimator, "."));
+  note("search",
+       "Budgets are tokens a problem: written by the policy plus read by the critic. No search sees a verifier.");
+  note("evaluation", "Test problems were never trained on in this run; intervals are 95%, by bootstrap over questions.");
+}
+
 void write_notes(Run& run) {
   const Recipe& r = run.recipe;
   const auto note = [&run](const char* topic, std::string text) {
@@ -21,6 +39,7 @@ void write_notes(Run& run) {
   note("transcripts",
        "The first test problems of each searched task in the fixed test order, greedy answers before and "
        "after RL; no outcome was looked at.");
+  if (!r.init.from.empty()) return write_real_notes(run);
   note("use", base::cat("A demonstration model that solves ", joined(r.rl.mix.tasks),
                         " in a closed vocabulary. It knows no natural language and is of no use outside these tasks."));
   note("data",

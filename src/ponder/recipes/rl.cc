@@ -38,7 +38,7 @@ int64_t sample_groups(const Run& run, const model::Parameters& sampler, int64_t 
   std::vector<core::SampleRequest> requests;
   for (size_t p = 0; p < groups.size(); ++p)
     for (int64_t g = 0; g < o.group; ++g)
-      requests.push_back(request_for(groups[p].item.problem, params, key.child(p).child(static_cast<uint64_t>(g))));
+      requests.push_back(request_for(run.codec, groups[p].item.problem, params, key.child(p).child(static_cast<uint64_t>(g))));
   const std::vector<core::SampleRequest> sent = requests;
   std::vector<core::Completion> completions =
       sample_requests(run.models(sampler), std::move(requests), static_cast<size_t>(o.group));
@@ -101,7 +101,7 @@ StepReport take_rl_step(Run& run, const model::Parameters& sampler, learn::Learn
   const RlOptions& o = run.recipe.rl;
   Groups groups = draw_groups(run, doctor, step);                                      // 1.
   const int64_t sampled = sample_groups(run, sampler, step, groups);                   // 2., 3.
-  judge_groups(run.recipe, run.key, step, groups);                                     // 4.
+  judge_groups(run.recipe, run.codec, run.key, step, groups);                                     // 4.
   const reward::Advantages advantages = reward::fill_advantages(groups, o.advantage);  // 5.
   run.records.append("rl", step + 1, rollout_rows("rl", step + 1, groups));
   const std::vector<learn::Row> rows = training_rows(run, step, groups);  // 6.
@@ -110,7 +110,7 @@ StepReport take_rl_step(Run& run, const model::Parameters& sampler, learn::Learn
                                   : sampler_gap(run.policy, groups, o.temperature, o.train.learner, run.workers);
   const learn::StepStats stats = learner.step(rows, {o.algo, o.loss}, o.train.lr_at(step));  // 6., 7.
 
-  eval::RlRow row = measure_groups(run.recipe, groups, advantages, run.policy_version);
+  eval::RlRow row = measure_groups(run.recipe, run.codec, groups, advantages, run.policy_version);
   row.logp_gap = tempered_gap;
   add_update(stats, o, row);
   row.step = step + 1;
@@ -144,12 +144,12 @@ double sampler_gap(const model::Parameters& parameters, const Groups& groups, do
 }
 
 // 4. tasks judges, reward makes numbers of it.
-void judge_groups(const Recipe& recipe, base::RngKey key, int64_t step, Groups& groups) {
+void judge_groups(const Recipe& recipe, const text::ProblemCodec& codec, base::RngKey key, int64_t step, Groups& groups) {
   const RlOptions& o = recipe.rl;
   for (core::Group& group : groups) {
     group.verdicts.clear();
     for (const core::Trajectory& t : group.trajectories)
-      group.verdicts.push_back(grade(group.item, text::task_tokenizer().decode(t.tokens)));
+      group.verdicts.push_back(grade(codec, group.item, codec.decode(t.tokens)));
     reward::fill_rewards(group, o.reward);
   }
   if (o.shuffle_rewards != "yes") return;
@@ -166,8 +166,8 @@ void judge_groups(const Recipe& recipe, base::RngKey key, int64_t step, Groups& 
     }
 }
 
-eval::RlRow measure_groups(const Recipe& recipe, const Groups& groups, const reward::Advantages& advantages,
-                           int64_t policy_version) {
+eval::RlRow measure_groups(const Recipe& recipe, const text::ProblemCodec& codec, const Groups& groups,
+                           const reward::Advantages& advantages, int64_t policy_version) {
   std::vector<double> rewards;
   double length = 0, truncated = 0, ended = 0, unparsable = 0, stale = 0;
   for (const core::Group& group : groups)
@@ -175,7 +175,7 @@ eval::RlRow measure_groups(const Recipe& recipe, const Groups& groups, const rew
       const core::Trajectory& t = group.trajectories[i];
       const size_t size = t.tokens.size();
       const bool has_end = size > 0 && std::ranges::count(recipe.model.eos_ids, t.tokens.back()) > 0;
-      const bool gave_up = has_end && size > 1 && t.tokens[size - 2] == text::kStop;
+      const bool gave_up = has_end && codec.gave_up(t.tokens);
       rewards.push_back(group.rewards[i]);
       length += static_cast<double>(size);
       truncated += t.stop != core::StopReason::kStopToken;

@@ -68,7 +68,7 @@ std::vector<core::Score> score_prefixes(const Models& models, std::vector<core::
   return results;
 }
 
-void with_ports(const Models& models, const core::Codec& codec,
+void with_ports(const Models& models, const text::ProblemCodec& codec,
                 const std::function<void(int worker, const core::Ports& ports)>& work) {
   base::run_workers(models.workers, [&](int worker) {
     tensor::set_operator_threads(1);

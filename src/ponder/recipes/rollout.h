@@ -7,6 +7,7 @@
 #include "ponder/core/ports.h"
 #include "ponder/engine/options.h"
 #include "ponder/model/weights.h"
+#include "ponder/text/problem_codec.h"
 
 namespace ponder::recipes {
 
@@ -32,7 +33,7 @@ std::vector<core::Completion> sample_requests(const Models& models, std::vector<
 std::vector<core::Score> score_prefixes(const Models& models, std::vector<core::ScoreRequest> requests);
 
 // Runs work(worker, ports) with an engine a worker; for searches.
-void with_ports(const Models& models, const core::Codec& codec,
+void with_ports(const Models& models, const text::ProblemCodec& codec,
                 const std::function<void(int worker, const core::Ports& ports)>& work);
 
 }  // namespace ponder::recipes

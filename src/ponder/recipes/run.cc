@@ -7,6 +7,7 @@
 #include "ponder/model/load.h"
 #include "ponder/recipes/confidence.h"
 #include "ponder/recipes/records.h"
+#include "ponder/recipes/start.h"
 #include "ponder/store/checkpoint.h"
 #include "ponder/tensor/device.h"
 
@@ -78,7 +79,10 @@ store::Extent committed(const store::RunDirectory& directory, const Recipe& reci
   return extent;
 }
 
-std::string resolved_yaml(Recipe recipe) { return base::to_yaml(recipe); }
+std::string resolved_yaml(const Recipe& recipe) {
+  Recipe written = as_written(recipe);
+  return base::to_yaml(written);
+}
 
 // A finished stage is not run again, so its weights cannot be passed over as an interrupted one's can.
 void verify_finished(const std::string& stage, const std::string& checkpoint) {
@@ -129,7 +133,9 @@ Run::Run(Recipe r, const std::string& dir)
     : recipe(resolved(std::move(r))),
       workers(static_cast<int>(recipe.workers)),
       key(static_cast<uint64_t>(recipe.seed)),
-      codec(text::task_tokenizer()),
+      tokenizer_files(start_tokenizer_files(recipe)),
+      codec_owner(make_codec(recipe)),
+      codec(*codec_owner),
       directory(dir),
       records(checked(directory, recipe), kRollouts),
       rows_(dir) {
@@ -137,11 +143,12 @@ Run::Run(Recipe r, const std::string& dir)
   policy.config = recipe.model;
   for (const std::string& stage : recipe.stages)
     if (const base::Json* finished = directory.finished(stage)) restore(stage, *finished);
+  if (!recipe.init.from.empty() && !policy.flat.defined()) policy = before_rl = on_device(load_start(recipe));
   if (base::file_size(directory.metrics()) > 0) return;  // a run that goes on has its first row
   eval::RunRow row;
   row.name = recipe.name;
   row.seed = recipe.seed;
-  Recipe copy = recipe;
+  Recipe copy = as_written(recipe);
   row.config_hash = base::hex64(base::fields_hash(copy));
   row.version = "0.1.0";
   row.device = recipe.device;
@@ -225,6 +232,7 @@ void run_recipe(const Recipe& recipe, const std::string& dir) {
   for (const std::string& stage : recipe.stages) {
     if (run.is_finished(stage) && stage != "report") continue;
     if (stage == "pretrain") run_pretrain(run);
+    if (stage == "base") run_base(run);
     if (stage == "sft") run_sft(run);
     if (stage == "critic" || stage == "critic_rl") run_critic(run, stage);
     if (stage == "rl") run_rl(run);

@@ -1,6 +1,8 @@
 // A run in progress: its recipe, its directory and the weights as they stand. The stages take it and change it.
 #pragma once
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,7 +15,7 @@
 #include "ponder/store/record_log.h"
 #include "ponder/store/run_dir.h"
 #include "ponder/tasks/task.h"
-#include "ponder/text/format.h"
+#include "ponder/text/problem_codec.h"
 
 namespace ponder::recipes {
 
@@ -41,12 +43,14 @@ class Run {
   const Recipe recipe;
   const int workers;
   const base::RngKey key;
-  const text::TaskCodec codec;
+  const std::map<std::string, std::string> tokenizer_files;  // by name, see start.h; part of every checkpoint
+  const std::shared_ptr<const text::ProblemCodec> codec_owner;
+  const text::ProblemCodec& codec;
 
   // What the stages have made so far.
   store::RunDirectory directory;
   store::RecordLog records;     // of rollouts, see records.h
-  model::Parameters policy;     // config.vocab > 0 from the start; weights after pretrain
+  model::Parameters policy;     // config.vocab > 0 from the start; weights after pretrain, or those of init.from
   model::Parameters before_rl;  // the policy when rl began (or as it is, before that)
   std::optional<model::Parameters> critic, critic_before_rl;
   std::optional<core::Confidence> confidence, confidence_before_rl;  // instead of critics where critic.kind says so
@@ -80,6 +84,7 @@ class Run {
 
 // The stages, in the order of the road. Each goes on where an earlier process stopped, and ends at a step count.
 void run_pretrain(Run& run);
+void run_base(Run& run);
 void run_sft(Run& run);
 void run_critic(Run& run, const std::string& stage);  // "critic" or "critic_rl": for the policy as it stands
 void run_rl(Run& run);

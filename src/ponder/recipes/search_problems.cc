@@ -1,16 +1,15 @@
 #include "ponder/recipes/search_stage.h"
-#include "ponder/text/format.h"
 
 namespace ponder::recipes {
 
-std::vector<search::SearchInput> search_inputs(const text::WordTokenizer& tokenizer,
+std::vector<search::SearchInput> search_inputs(const text::ProblemCodec& codec,
                                                const std::vector<core::Item>& items) {
   std::vector<search::SearchInput> inputs;
-  for (const core::Item& item : items) inputs.push_back({item.problem, text::render_prompt(tokenizer, item.problem)});
+  for (const core::Item& item : items) inputs.push_back({item.problem, codec.prompt(item.problem)});
   return inputs;
 }
 
-std::vector<search::SearchRow> search_problems(const Models& models, const core::Codec& codec,
+std::vector<search::SearchRow> search_problems(const Models& models, const text::ProblemCodec& codec,
                                                const std::vector<search::SearchInput>& inputs,
                                                const StrategyFactory& make_strategy, core::Budget budget,
                                                base::RngKey key,

@@ -116,13 +116,13 @@ Selected select_at_budget(const UnitContext& c, const Pools& pools, const std::s
   Selected s;
   for (size_t i = 0; i < pools.size(); ++i) {
     const core::Problem& problem = c.items[i].problem;
-    const auto prompt = static_cast<int64_t>(text::render_prompt(text::task_tokenizer(), problem).size());
+    const auto prompt = static_cast<int64_t>(c.run.codec.prompt(problem).size());
     Affordable a = affordable(pools[i].candidates, prompt, budget, critic);
     s.tokens += static_cast<double>(a.generated) / n, s.critic_tokens += static_cast<double>(a.critic) / n;
     if (how == "random") std::erase_if(a.samples, [](const search::Candidate& x) { return !x.answer; });
     const int64_t chosen = search::select_candidate(a.samples, how, c.key.child(problem.id));
     const bool right =
-        chosen >= 0 && grade(c.items[i], c.run.codec.decode(a.samples[static_cast<size_t>(chosen)].tokens)).correct();
+        chosen >= 0 && grade(c.run.codec, c.items[i], c.run.codec.decode(a.samples[static_cast<size_t>(chosen)].tokens)).correct();
     s.correct.push_back(right ? 1.0 : 0.0);
   }
   return s;
@@ -164,7 +164,7 @@ void write_pass_at_k(UnitContext& c, const Pools& pools) {
   double tokens = 0;
   for (size_t i = 0; i < pools.size(); ++i)
     for (const search::Candidate& sample : pools[i].candidates) {
-      right[i] += grade(c.items[i], c.run.codec.decode(sample.tokens)).correct();
+      right[i] += grade(c.run.codec, c.items[i], c.run.codec.decode(sample.tokens)).correct();
       tokens += static_cast<double>(sample.tokens.size());
     }
   for (int64_t k = 1; k <= pool; k *= 2) {
@@ -194,7 +194,7 @@ Pools run_strategy(UnitContext& c, const StrategyFactory& factory, int64_t budge
   core::Budget budget;
   if (budget_tokens > 0) budget.tokens = budget_tokens;
   std::atomic<int64_t> finished = 0;
-  return collect(c, search_problems(c.models, c.run.codec, search_inputs(text::task_tokenizer(), c.items), factory,
+  return collect(c, search_problems(c.models, c.run.codec, search_inputs(c.run.codec, c.items), factory,
                                     budget, c.key, [&](size_t, search::SearchRow&) { done(++finished); }));
 }
 
@@ -214,10 +214,10 @@ void write_greedy(UnitContext& c, const GreedyAnswers& answers) {
 // Greedy before and after RL on the same problems: transcripts by a rule that looks at no outcome, or the paired gain
 // of a harder task.
 void compare_with_before(UnitContext& c, const GreedyAnswers& after) {
-  const GreedyAnswers before = answer_greedily(c.run.models(c.run.before_rl), c.items, c.run.recipe.search.max_tokens);
+  const GreedyAnswers before = answer_greedily(c.run.models(c.run.before_rl), c.run.codec, c.items, c.run.recipe.search.max_tokens);
   add_tokens(c, before.processed);
   if (c.unit.harder) {  // rl compares the tasks that it trains on
-    c.write(eval::to_json(gain_row(c.unit.task, c.items, before, after, c.bootstrap())));
+    c.write(eval::to_json(gain_row(c.unit.task, c.items, before.correct, after.correct, c.bootstrap())));
     return;
   }
   // The transcripts are shared out evenly; the first tasks get what is left over.
@@ -241,7 +241,7 @@ void compare_with_before(UnitContext& c, const GreedyAnswers& after) {
 
 void run_samples_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
   const SearchStageOptions& o = c.run.recipe.search;
-  const GreedyAnswers greedy = answer_greedily(c.models, c.items, o.max_tokens);
+  const GreedyAnswers greedy = answer_greedily(c.models, c.run.codec, c.items, o.max_tokens);
   add_tokens(c, greedy.processed);
   write_greedy(c, greedy);
   if (c.unit.model == "rl") compare_with_before(c, greedy);
@@ -310,7 +310,7 @@ std::vector<double> write_results(UnitContext& c, const Pools& results) {
   std::vector<double> correct;
   double generated = 0, read = 0;
   for (size_t i = 0; i < results.size(); ++i) {
-    correct.push_back(grade(c.items[i], c.run.codec.decode(results[i].completion)).correct() ? 1.0 : 0.0);
+    correct.push_back(grade(c.run.codec, c.items[i], c.run.codec.decode(results[i].completion)).correct() ? 1.0 : 0.0);
     generated += static_cast<double>(results[i].usage.generated), read += static_cast<double>(results[i].usage.critic);
   }
   const auto n = static_cast<double>(results.size());
@@ -324,7 +324,7 @@ void run_tree_unit(UnitContext& c, const std::function<void(int64_t)>& done) {
       c, [&] { return recipe_strategy(o, c.unit.strategy); }, c.unit.budget, done);
   compare_with_majority(c, write_results(c, results));
   if (c.unit.budget != o.budgets.back()) return;
-  const core::Verdict verdict = grade(c.items[0], c.run.codec.decode(results[0].completion));
+  const core::Verdict verdict = grade(c.run.codec, c.items[0], c.run.codec.decode(results[0].completion));
   eval::TreeRow tree;
   tree.task = c.unit.task, tree.problem = c.items[0].problem.id, tree.model = c.unit.model;
   tree.strategy = c.unit.strategy, tree.question = c.items[0].problem.question;

@@ -145,7 +145,7 @@ Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<
   const base::Stopwatch watch;
   try {
     base::Progress progress("solve", static_cast<int64_t>(items.size()), "problems");
-    search_problems(models, codec, search_inputs(model.words(), items), factory, budget,
+    search_problems(models, codec, search_inputs(codec, items), factory, budget,
                     base::RngKey(static_cast<uint64_t>(args.seed)).child("solve"),
                     [&](size_t i, search::SearchRow& row) {
                       if (i == 0 && !args.dump.empty())
@@ -211,7 +211,7 @@ struct Graded {
 
   void add(const search::Strategy& strategy, const core::Item& item, const search::SearchRow& row,
            const std::string& text) {
-    const core::Verdict verdict = row.ok() ? grade(item, text) : core::Verdict{};
+    const core::Verdict verdict = row.ok() ? grade(text::TaskCodec(text::task_tokenizer()), item, text) : core::Verdict{};
     failed += !row.ok();
     correct.push_back(verdict.correct() ? 1.0 : 0.0);
     clusters.push_back(clusters_of({item})[0]);

@@ -33,7 +33,11 @@ void write_checkpoint(Run& run, const StageSpec& spec, const model::Parameters& 
   run.sync();  // a checkpoint must not outlive the rows before it, not even a power cut
   base::make_directories(parent);
   store::CheckpointWriter writer(base::join_path(parent, step_name(at.step)));
-  model::save_hf(base::parent_path(writer.path("config.json")), weights, text::task_tokenizer().to_json());
+  const bool is_real = !run.recipe.init.from.empty();
+  model::save_hf(base::parent_path(writer.path("config.json")), weights,
+                 is_real ? "" : run.tokenizer_files.at("tokenizer.json"));
+  if (is_real)
+    for (const auto& [name, bytes] : run.tokenizer_files) writer.write_text(name, bytes);
   learner.optimizer().save(writer.path("optimizer.safetensors"));
   base::Json state = base::Json::object();
   state["stage"] = spec.name;

@@ -107,6 +107,8 @@ const Dataset& DatasetTask::dataset() const {
   std::unique_ptr<Dataset>& data = loaded_[folder];
   if (!data) {
     data = std::make_unique<Dataset>(load(folder));
+    for (const auto* items : {&data->dev, &data->test})
+      for (const core::Item& item : *items) data->held_out.insert(canonical(item.problem));
     for (const std::string& row : data->left_out) base::log_warning(base::cat(name(), ": left out ", row));
   }
   return *data;
@@ -179,6 +181,10 @@ std::string DatasetTask::canonical(const core::Problem& problem) const {
     }
   }
   return out;
+}
+
+bool DatasetTask::is_held_out(const core::Problem& problem) const {
+  return dataset().held_out.contains(canonical(problem));
 }
 
 core::Verdict DatasetTask::verify(const core::Item& item, const std::string& answer) const {

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ std::string data_folder();  // "" when there is none
 struct Dataset {
   std::vector<core::Item> train, dev, test;
   std::vector<std::string> left_out;  // "id: why", rows that are not used
+  std::set<std::string> held_out;     // canonical forms of dev and test
   const std::vector<core::Item>& split(Split s) const {
     return s == Split::kTrain ? train : s == Split::kDev ? dev : test;
   }
@@ -39,6 +41,7 @@ class DatasetTask : public Task {
   base::Json to_row(const core::Item& item) const override;
   std::string canonical(const core::Problem& problem) const override;  // the question's words and numbers
   std::string instance(const core::Problem& problem) const override { return canonical(problem); }
+  bool is_held_out(const core::Problem& problem) const override;
   core::Verdict verify(const core::Item& item, const std::string& answer) const override;
   // A line "a + b = c" (or a chain of equals) is valid when both sides are the same number.
   std::vector<StepVerdict> check_steps(const core::Problem& problem, const std::string& thought) const override;

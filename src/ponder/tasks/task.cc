@@ -59,6 +59,12 @@ const Task& find_task(const std::string& name) {
                         near.empty() ? "" : base::cat("; did you mean \"", near, "\"?"), " Tasks: ", all));
 }
 
+const DatasetTask& find_dataset_task(const std::string& name) {
+  const auto* task = dynamic_cast<const DatasetTask*>(&find_task(name));
+  if (!task) throw Error(ErrorCode::kUsage, base::cat("the problems of ", name, " do not come from files"));
+  return *task;
+}
+
 std::vector<core::Item> make_problems(const Task& task, Split split, size_t n, base::RngKey key) {
   // A small split runs dry: after so many draws in a row that were all known, what is left is not worth waiting for.
   constexpr int kMaxRepeats = 20000;

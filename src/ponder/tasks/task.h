@@ -44,6 +44,10 @@ class Task : public core::Verifier {
 
   // What a split holds out: the sorted multiset of numbers, the sorted bag of instructions, …
   virtual std::string canonical(const core::Problem& problem) const = 0;
+  // Whether it belongs to the dev or test problems, so that nothing may learn from it.
+  virtual bool is_held_out(const core::Problem& problem) const {
+    return split_of_canonical(canonical(problem)) != Split::kTrain;
+  }
   // The whole instance (with its target): duplicates within a set have the same.
   virtual std::string instance(const core::Problem& problem) const = 0;
 
@@ -61,6 +65,8 @@ const std::vector<const Task*>& all_tasks();
 const std::vector<const Task*>& dataset_tasks();
 // In either table. Error(kUsage) with the nearest name when there is none.
 const Task& find_task(const std::string& name);
+class DatasetTask;
+const DatasetTask& find_dataset_task(const std::string& name);  // those of files alone
 
 // n different problems of a split (by instance), in an order that depends on the key alone. Error(kUsage) when the
 // split does not hold n of them.

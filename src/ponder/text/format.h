@@ -58,6 +58,9 @@ class TaskCodec : public ProblemCodec {
   const char* no_answer() const override { return "there is no \"ans … end\""; }
   std::string thought(const std::string& completion) const override { return thought_of(completion); }
   BehaviourCounts behaviours(const std::string& completion) const override { return count_behaviours(completion); }
+  bool gave_up(core::TokenSpan completion) const override {
+    return completion.size() > 1 && completion[completion.size() - 2] == kStop;
+  }
 
  private:
   const WordTokenizer& tokenizer_;

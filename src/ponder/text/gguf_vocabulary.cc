@@ -7,65 +7,11 @@
 #include "ponder/base/error.h"
 #include "ponder/text/bpe_builder.h"
 #include "ponder/text/bpe_tokenizer.h"
+#include "ponder/text/gguf_kinds.h"
 #include "ponder/text/unicode.h"
 
 namespace ponder::text {
 namespace {
-
-enum TokenType : int32_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
-
-// How the byte-level vocabularies cut a text, by the name in tokenizer.ggml.pre; the patterns are those of the models'
-// own tokenizer.json files ("default" and "falcon" are llama.cpp's).
-struct PreKind {
-  std::vector<const char*> names;
-  std::vector<const char*> patterns;
-  bool ignore_merges = false, nfc = false, add_bos = false;
-};
-
-constexpr const char* kLlama3Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* kQwen2Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* kQwen35Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* kTekkenPattern =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|)"
-    R"(\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* kGpt4oPattern =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
-    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* kDeepseek3Pattern =
-    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|)"
-    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
-// clang-format off: it never tires of breaking this line
-// clang-format never tires of breaking this line anew.
-// clang-format off
-constexpr const char* kDeepseekLetters =
-    "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+";
-// clang-format on
-// clang-format on
-
-const std::vector<PreKind>& pre_kinds() {
-  static const std::vector<PreKind> kinds = {
-      {{"default"}, {R"([\p{P}\$\+<=>\^~\|]+)", kGpt2Pattern, R"(\p{N}+)", "[0-9][0-9][0-9]"}},
-      {{"gpt-2", "gpt2", "olmo", "mpt", "phi-2"}, {kGpt2Pattern}},
-      {{"llama-bpe", "llama3", "llama-v3", "falcon3"}, {kLlama3Pattern}, true, false, true},
-      {{"qwen2", "stablelm2", "deepseek-r1-qwen"}, {kQwen2Pattern}, false, true},
-      {{"qwen35"}, {kQwen35Pattern}, false, true},
-      {{"tekken"}, {kTekkenPattern}, true, false, true},
-      {{"gpt-4o"}, {kGpt4oPattern}},
-      {{"smollm", "starcoder", "refact", "command-r"}, {R"(\p{N})", kGpt2Pattern}},
-      {{"falcon"}, {R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2Pattern, "[0-9][0-9][0-9]"}},
-      {{"deepseek-llm"},
-       {"[\r\n]", kDeepseekLetters, "\\s?[!-/:-~！-／：-～‘-‟　-。]+", R"(\s+$)", "[一-龥ࠀ-一가-퟿]+",
-        R"(\p{N}+)"}},
-      {{"deepseek-coder"}, {"[\r\n]", R"(\s?\p{L}+)", R"(\s?\p{P}+)", "[一-龥ࠀ-一가-퟿]+", R"(\p{N})"}},
-      {{"deepseek-v3"}, {R"(\p{N}{1,3})", "[一-龥぀-ゟ゠-ヿ]+", kDeepseek3Pattern}},
-  };
-  return kinds;
-}
 
 class GgufReader {
  public:
@@ -91,7 +37,7 @@ class GgufReader {
       fail(key, e.message());
     }
   }
-  int32_t type(size_t id) const { return v_.types.empty() ? kNormal : v_.types[id]; }
+  int32_t type(size_t id) const { return v_.type(id); }
 
   void check() const {
     const size_t n = v_.tokens.size();
@@ -134,14 +80,6 @@ class GgufReader {
 
   // ---- SentencePiece ----
 
-  // Converters write the runs of spaces among the user-defined tokens as spaces; the vocabulary spells them as marks.
-  std::string spelled(size_t id) const {
-    std::string text = v_.tokens[id];
-    if (type(id) != kUserDefined) return text;
-    for (size_t at = text.find(' '); at != std::string::npos; at = text.find(' ', at)) text.replace(at, 1, kWordMark);
-    return text;
-  }
-
   // Any two tokens that together are a token can merge; the score of the result is the pair's rank.
   void add_merges_of(size_t id, uint32_t rank, BpeBuilder& builder) const {
     const Vocabulary& vocabulary = builder.vocabulary();
@@ -166,7 +104,7 @@ class GgufReader {
     for (uint32_t i = 0; i < v_.tokens.size(); ++i) {
       if (std::isnan(v_.scores[i]))
         fail("tokenizer.ggml.scores", base::cat("token ", i, " has no number as its score"));
-      const std::string text = spelled(i);
+      const std::string text = spelled_token(v_, i);
       if (text.size() > kMaxToken) continue;
       if (type(i) == kNormal || type(i) == kUnused) order.push_back(i);
       std::string marks;
@@ -190,7 +128,7 @@ class GgufReader {
     bool has_bytes = false;
     at_key("tokenizer.ggml.tokens", [&] {
       for (size_t i = 0; i < v_.tokens.size(); ++i) {
-        const std::string text = spelled(i);
+        const std::string text = spelled_token(v_, i);
         builder.add_token(text, static_cast<int64_t>(i));
         has_bytes |= type(i) == kByte;
         if (type(i) >= kUnknown && type(i) <= kUserDefined && !text.empty()) added.push_back(added_token(i, text));
@@ -216,19 +154,8 @@ class GgufReader {
 
   // ---- byte-level ----
 
-  const PreKind& pre_kind() const {
-    const std::string name = v_.pre.empty() ? "default" : v_.pre;
-    std::string known;
-    for (const PreKind& kind : pre_kinds())
-      for (const char* candidate : kind.names) {
-        if (name == candidate) return kind;
-        known += base::cat(known.empty() ? "" : ", ", candidate);
-      }
-    fail("tokenizer.ggml.pre", base::cat("\"", name.substr(0, 60), "\" is not supported; known are ", known));
-  }
-
   std::unique_ptr<Tokenizer> read_gpt2() const {
-    const PreKind& kind = pre_kind();
+    const PreKind& kind = find_pre_kind(v_.pre, where_);
     BpeBuilder builder(true, v_.tokens.size(), v_.merges.size());
     std::vector<AddedToken> added;
     at_key("tokenizer.ggml.tokens", [&] {

@@ -21,6 +21,7 @@ struct GgufVocabulary {
   int64_t bos = -1, eos = -1, unk = -1, pad = -1;
   std::optional<bool> add_bos, add_eos;  // default: llama and llama-bpe begin with bos, nothing ends with eos
   std::optional<bool> add_space_prefix;  // llama: default true
+  int32_t type(size_t id) const { return types.empty() ? 1 : types[id]; }
 };
 
 // Error(kInput) names the key, and a `pre` that is not known: a wrong one would give wrong ids in silence.

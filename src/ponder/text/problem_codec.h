@@ -30,6 +30,8 @@ class ProblemCodec : public core::Codec {
   // What stands before the answer; all of it when there is none.
   virtual std::string thought(const std::string& completion) const = 0;
   virtual BehaviourCounts behaviours(const std::string& completion) const = 0;
+  // Whether a finished completion says that it gives up; then it need not claim an answer.
+  virtual bool gave_up(core::TokenSpan completion) const = 0;
 };
 
 }  // namespace ponder::text

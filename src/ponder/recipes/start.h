@@ -1,0 +1,30 @@
+// What a run starts from: a model of its own shape, or a real one (init.from), with the tokenizer that goes with it. Called
+// by the stages, by replay and by open_model for run directories.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+
+#include "ponder/recipes/recipe.h"
+#include "ponder/text/problem_codec.h"
+
+namespace ponder::recipes {
+
+// The shape of a real model without its weights. Error(kInput) says what the path is not.
+model::DecoderConfig read_model_config(const std::string& path);
+// All its weights, to be trained.
+model::Parameters load_start(const Recipe& recipe);
+
+// The files that a model's tokenizer and chat template are made of, by name, as they lie beside its weights; those of a
+// GGUF file as the tokenizer.json that its vocabulary stands for. A run writes them into its checkpoints.
+using TokenizerFiles = std::map<std::string, std::string>;
+TokenizerFiles start_tokenizer_files(const Recipe& recipe);
+
+// How the recipe's model meets problems. `directory`: where the tokenizer's files lie; "" = those of init.from.
+std::shared_ptr<const text::ProblemCodec> make_codec(const Recipe& recipe, const std::string& directory = "");
+// How a model that has learned nothing yet is asked: behind worked examples.
+std::shared_ptr<const text::ProblemCodec> make_base_codec(const Recipe& recipe);
+// The same for a run's directory, whose checkpoints have the files; before there is one, what the run starts from.
+std::shared_ptr<const text::ProblemCodec> codec_of_run(const std::string& run_dir, const Recipe& recipe);
+
+}  // namespace ponder::recipes

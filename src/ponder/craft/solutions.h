@@ -1,4 +1,5 @@
-// Problems with their worked solutions as examples to learn from (P2). Called by the stage sft.
+// Worked solutions as examples to learn from. Called by supervised fine-tuning on the tasks whose problems come from
+// files.
 #pragma once
 #include <string>
 
@@ -7,7 +8,8 @@
 
 namespace ponder::craft {
 
-// The problem's prompt, which is read, and the solution with its end, which is learned. Error(kInput) as the codec's.
+// The problem's prompt, read with weight 0, and the solution with its end, learned with weight 1. Error(kInput) where
+// the codec cannot render the problem.
 core::Example solution_example(const text::ProblemCodec& codec, const core::Problem& problem,
                                const std::string& solution);
 

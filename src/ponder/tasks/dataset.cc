@@ -22,6 +22,7 @@ std::string& chosen_folder() {
 }
 
 constexpr size_t kMaxSteps = 1000;  // lines of a thought that are checked
+constexpr size_t kMaxLineBytes = 2000;
 
 // The first field of those names that the row has; null when it has none.
 const base::Json* first_of(const base::Json& row, std::initializer_list<const char*> names) {
@@ -71,18 +72,25 @@ std::string_view side(std::string_view line, size_t at, bool before) {
 }
 
 StepVerdict check_line(std::string_view line) {
-  bool any = false;
-  for (size_t at = line.find('='); at != std::string_view::npos; at = line.find('=', at + 1)) {
-    auto left = parse_math(side(line, at, true)), right = parse_math(side(line, at, false));
-    if (!left || !right) continue;
-    any = true;
-    if (compare_math(*left, *right, 100000) != MathVerdict::kEqual)
-      return invalid_step(base::cat(math_text(*left), " is not ", math_text(*right)));
-  }
-  return any ? valid_step() : unreadable_step();
+  const std::vector<LineEquation> equations = equations_of(line);
+  for (const LineEquation& e : equations)
+    if (!e.holds) return invalid_step(base::cat(e.left, " is not ", e.right));
+  return equations.empty() ? unreadable_step() : valid_step();
 }
 
 }  // namespace
+
+std::vector<LineEquation> equations_of(std::string_view line) {
+  line = line.substr(0, kMaxLineBytes);
+  std::vector<LineEquation> equations;
+  for (size_t at = line.find('='); at != std::string_view::npos; at = line.find('=', at + 1)) {
+    auto left = parse_math(side(line, at, true)), right = parse_math(side(line, at, false));
+    if (!left || !right) continue;
+    const bool holds = compare_math(*left, *right, 100000) == MathVerdict::kEqual;
+    equations.push_back({math_text(*left), math_text(*right), holds});
+  }
+  return equations;
+}
 
 void set_data_folder(const std::string& folder) {
   std::lock_guard lock(folder_mutex);
@@ -202,7 +210,7 @@ std::vector<StepVerdict> DatasetTask::check_steps(const core::Problem&, const st
     std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.find_first_not_of(" \t\r") == std::string_view::npos || line.starts_with("####")) continue;
-    verdicts.push_back(check_line(line.substr(0, 2000)));
+    verdicts.push_back(check_line(line));
   }
   return verdicts;
 }

@@ -47,6 +47,9 @@ class DatasetTask : public Task {
   std::vector<StepVerdict> check_steps(const core::Problem& problem, const std::string& thought) const override;
   std::optional<std::string> solve(const core::Problem&) const override { return std::nullopt; }
 
+  // Where an answer may stand, unless a row says otherwise.
+  AnswerPlace place() const { return place_; }
+
   // The data set in the data folder, read once a folder. Error(kUsage) without a folder, Error(kInput) for a bad file.
   const Dataset& dataset() const;
 
@@ -60,7 +63,7 @@ class DatasetTask : public Task {
   std::vector<core::Item> load_jsonl(const std::string& path) const;
 
  private:
-  AnswerPlace place_;  // where an answer may stand, unless the row says otherwise
+  AnswerPlace place_;
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::unique_ptr<Dataset>> loaded_;  // by folder
 };
@@ -101,6 +104,13 @@ class SvampTask : public DatasetTask {
  protected:
   Dataset load(const std::string& folder) const override;
 };
+
+// What a line says with "=": its arithmetic on both sides, as far as it can be read.
+struct LineEquation {
+  std::string left, right;
+  bool holds = false;
+};
+std::vector<LineEquation> equations_of(std::string_view line);
 
 // A worked solution in the form that models are trained on: one line a step, then "#### 12". Out of SVAMP's equation,
 // or GSM8K's own text without its <<…>> marks; nothing where the item has none or its steps do not give its answer.

@@ -181,13 +181,6 @@ TEST(FewShot, ExamplesAreRightAndWellFormed) {
     std::string answer = example.solution.substr(example.solution.rfind("#### ") + 5);
     EXPECT_NE(example.solution.find(base::cat("= ", answer)), std::string::npos) << example.solution;
   }
-  std::string prompt = few_shot_prompt("How many?", 2);
-  EXPECT_TRUE(prompt.starts_with("Question: A bakery"));
-  EXPECT_TRUE(prompt.ends_with("#### 12\n\nQuestion: How many?\nAnswer:"));
-  EXPECT_EQ(few_shot_prompt("How many?", 0), "Question: How many?\nAnswer:");
-  EXPECT_THROW(few_shot_prompt("?", 9), Error);
-  EXPECT_EQ(first_answer(" 3 + 4 = 7\n#### 7\n\nQuestion: next"), " 3 + 4 = 7\n#### 7");
-  EXPECT_EQ(first_answer(" no idea\nQuestion: next\nAnswer: 1\n#### 1"), " no idea");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "ponder/tasks/math.h"
 
 #include <algorithm>
+#include <cctype>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -37,6 +38,20 @@ std::optional<Reading> first_reading(const FoundAnswers& found) {
     if (!reading.meanings.empty()) return reading;
   }
   return std::nullopt;
+}
+
+// A formula without what does not matter in it: spaces, $, styling.
+std::string plain_formula(const std::string& text) {
+  std::string out;
+  bool was_command = false;
+  for (const MathToken& token : lex_math(text, Comma::kThousands)) {
+    if (token.text.empty()) continue;
+    const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+    if (!out.empty() && (token.spaced || was_command) && is_word(out.back()) && is_word(token.text[0])) out += ' ';
+    was_command = token.kind == MathToken::kCommand;
+    base::append(out, base::cat(was_command ? "\\" : "", token.text));
+  }
+  return out;
 }
 
 std::string shown(const MathNode& node) {
@@ -95,6 +110,14 @@ void set_second_opinion(SecondOpinion second) {
 SecondOpinion second_opinion() {
   std::lock_guard lock(second_mutex);
   return the_second;
+}
+
+std::optional<MathAnswer> math_answer(std::string_view completion, AnswerPlace place) {
+  const auto reading = first_reading(find_answers(completion, place));
+  if (!reading) return std::nullopt;
+  const MathNode& meaning = reading->meanings[0];
+  const auto number = rational_text(meaning.is(MathKind::kQuantity) ? meaning.args[0] : meaning);
+  return MathAnswer{reading->text, number ? *number : plain_formula(reading->text), number.has_value()};
 }
 
 core::Verdict judge_math(const std::string& gold, const std::string& completion, AnswerPlace place,

@@ -1,7 +1,5 @@
 #include "ponder/tasks/math_prompt.h"
 
-#include "ponder/base/error.h"
-
 namespace ponder::tasks {
 
 const std::vector<WorkedExample>& worked_examples() {
@@ -25,28 +23,6 @@ const std::vector<WorkedExample>& worked_examples() {
       {"Pencils come in boxes of 8 and there are 15 boxes, of which 3 are empty. How many pencils are there?",
        "There are 15 - 3 = 12 full boxes.\nThey hold 12 * 8 = 96 pencils.\n#### 96"}};
   return examples;
-}
-
-std::string few_shot_prompt(const std::string& question, int shots) {
-  const auto& examples = worked_examples();
-  if (shots < 0 || static_cast<size_t>(shots) > examples.size())
-    throw Error(ErrorCode::kUsage,
-                base::cat("there are ", examples.size(), " worked examples; ", shots, " were asked for"));
-  std::string prompt;
-  for (int i = 0; i < shots; ++i)
-    base::append(prompt, base::cat("Question: ", examples[static_cast<size_t>(i)].question,
-                                   "\nAnswer: ", examples[static_cast<size_t>(i)].solution, "\n\n"));
-  return base::cat(prompt, "Question: ", question, "\nAnswer:");
-}
-
-std::string first_answer(const std::string& completion) {
-  size_t next = completion.find("\nQuestion:");
-  size_t mark = completion.find("#### ");
-  if (mark != std::string::npos && mark < next) {
-    size_t end = completion.find('\n', mark);
-    return completion.substr(0, end);
-  }
-  return completion.substr(0, next);
 }
 
 }  // namespace ponder::tasks

@@ -12,10 +12,4 @@ struct WorkedExample {
 };
 const std::vector<WorkedExample>& worked_examples();  // eight
 
-// "Question: …\nAnswer: …\n\n" for each of the first `shots` examples, then the question and "Answer:". Error(kUsage)
-// for more shots than there are.
-std::string few_shot_prompt(const std::string& question, int shots = 8);
-// What a completion says before it goes on to a next question of its own.
-std::string first_answer(const std::string& completion);
-
 }  // namespace ponder::tasks

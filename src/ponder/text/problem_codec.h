@@ -1,5 +1,5 @@
-// How a model meets problems: what it reads, where its completions end, which answer they claim. One codec for the tasks'
-// own language (text/format.h), one for models that write words (tasks/word_codec.h). Thread-safe.
+// How a model meets problems: what it reads, where its completions end, which answer they claim. One codec for the
+// tasks' own language (text/format.h), one for models that write words (tasks/word_codec.h). Thread-safe.
 #pragma once
 #include <optional>
 #include <string>
@@ -32,6 +32,8 @@ class ProblemCodec : public core::Codec {
   virtual BehaviourCounts behaviours(const std::string& completion) const = 0;
   // Whether a finished completion says that it gives up; then it need not claim an answer.
   virtual bool gave_up(core::TokenSpan completion) const = 0;
+  // What people are shown of a completion: without end tokens and stop texts.
+  virtual std::string shown(const std::string& completion) const { return completion; }
 };
 
 }  // namespace ponder::text

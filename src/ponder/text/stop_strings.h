@@ -29,11 +29,11 @@ class StopTexts : public core::Endings {
     size_t token = 0, byte = 0;  // within the bytes of that token
     auto operator<=>(const Place&) const = default;
   };
-  bool is_read(core::Token id, bool with_special) const { return with_special || !tokenizer_.is_special(id); }
+  bool is_read(core::Token id, bool with_special) const { return with_special || !tokenizer_->is_special(id); }
   bool completes(core::TokenSpan completion, bool with_special) const;
   Place first_match(core::TokenSpan completion, bool with_special) const;
 
-  const Tokenizer& tokenizer_;
+  const Tokenizer* tokenizer_;
   std::vector<std::string> texts_;
   size_t longest_ = 0;
 };

@@ -267,6 +267,8 @@ void check_start(const Recipe& recipe) {
   check("critic_rl", "critic.mix.tasks", recipe.critic.mix.tasks);
   check("search", "search.tasks", recipe.search.tasks);
   check("search", "search.harder_tasks", recipe.search.harder_tasks);
+  if (contains(recipe.stages, "base") && recipe.base.tasks.empty())
+    impossible("base.tasks", "base.tasks is empty; name at least one task");
   if (!real) {
     if (contains(recipe.stages, "base")) impossible("stages", "stage base needs a real model; name one with init.from");
     if (!recipe.sft.solutions.empty())

@@ -6,6 +6,7 @@
 #include "ponder/model/load.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/open_tokenizer.h"
+#include "ponder/tasks/dataset.h"
 #include "ponder/tasks/word_codec.h"
 #include "ponder/text/format.h"
 #include "ponder/text/gguf_tokenizer_json.h"
@@ -52,6 +53,20 @@ tasks::WordModel word_model(const Recipe& recipe, const std::string& path) {
   return model;
 }
 
+// Problems of the training part with their solutions, in the form that answers are wanted in.
+std::vector<tasks::WorkedExample> training_examples(const Recipe& recipe) {
+  const base::RngKey key = base::RngKey(static_cast<uint64_t>(recipe.seed)).child("base").child("examples");
+  std::vector<core::Item> items = tasks::find_dataset_task(recipe.base.tasks.at(0)).dataset().train;
+  base::Rng rng(key);
+  rng.shuffle(items);
+  std::vector<tasks::WorkedExample> examples;
+  for (const core::Item& item : items) {
+    if (static_cast<int64_t>(examples.size()) == recipe.base.prompt.shots) break;
+    if (auto solution = tasks::worked_solution(item)) examples.push_back({item.problem.question, std::move(*solution)});
+  }
+  return examples;
+}
+
 }  // namespace
 
 model::DecoderConfig read_model_config(const std::string& path) {
@@ -89,7 +104,9 @@ std::shared_ptr<const text::ProblemCodec> make_codec(const Recipe& recipe, const
 }
 
 std::shared_ptr<const text::ProblemCodec> make_base_codec(const Recipe& recipe) {
-  return std::make_shared<tasks::WordCodec>(word_model(recipe, recipe.init.from), recipe.base.prompt);
+  tasks::WordModel model = word_model(recipe, recipe.init.from);
+  model.examples = training_examples(recipe);
+  return std::make_shared<tasks::WordCodec>(std::move(model), recipe.base.prompt);
 }
 
 std::shared_ptr<const text::ProblemCodec> codec_of_run(const std::string& run_dir, const Recipe& recipe) {

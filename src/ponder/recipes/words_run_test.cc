@@ -26,7 +26,7 @@ std::string make_model() {
   base::make_directories(dir);
   const base::Json tokenizer = base::Json::parse(base::read_file(kFixture), kFixture).at("tokenizer");
   model::DecoderConfig config;
-  config.width = 48, config.layers = 2, config.heads = 3, config.kv_heads = 1, config.ffn = 96, config.context = 512;
+  config.width = 48, config.layers = 2, config.heads = 3, config.kv_heads = 1, config.ffn = 96, config.context = 1024;
   config.vocab = 464;
   config.eos_ids = {450};
   config.resolve();

@@ -5,7 +5,6 @@
 #include "ponder/base/error.h"
 #include "ponder/tasks/dataset.h"
 #include "ponder/tasks/math.h"
-#include "ponder/tasks/math_prompt.h"
 #include "ponder/text/chat_encode.h"
 
 namespace ponder::tasks {
@@ -112,7 +111,7 @@ WordCodec::WordCodec(WordModel model, const WordOptions& options)
 
 void WordCodec::read_examples(const WordOptions& options) {
   std::vector<WorkedExample> examples;
-  if (options.examples.empty()) examples = worked_examples();
+  if (options.examples.empty()) examples = model_.examples.empty() ? worked_examples() : model_.examples;
   if (options.examples.empty() && options.shots > static_cast<int64_t>(examples.size()))
     throw Error(ErrorCode::kUsage, base::cat("shots=", options.shots, ", and there are ", examples.size(),
                                              " worked examples; a file of yours may have more (examples)"));

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "ponder/tasks/math_extract.h"
+#include "ponder/tasks/math_prompt.h"
 #include "ponder/tasks/word_answers.h"
 #include "ponder/tasks/word_options.h"
 #include "ponder/text/chat_template.h"
@@ -18,6 +19,7 @@ struct WordModel {
   core::Tokens ends;              // its end tokens, as its configuration has them
   int64_t context = 0;            // tokens
   std::string path;               // for messages
+  std::vector<WorkedExample> examples = {};  // for few-shot, where the options name no file; empty: ponder's own
 };
 
 // A user's text is never a special token. The date that a template may tell is always the same, so that a prompt is.

@@ -97,7 +97,7 @@ TEST(Svamp, RendersItsEquation) {
   EXPECT_FALSE(worked_solution(item));
 }
 
-// A small SVAMP of the same form: 1,000 rows, one of them wrong.
+// A small SVAMP of the same form: 1,000 rows, every tenth with an answer that its equation does not give.
 class SvampFolder : public testing::Test {
  protected:
   void SetUp() override {
@@ -110,7 +110,7 @@ class SvampFolder : public testing::Test {
       row["Body"] = base::cat("A shelf has ", i, " books and ", i % 7, " more come");
       row["Question"] = "How many books are there?";
       row["Equation"] = base::cat("( ", i, ".0 + ", i % 7, ".0 )");
-      row["Answer"] = i == 680 ? 1.0 : i + i % 7 + 0.0;
+      row["Answer"] = i % 10 == 0 ? 0.5 : i + i % 7 + 0.0;
       row["Type"] = "Addition";
       rows.push_back(std::move(row));
     }
@@ -127,20 +127,24 @@ class SvampFolder : public testing::Test {
 TEST_F(SvampFolder, SplitsByTheHashOfIds) {
   const auto& task = dynamic_cast<const SvampTask&>(find_task("svamp"));
   const Dataset& data = task.dataset();
-  EXPECT_EQ(data.train.size() + data.test.size(), 999u);
-  EXPECT_TRUE(data.test.size() == 300 || data.train.size() == 700);
-  ASSERT_EQ(data.left_out.size(), 1u);
-  EXPECT_NE(data.left_out[0].find("chal-680"), std::string::npos);
+  EXPECT_EQ(data.test.size(), 300u);  // as published, wrong rows too
+  EXPECT_EQ(data.train.size() + data.left_out.size(), 700u);
+  ASSERT_GT(data.left_out.size(), 40u);
+  EXPECT_NE(data.left_out[0].find("0: its equation"), std::string::npos) << data.left_out[0];
   std::set<std::string> train, test;
   uint64_t largest = 0, smallest = ~uint64_t{0};
   for (const auto& item : data.test)
     test.insert(item.problem.id), largest = std::max(largest, base::hash64("svamp " + item.problem.id));
   for (const auto& item : data.train)
     train.insert(item.problem.id), smallest = std::min(smallest, base::hash64("svamp " + item.problem.id));
-  EXPECT_EQ(train.size() + test.size(), 999u);
+  EXPECT_EQ(train.size() + test.size() + data.left_out.size(), 1000u);
   EXPECT_LT(largest, smallest);
   auto problems = make_problems(task, Split::kTest, 50, base::RngKey(3));
-  for (const auto& p : problems) EXPECT_EQ(verdict(p, *worked_solution(p)), "correct");
+  for (const auto& p : problems)
+    if (const auto solution = worked_solution(p)) {
+      EXPECT_EQ(verdict(p, *solution), "correct");
+    }
+  for (const auto& item : data.train) EXPECT_EQ(verdict(item, *worked_solution(item)), "correct");
   EXPECT_THROW(task.generate(base::RngKey(1), Split::kDev), Error);
 }
 
@@ -160,9 +164,13 @@ TEST(RealData, SvampAndGsm8kAreReadWhole) {
   if (!std::getenv("PONDER_DATA")) GTEST_SKIP() << "PONDER_DATA names no folder with svamp/SVAMP.json and gsm8k/";
   const Dataset& svamp = dynamic_cast<const DatasetTask&>(find_task("svamp")).dataset();
   EXPECT_EQ(svamp.train.size() + svamp.test.size() + svamp.left_out.size(), 1000u);
-  EXPECT_EQ(svamp.left_out.size(), 1u);
+  EXPECT_EQ(svamp.test.size(), 300u);
+  EXPECT_EQ(svamp.left_out.size(), 0u);
   for (const auto* items : {&svamp.train, &svamp.test})
-    for (const auto& item : *items) EXPECT_EQ(verdict(item, *worked_solution(item)), "correct") << item.problem.id;
+    for (const auto& item : *items) {
+      if (item.problem.id == "chal-680") continue;  // its equation does not give its answer
+      EXPECT_EQ(verdict(item, *worked_solution(item)), "correct") << item.problem.id;
+    }
   const Dataset& gsm8k = dynamic_cast<const DatasetTask&>(find_task("gsm8k")).dataset();
   EXPECT_EQ(gsm8k.train.size() + gsm8k.dev.size(), 7473u);
   EXPECT_EQ(gsm8k.test.size(), 1319u);

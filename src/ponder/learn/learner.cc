@@ -13,9 +13,9 @@
 #include "ponder/base/clock.h"
 #include "ponder/base/error.h"
 #include "ponder/base/thread.h"
-#include "ponder/learn/logp.h"
 #include "ponder/model/decoder.h"
 #include "ponder/tensor/guard.h"
+#include "ponder/tensor/head_logp.h"
 
 namespace ponder::learn {
 namespace {
@@ -43,7 +43,7 @@ PackOutput forward(const DecoderConfig& config, const DecoderWeights& weights, c
   const at::Tensor all = model::packed_hidden(config, weights, ids, pack.packing);  // [T,D]
   const at::Tensor hidden = at::index_select(all, 0, id_tensor(pack.hidden, weights.embedding));
   if (reads == Reads::kScores) return {model::value_logits(weights, hidden), at::Tensor()};
-  auto out = token_logp(hidden, weights.head, id_tensor(pack.targets, weights.embedding), with_entropy);
+  auto out = tensor::head_logp(hidden, weights.head, id_tensor(pack.targets, weights.embedding), with_entropy);
   return {out.logp, out.entropy};
 }
 

@@ -11,9 +11,9 @@
 #include <map>
 
 #include "ponder/base/file.h"
-#include "ponder/learn/logp.h"
 #include "ponder/learn/tiny_model.h"
 #include "ponder/model/decoder.h"
+#include "ponder/tensor/head_logp.h"
 
 namespace ponder::learn {
 namespace {
@@ -103,8 +103,8 @@ TEST(Learner, GradientMatchesFiniteDifferences) {
   const auto packs = make_packs(rows, Reads::kTokens, {.max_tokens = kPack});
   for (const Pack& pack : packs) {
     const at::Tensor hidden = model::packed_hidden(parameters.config, leaves, at::tensor(pack.ids), pack.packing);
-    const auto logp =
-        token_logp(hidden.index_select(0, at::tensor(pack.hidden)), leaves.head, at::tensor(pack.targets), false);
+    const auto logp = tensor::head_logp(hidden.index_select(0, at::tensor(pack.hidden)), leaves.head,
+                                        at::tensor(pack.targets), false);
     logp.logp.sum().mul(-1 / targets).backward();
   }
   Learner learner(parameters, {.optimizer = {.clip_norm = 0}, .pack_tokens = kPack}, 1);

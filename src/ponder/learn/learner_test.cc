@@ -155,6 +155,61 @@ TEST(Learner, SameWorkersSameBitsOtherWorkersSameNumbers) {
   EXPECT_NEAR(losses[1], losses[3], 1e-4);
 }
 
+// A model whose products and vocabulary are cut.
+model::Parameters wide_model(const char* compute) {
+  model::DecoderConfig config;
+  config.width = 64, config.layers = 2, config.heads = 2, config.kv_heads = 1, config.ffn = 128;
+  config.context = 64, config.vocab = 3500, config.compute = compute;
+  config.head_norms = config.output_norms = true;
+  config.resolve();
+  return model::make_parameters(config, {}, base::RngKey(1));
+}
+
+std::vector<Row> wide_rows() {
+  base::Rng rng{base::RngKey(3)};
+  std::vector<Row> rows;
+  for (int r = 0; r < 8; ++r) {
+    core::Example example;
+    for (int i = 0; i < 50; ++i) {
+      example.tokens.push_back(static_cast<core::Token>(rng.below(i % 2 ? 20 : 3500)));
+      example.weights.push_back(i < 5 ? 0.0f : 1.0f);
+    }
+    rows.push_back(make_row(example));
+  }
+  return rows;
+}
+
+// Threads of a team, and layers that are computed again, change no bit: neither of the weights nor of what is reported.
+TEST(Learner, SharedProductsAndRecomputationChangeNoBit) {
+  const auto rows = wide_rows();
+  for (const char* compute : {"f32", "bf16"}) {
+    at::Tensor expected;
+    StepStats first;
+    const auto learn = [&](LearnerOptions options, int workers) {
+      options.pack_tokens = 200, options.optimizer.weight_decay = 0.1;
+      const auto parameters = wide_model(compute);
+      Learner learner(parameters, options, workers);
+      StepStats stats;
+      for (int i = 0; i < 3; ++i) stats = learner.step(rows, {}, 0.01);
+      if (!expected.defined()) expected = parameters.flat, first = stats;
+      EXPECT_TRUE(at::equal(expected, parameters.flat)) << options.share << " " << options.recompute << " " << workers;
+      EXPECT_EQ(first.loss, stats.loss);
+      EXPECT_EQ(first.grad_norm, stats.grad_norm);
+      EXPECT_EQ(row_logps(parameters, rows, 200, 1), row_logps(parameters, rows, 64, 2));
+    };
+    learn({.share = "packs"}, 1);
+    learn({.share = "auto", .recompute = true}, 1);
+    for (int workers : {1, 2, 3}) learn({.share = "products", .recompute = workers == 2}, workers);
+  }
+}
+
+TEST(Learner, LargeModelsShareProducts) {
+  EXPECT_FALSE(shares_products({}, (64 << 20) - 1));
+  EXPECT_TRUE(shares_products({}, 64 << 20));
+  EXPECT_FALSE(shares_products({.share = "packs"}, int64_t{1} << 30));
+  EXPECT_TRUE(shares_products({.share = "products"}, 1000));
+}
+
 TEST(Learner, ResumesInTheSameBits) {
   const auto parameters = tiny_model(7);
   const LearnerOptions options{.optimizer = {.kind = "muon"}, .pack_tokens = kPack};

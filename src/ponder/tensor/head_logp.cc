@@ -105,7 +105,7 @@ void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tens
       rows, vocab, [&](int64_t column, int64_t columns) { words = blocks.transposed(column, columns); },
       [&](int64_t row, int64_t n, int64_t column, int64_t columns) {
         gemm(in(hidden) + row * width, n, words, nullptr, logits);
-        share_range(n, 16, [&](int64_t from, int64_t to) {
+        share_large(n * columns, n, 16, [&](int64_t from, int64_t to) {
           for (int64_t t = from; t < to; ++t) read_row(logits + t * columns, row + t, column, columns);
         });
       });
@@ -139,7 +139,7 @@ void backward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Ten
       [&](int64_t row, int64_t n, int64_t column, int64_t columns) {
         const float* x = in(hidden) + row * width;
         gemm(x, n, words, nullptr, logits);
-        share_range(n, 16, [&](int64_t from, int64_t to) {
+        share_large(n * columns, n, 16, [&](int64_t from, int64_t to) {
           for (int64_t t = from; t < to; ++t) turn_row(logits + t * columns, row + t, column, columns);
         });
         float* sum = grad_hidden + row * width;

@@ -9,19 +9,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <utility>
 
 #include "ponder/base/clock.h"
 #include "ponder/base/error.h"
 #include "ponder/base/thread.h"
-#include "ponder/learn/logp.h"
 #include "ponder/model/decoder.h"
 #include "ponder/tensor/guard.h"
+#include "ponder/tensor/head_logp.h"
 
 namespace ponder::learn {
 namespace {
 
 using model::DecoderConfig;
 using model::DecoderWeights;
+using model::Packs;
 
 Reads reads_of(const LossInfo& info) { return info.reads_scores ? Reads::kScores : Reads::kTokens; }
 
@@ -38,12 +41,12 @@ struct PackOutput {
 };
 
 PackOutput forward(const DecoderConfig& config, const DecoderWeights& weights, const Pack& pack, Reads reads,
-                   bool with_entropy) {
-  const at::Tensor ids = id_tensor(pack.ids, weights.embedding);
-  const at::Tensor all = model::packed_hidden(config, weights, ids, pack.packing);  // [T,D]
-  const at::Tensor hidden = at::index_select(all, 0, id_tensor(pack.hidden, weights.embedding));
+                   bool with_entropy, model::Keep keep) {
+  const at::Tensor ids = id_tensor(pack.ids, weights.final_norm);
+  const at::Tensor all = model::packed_hidden(config, weights, ids, pack.packing, keep);  // [T,D]
+  const at::Tensor hidden = at::index_select(all, 0, id_tensor(pack.hidden, weights.final_norm));
   if (reads == Reads::kScores) return {model::value_logits(weights, hidden), at::Tensor()};
-  auto out = token_logp(hidden, weights.head, id_tensor(pack.targets, weights.embedding), with_entropy);
+  auto out = tensor::head_logp(hidden, weights.head, id_tensor(pack.targets, weights.final_norm), with_entropy);
   return {out.logp, out.entropy};
 }
 
@@ -79,8 +82,8 @@ double pack_flops(const DecoderConfig& config, const Pack& pack) {
 
 // Forward, loss and backward of one pack; the gradient goes into the leaves' own buffer.
 Sums learn_pack(const DecoderConfig& config, const DecoderWeights& weights, const Pack& pack, const LossInfo& info,
-                const LossOptions& options, const LossTotals& totals) {
-  const PackOutput out = forward(config, weights, pack, reads_of(info), info.kind == LossKind::kPolicy);
+                const LossOptions& options, const LossTotals& totals, model::Keep keep) {
+  const PackOutput out = forward(config, weights, pack, reads_of(info), info.kind == LossKind::kPolicy, keep);
   const std::vector<double> values = to_doubles(out.values);
   std::vector<Pair> pairs;
   if (info.kind == LossKind::kPreference) {
@@ -137,17 +140,28 @@ std::vector<Row> rows_with_gradient(std::span<const Row> rows, const LossInfo& i
   return kept;
 }
 
+// A team serves products on the CPU.
+bool teams_up(const LearnerOptions& options, const model::Parameters& parameters) {
+  return (parameters.read_only || parameters.flat.is_cpu()) &&
+         shares_products(options, parameters.config.parameter_count());
+}
+
 std::vector<std::vector<float>> row_values(const model::Parameters& parameters, std::span<const Row> rows, Reads reads,
                                            int64_t pack_tokens, int workers) {
   std::vector<std::vector<float>> out(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) out[i].assign(rows[i].tokens.size(), 0.0f);
+  std::unique_ptr<tensor::Team> team;
+  if (teams_up({}, parameters)) team = std::make_unique<tensor::Team>(std::exchange(workers, 1));
   const auto packs = make_packs(rows, reads, {.max_tokens = pack_tokens, .workers = workers});
-  const DecoderWeights weights = model::weight_views(parameters.config, parameters.flat);
+  const DecoderWeights weights = parameters.read_only ? parameters.weights()
+                                                      : model::weight_views(parameters.config, parameters.flat,
+                                                                            team ? Packs::kOnTheSpot : Packs::kKept);
   base::run_workers(workers, [&](int worker) {
+    const tensor::TeamScope scope(team.get());
     at::init_num_threads();
     const at::NoGradGuard no_grad;
     for (size_t j = static_cast<size_t>(worker); j < packs.size(); j += static_cast<size_t>(workers)) {
-      at::Tensor values = forward(parameters.config, weights, packs[j], reads, false).values;
+      at::Tensor values = forward(parameters.config, weights, packs[j], reads, false, model::Keep::kActivations).values;
       if (reads == Reads::kScores) values = at::sigmoid(values);
       const std::vector<double> numbers = to_doubles(values);
       for (size_t s = 0; s < packs[j].rows.size(); ++s) {
@@ -165,64 +179,82 @@ std::vector<std::vector<float>> row_values(const model::Parameters& parameters, 
 void LearnerOptions::fields(base::Fields& f) {
   f.group("optimizer", optimizer, "from gradients to weights");
   f.field("pack_tokens", pack_tokens, {.min = 16, .unit = "tokens", .help = "tokens of one forward and backward pass"});
+  f.field("share", share,
+          {.help = "what workers share out: packs, or products of one pack; auto: products from 64 Mi weights on",
+           .choices = {"auto", "packs", "products"}});
+  f.field(
+      "recompute", recompute,
+      {.help = "keep only each layer's input and compute the layer again for its gradient: less memory, same bits"});
+}
+
+bool shares_products(const LearnerOptions& options, int64_t parameters) {
+  constexpr int64_t kLarge = int64_t{64} << 20;
+  return options.share == "products" || (options.share == "auto" && parameters >= kLarge);
 }
 
 Learner::Learner(const model::Parameters& parameters, const LearnerOptions& options, int workers)
     : parameters_(parameters), options_(options), optimizer_(parameters, options.optimizer) {
   PONDER_CHECK(workers >= 1, "a learner needs at least one worker, got ", workers);
+  if (teams_up(options, parameters)) team_ = std::make_unique<tensor::Team>(std::exchange(workers, 1));
   for (int w = 0; w < workers; ++w) {
     Worker worker;
     worker.grad = at::zeros_like(parameters.flat);
-    worker.weights = model::leaf_views(parameters.config, parameters.flat, worker.grad,
-                                       workers_.empty() ? nullptr : &workers_[0].weights);
+    worker.weights =
+        model::leaf_views(parameters.config, parameters.flat, worker.grad,
+                          workers_.empty() ? nullptr : &workers_[0].weights, team_ ? Packs::kOnTheSpot : Packs::kKept);
     workers_.push_back(std::move(worker));
   }
 }
 
 StepStats Learner::step(std::span<const Row> rows, const Objective& objective, double lr) {
   return tensor::guarded("learn/step", [&] {
-    const base::Stopwatch watch;
-    const LossInfo& info = find_loss(objective.loss);
-    const LossOptions loss_options = resolve_options(info, objective.options);
-    const LossTotals totals = totals_of_rows(rows);
-    const std::vector<Row> kept = rows_with_gradient(rows, info, loss_options);
-    const int n = static_cast<int>(workers_.size());
-    const auto packs = make_packs(kept, reads_of(info),
-                                  {.max_tokens = options_.pack_tokens,
-                                   .workers = n,
-                                   .unit = info.kind == LossKind::kPreference ? size_t{2} : size_t{1}});
-    model::repack(workers_[0].weights);  // once a step, for all workers
-    std::vector<Sums> sums(workers_.size());
-    base::run_workers(n, [&](int w) {
-      at::init_num_threads();  // LibTorch keeps its number of threads for each thread apart
-      Worker& worker = workers_[static_cast<size_t>(w)];
-      worker.grad.zero_();
-      for (size_t j = static_cast<size_t>(w); j < packs.size(); j += workers_.size()) {
-        sums[static_cast<size_t>(w)].add(
-            learn_pack(parameters_.config, worker.weights, packs[j], info, loss_options, totals));
-      }
-    });
-    // Workers are added up in their order, whichever ended first.
-    at::Tensor& grad = workers_[0].grad;
-    for (size_t w = 1; w < workers_.size(); ++w) {
-      grad.add_(workers_[w].grad);
-      sums[0].add(sums[w]);
-    }
-    const Sums& all = sums[0];
-    StepStats stats{
-        .loss = all.loss, .rows = all.rows, .tokens = all.tokens, .targets = all.targets, .flops = all.flops};
-    stats.grad_norm = clip_gradient(grad, options_.optimizer.clip_norm);
-    stats.clip_fraction = all.stats.clip_fraction();
-    stats.kl = all.stats.mean_kl();
-    stats.accuracy = all.stats.accuracy();
-    stats.entropy = all.targets > 0 ? all.entropy / static_cast<double>(all.targets) : 0.0;
-    stats.max_logp_gap = all.max_logp_gap;
-    stats.dropped_rows = static_cast<int64_t>(rows.size()) - all.rows;
-    stats.updated = all.rows > 0 && std::isfinite(stats.grad_norm);
-    if (stats.updated) optimizer_.step(grad, lr, n);
-    stats.seconds = watch.seconds();
-    return stats;
+    const tensor::TeamScope scope(team_.get());
+    return step_here(rows, objective, lr);
   });
+}
+
+StepStats Learner::step_here(std::span<const Row> rows, const Objective& objective, double lr) {
+  const base::Stopwatch watch;
+  const LossInfo& info = find_loss(objective.loss);
+  const LossOptions loss_options = resolve_options(info, objective.options);
+  const LossTotals totals = totals_of_rows(rows);
+  const std::vector<Row> kept = rows_with_gradient(rows, info, loss_options);
+  const int n = static_cast<int>(workers_.size());
+  const auto packs = make_packs(kept, reads_of(info),
+                                {.max_tokens = options_.pack_tokens,
+                                 .workers = n,
+                                 .unit = info.kind == LossKind::kPreference ? size_t{2} : size_t{1}});
+  model::repack(workers_[0].weights);  // once a step, for all workers
+  const auto keep = options_.recompute ? model::Keep::kInputs : model::Keep::kActivations;
+  std::vector<Sums> sums(workers_.size());
+  base::run_workers(n, [&](int w) {
+    at::init_num_threads();  // LibTorch keeps its number of threads for each thread apart
+    Worker& worker = workers_[static_cast<size_t>(w)];
+    worker.grad.zero_();
+    for (size_t j = static_cast<size_t>(w); j < packs.size(); j += workers_.size()) {
+      sums[static_cast<size_t>(w)].add(
+          learn_pack(parameters_.config, worker.weights, packs[j], info, loss_options, totals, keep));
+    }
+  });
+  // Workers are added up in their order, whichever ended first.
+  at::Tensor& grad = workers_[0].grad;
+  for (size_t w = 1; w < workers_.size(); ++w) {
+    grad.add_(workers_[w].grad);
+    sums[0].add(sums[w]);
+  }
+  const Sums& all = sums[0];
+  StepStats stats{.loss = all.loss, .rows = all.rows, .tokens = all.tokens, .targets = all.targets, .flops = all.flops};
+  stats.grad_norm = clip_gradient(grad, options_.optimizer.clip_norm);
+  stats.clip_fraction = all.stats.clip_fraction();
+  stats.kl = all.stats.mean_kl();
+  stats.accuracy = all.stats.accuracy();
+  stats.entropy = all.targets > 0 ? all.entropy / static_cast<double>(all.targets) : 0.0;
+  stats.max_logp_gap = all.max_logp_gap;
+  stats.dropped_rows = static_cast<int64_t>(rows.size()) - all.rows;
+  stats.updated = all.rows > 0 && std::isfinite(stats.grad_norm);
+  if (stats.updated) optimizer_.step(grad, lr, n);
+  stats.seconds = watch.seconds();
+  return stats;
 }
 
 std::vector<std::vector<float>> row_logps(const model::Parameters& parameters, std::span<const Row> rows,

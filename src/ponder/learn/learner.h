@@ -3,6 +3,7 @@
 // alone.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,14 +12,23 @@
 #include "ponder/learn/optimizer.h"
 #include "ponder/learn/pack.h"
 #include "ponder/model/weights.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::learn {
 
 struct LearnerOptions {
   OptimizerOptions optimizer = {};
   int64_t pack_tokens = 4096;
+  // How workers share a step. Each takes packs of its own, with a gradient and activations of its own; or all compute
+  // one pack together, product by product: one gradient, and bits that do not depend on their number.
+  std::string share = "auto";
+  bool recompute = false;
   void fields(base::Fields& f);
 };
+
+// Are products shared? auto: from 64 Mi weights on, of which several gradients would not fit and whose products are
+// worth cutting.
+bool shares_products(const LearnerOptions& options, int64_t parameters);
 
 // What the weights are moved towards: a row of losses.h's table. sft imitates, the policy losses read advantages and
 // logp_old (and logp_ref when beta > 0), orm and prm train the value head on labels, preference losses take rows two by
@@ -47,10 +57,11 @@ struct StepStats {
 
 class Learner {
  public:
-  // Shares the parameters' buffer and changes it in place; nobody may read it during step().
+  // Shares the parameters' buffer and changes it in place; nobody may read it during step(). Workers that share
+  // products are threads of a team that lives as long as the learner.
   Learner(const model::Parameters& parameters, const LearnerOptions& options, int workers);
 
-  // The same rows, weights and number of workers give the same bits.
+  // The same rows, weights and number of workers give the same bits; any number where products are shared.
   StepStats step(std::span<const Row> rows, const Objective& objective, double lr);
   int64_t version() const { return optimizer_.steps(); }  // policy version: updates so far
   Optimizer& optimizer() { return optimizer_; }
@@ -60,10 +71,12 @@ class Learner {
     at::Tensor grad;                // [N] own
     model::DecoderWeights weights;  // leaves over the shared buffer, gradients into grad; matrices packed by worker 0
   };
+  StepStats step_here(std::span<const Row> rows, const Objective& objective, double lr);
 
   model::Parameters parameters_;
   LearnerOptions options_;
   Optimizer optimizer_;
+  std::unique_ptr<tensor::Team> team_;  // null: workers take packs
   std::vector<Worker> workers_;
 };
 

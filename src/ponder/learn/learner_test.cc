@@ -11,9 +11,9 @@
 #include <map>
 
 #include "ponder/base/file.h"
-#include "ponder/learn/logp.h"
 #include "ponder/learn/tiny_model.h"
 #include "ponder/model/decoder.h"
+#include "ponder/tensor/head_logp.h"
 
 namespace ponder::learn {
 namespace {
@@ -103,8 +103,8 @@ TEST(Learner, GradientMatchesFiniteDifferences) {
   const auto packs = make_packs(rows, Reads::kTokens, {.max_tokens = kPack});
   for (const Pack& pack : packs) {
     const at::Tensor hidden = model::packed_hidden(parameters.config, leaves, at::tensor(pack.ids), pack.packing);
-    const auto logp =
-        token_logp(hidden.index_select(0, at::tensor(pack.hidden)), leaves.head, at::tensor(pack.targets), false);
+    const auto logp = tensor::head_logp(hidden.index_select(0, at::tensor(pack.hidden)), leaves.head,
+                                        at::tensor(pack.targets), false);
     logp.logp.sum().mul(-1 / targets).backward();
   }
   Learner learner(parameters, {.optimizer = {.clip_norm = 0}, .pack_tokens = kPack}, 1);
@@ -153,6 +153,61 @@ TEST(Learner, SameWorkersSameBitsOtherWorkersSameNumbers) {
   EXPECT_TRUE(at::equal(results[2][0], results[2][1]));
   EXPECT_NEAR(losses[1], losses[2], 1e-4);
   EXPECT_NEAR(losses[1], losses[3], 1e-4);
+}
+
+// A model whose products and vocabulary are cut.
+model::Parameters wide_model(const char* compute) {
+  model::DecoderConfig config;
+  config.width = 64, config.layers = 2, config.heads = 2, config.kv_heads = 1, config.ffn = 128;
+  config.context = 64, config.vocab = 3500, config.compute = compute;
+  config.head_norms = config.output_norms = true;
+  config.resolve();
+  return model::make_parameters(config, {}, base::RngKey(1));
+}
+
+std::vector<Row> wide_rows() {
+  base::Rng rng{base::RngKey(3)};
+  std::vector<Row> rows;
+  for (int r = 0; r < 8; ++r) {
+    core::Example example;
+    for (int i = 0; i < 50; ++i) {
+      example.tokens.push_back(static_cast<core::Token>(rng.below(i % 2 ? 20 : 3500)));
+      example.weights.push_back(i < 5 ? 0.0f : 1.0f);
+    }
+    rows.push_back(make_row(example));
+  }
+  return rows;
+}
+
+// Threads of a team, and layers that are computed again, change no bit: neither of the weights nor of what is reported.
+TEST(Learner, SharedProductsAndRecomputationChangeNoBit) {
+  const auto rows = wide_rows();
+  for (const char* compute : {"f32", "bf16"}) {
+    at::Tensor expected;
+    StepStats first;
+    const auto learn = [&](LearnerOptions options, int workers) {
+      options.pack_tokens = 200, options.optimizer.weight_decay = 0.1;
+      const auto parameters = wide_model(compute);
+      Learner learner(parameters, options, workers);
+      StepStats stats;
+      for (int i = 0; i < 3; ++i) stats = learner.step(rows, {}, 0.01);
+      if (!expected.defined()) expected = parameters.flat, first = stats;
+      EXPECT_TRUE(at::equal(expected, parameters.flat)) << options.share << " " << options.recompute << " " << workers;
+      EXPECT_EQ(first.loss, stats.loss);
+      EXPECT_EQ(first.grad_norm, stats.grad_norm);
+      EXPECT_EQ(row_logps(parameters, rows, 200, 1), row_logps(parameters, rows, 64, 2));
+    };
+    learn({.share = "packs"}, 1);
+    learn({.share = "auto", .recompute = true}, 1);
+    for (int workers : {1, 2, 3}) learn({.share = "products", .recompute = workers == 2}, workers);
+  }
+}
+
+TEST(Learner, LargeModelsShareProducts) {
+  EXPECT_FALSE(shares_products({}, (64 << 20) - 1));
+  EXPECT_TRUE(shares_products({}, 64 << 20));
+  EXPECT_FALSE(shares_products({.share = "packs"}, int64_t{1} << 30));
+  EXPECT_TRUE(shares_products({.share = "products"}, 1000));
 }
 
 TEST(Learner, ResumesInTheSameBits) {

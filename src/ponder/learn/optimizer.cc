@@ -19,8 +19,15 @@
 #include "ponder/base/error.h"
 #include "ponder/base/thread.h"
 #include "ponder/store/safetensors.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::learn {
+
+namespace {
+
+constexpr int64_t kPiece = int64_t{1} << 16;  // numbers; a team's threads take flat buffers apart at multiples of it
+
+}  // namespace
 
 void OptimizerOptions::fields(base::Fields& f) {
   f.field("kind", kind, {.help = "muon: Muon for matrices, AdamW for the rest", .choices = {"adamw", "muon"}});
@@ -50,7 +57,12 @@ double schedule_factor(const ScheduleOptions& options, int64_t step, int64_t tot
 
 double clip_gradient(at::Tensor& grad, double max_norm) {
   const double norm = at::linalg_vector_norm(grad).item<double>();
-  if (max_norm > 0 && norm > max_norm) grad.mul_(max_norm / norm);
+  if (max_norm > 0 && norm > max_norm)
+    tensor::share_large(grad.numel(), grad.numel(), kPiece, [&](int64_t from, int64_t to) {
+      at::init_num_threads();
+      const at::NoGradGuard no_grad;
+      grad.narrow(0, from, to - from).mul_(max_norm / norm);
+    });
   return norm;
 }
 
@@ -105,17 +117,16 @@ void Optimizer::step(const at::Tensor& grad, double lr, int workers) {
 }
 
 void Optimizer::step_adamw(const std::vector<Range>& ranges, const at::Tensor& grad, double lr, double decay) {
-  if (ranges.empty()) return;
-  std::vector<at::Tensor> weights, gradients, first, second, steps;
-  for (const Range& r : ranges) {
-    weights.push_back(flat_.narrow(0, r.offset, r.size));
-    gradients.push_back(grad.narrow(0, r.offset, r.size));
-    first.push_back(first_.narrow(0, r.offset, r.size));
-    second.push_back(second_.narrow(0, r.offset, r.size));
-    steps.push_back(at::full({}, static_cast<double>(steps_), flat_.options()));
-  }
-  at::_fused_adamw_(weights, gradients, first, second, {}, steps, lr, options_.beta1, options_.beta2, decay,
-                    options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+  const at::Tensor steps = at::full({}, static_cast<double>(steps_), flat_.options());
+  const auto update = [&](int64_t offset, int64_t size) {
+    at::init_num_threads();  // both are settings of each thread
+    const at::NoGradGuard no_grad;
+    const auto piece = [&](const at::Tensor& t) { return std::vector{t.narrow(0, offset, size)}; };
+    at::_fused_adamw_(piece(flat_), piece(grad), piece(first_), piece(second_), {}, {steps}, lr, options_.beta1,
+                      options_.beta2, decay, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+  };
+  for (const Range& r : ranges)
+    tensor::share_large(r.size, r.size, kPiece, [&](int64_t from, int64_t to) { update(r.offset + from, to - from); });
 }
 
 void Optimizer::step_muon(const model::MatrixInfo& matrix, const at::Tensor& grad, double lr) {

@@ -1,8 +1,12 @@
 #include "ponder/model/decoder.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/custom_class.h>
 
 #include <optional>
+#include <utility>
 
 #include "ponder/base/error.h"
 #include "ponder/tensor/ops.h"
@@ -38,24 +42,58 @@ at::Tensor add_ffn(const DecoderConfig& config, const at::Tensor& residual, cons
   return residual.add(norm(config, tensor::gated_ffn(std::nullopt, x, w.gate_up, w.down, gate), w.ffn_output_norm));
 }
 
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+struct Layer : torch::CustomClassHolder {
+  explicit Layer(std::function<at::Tensor(const at::Tensor&)> f) : compute(std::move(f)) {}
+  std::function<at::Tensor(const at::Tensor&)> compute;
+};
+
+// Keeps a layer's input; the gradients of the weights reach their leaves in the inner backward pass.
+struct ComputedAgain : Function<ComputedAgain> {
+  static Variable forward(AutogradContext* ctx, const Variable& x, const c10::intrusive_ptr<Layer>& layer) {
+    ctx->save_for_backward({x});
+    ctx->saved_data["layer"] = c10::IValue::make_capsule(layer);
+    return layer->compute(x);  // without a graph: a Function's forward has none
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto layer = ctx->saved_data["layer"].toCapsule();
+    const at::AutoGradMode with_graph(true);
+    const at::Tensor x = ctx->get_saved_variables()[0].detach().requires_grad_(true);
+    static_cast<Layer&>(*layer).compute(x).backward(grads[0]);
+    return {x.grad(), Variable()};
+  }
+};
+
+// The input of the first layer needs a gradient even where the embedding has none: without it nothing would flow back.
+at::Tensor computed_again(at::Tensor x, std::function<at::Tensor(const at::Tensor&)> compute) {
+  if (!x.requires_grad()) x = x.detach().requires_grad_(true);
+  return ComputedAgain::apply(x, c10::make_intrusive<Layer>(std::move(compute)));
+}
+
 }  // namespace
 
 at::Tensor decoder_hidden(const DecoderConfig& config, const DecoderWeights& weights, const at::Tensor& ids,
-                          const at::Tensor& positions, const Attend& attend) {
+                          const at::Tensor& positions, const Attend& attend, Keep keep) {
   at::Tensor x = weights.embed(ids);  // [T,D]
   if (config.embedding_scale != 1) x = x.mul(config.embedding_scale);
   for (int64_t l = 0; l < config.layers; ++l) {
-    const LayerWeights& w = weights.layers[static_cast<size_t>(l)];
-    const at::Tensor qkv = qkv_of(config, w, x);
-    const at::Tensor attended = attend(l, tensor::rope(qkv, positions, config.head_shape(), config.layer_rotary(l)));
-    x = add_block(config, x, attended, w.out, w.attn_output_norm);
-    x = add_ffn(config, x, w);
+    const auto layer = [&config, &w = weights.layers[static_cast<size_t>(l)], positions, attend,
+                        l](const at::Tensor& x) {
+      const at::Tensor qkv = qkv_of(config, w, x);
+      const at::Tensor attended = attend(l, tensor::rope(qkv, positions, config.head_shape(), config.layer_rotary(l)));
+      return add_ffn(config, add_block(config, x, attended, w.out, w.attn_output_norm), w);
+    };
+    x = keep == Keep::kInputs && at::GradMode::is_enabled() ? computed_again(x, layer) : layer(x);
   }
   return norm(config, x, weights.final_norm);
 }
 
 at::Tensor packed_hidden(const DecoderConfig& config, const DecoderWeights& weights, const at::Tensor& ids,
-                         const tensor::Packing& packing) {
+                         const tensor::Packing& packing, Keep keep) {
   PONDER_CHECK(packing.count() >= 1 && packing.starts.front() == 0 && packing.starts.back() == ids.size(0),
                "starts must run from 0 to the number of ids");
   at::Tensor positions = at::empty({ids.size(0)}, at::kLong);
@@ -68,9 +106,10 @@ at::Tensor packed_hidden(const DecoderConfig& config, const DecoderWeights& weig
     for (int64_t i = 0; i < n; ++i) *p++ = first + i;
     if (!packing.goes_on(s)) prompt = n;
   }
-  return decoder_hidden(config, weights, ids, positions.to(ids.device()), [&](int64_t l, const at::Tensor& qkv) {
+  const Attend attend = [&config, packing](int64_t l, const at::Tensor& qkv) {
     return tensor::causal_attention(qkv, packing, config.head_shape(l));
-  });
+  };
+  return decoder_hidden(config, weights, ids, positions.to(ids.device()), attend, keep);
 }
 
 at::Tensor value_logits(const DecoderWeights& weights, const at::Tensor& hidden) {

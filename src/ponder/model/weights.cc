@@ -8,6 +8,7 @@
 
 #include "ponder/base/error.h"
 #include "ponder/model/families.h"
+#include "ponder/tensor/head_logp.h"
 #include "ponder/tensor/ops.h"
 
 namespace ponder::model {
@@ -86,10 +87,13 @@ std::vector<tensor::Matrix*> matrices_of(DecoderWeights& weights) {
   return matrices;
 }
 
-void pack_matrices(DecoderWeights& weights, tensor::Compute compute, tensor::Uses uses) {
+void pack_matrices(DecoderWeights& weights, tensor::Compute compute, tensor::Uses uses, Packs packs) {
+  const bool trains = uses == tensor::Uses::kForwardAndBackward;
   for (tensor::Matrix* matrix : matrices_of(weights)) {
     matrix->compute = compute;
-    tensor::pack(*matrix, uses);
+    const bool on_the_spot =
+        packs == Packs::kOnTheSpot || (trains && matrix == &weights.head && tensor::packs_by_block(*matrix));
+    if (!on_the_spot) tensor::pack(*matrix, uses);
   }
 }
 
@@ -232,7 +236,7 @@ Parameters make_parameters(const DecoderConfig& config, const InitOptions& optio
   return parameters;
 }
 
-DecoderWeights weight_views(const DecoderConfig& config, const at::Tensor& flat) {
+DecoderWeights weight_views(const DecoderConfig& config, const at::Tensor& flat, Packs packs) {
   PONDER_CHECK(flat.dim() == 1 && flat.size(0) == config.parameter_count(), "flat must hold ", config.parameter_count(),
                " weights");
   int64_t offset = 0;
@@ -243,12 +247,12 @@ DecoderWeights weight_views(const DecoderConfig& config, const at::Tensor& flat)
     return view;
   };
   DecoderWeights weights = take_weights(config, take, take);
-  pack_matrices(weights, config.product_type(), tensor::Uses::kForward);
+  pack_matrices(weights, config.product_type(), tensor::Uses::kForward, packs);
   return weights;
 }
 
 DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, const at::Tensor& grad_flat,
-                          DecoderWeights* packed) {
+                          DecoderWeights* packed, Packs packs) {
   PONDER_CHECK(flat.dim() == 1 && flat.size(0) == config.parameter_count() && grad_flat.sizes() == flat.sizes(),
                "flat and grad_flat must hold ", config.parameter_count(), " weights");
   int64_t offset = 0;
@@ -264,13 +268,14 @@ DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, c
   if (packed)
     share_packed(*packed, weights);
   else
-    pack_matrices(weights, config.product_type(), tensor::Uses::kForwardAndBackward);
+    pack_matrices(weights, config.product_type(), tensor::Uses::kForwardAndBackward, packs);
   return weights;
 }
 
 void repack(DecoderWeights& weights) {
   for (tensor::Matrix* matrix : matrices_of(weights))
-    tensor::pack(*matrix, matrix->straight.defined() ? tensor::Uses::kForwardAndBackward : tensor::Uses::kForward);
+    if (matrix->transposed.defined())
+      tensor::pack(*matrix, matrix->straight.defined() ? tensor::Uses::kForwardAndBackward : tensor::Uses::kForward);
 }
 
 }  // namespace ponder::model

@@ -102,17 +102,19 @@ struct InitOptions {
 Parameters make_parameters(const DecoderConfig& config, const InitOptions& options, base::RngKey key);
 
 // Views of flat, without gradients. The matrices' packed copies are the only thing that is copied: whoever keeps the
-// views calls repack() when flat has changed.
-DecoderWeights weight_views(const DecoderConfig& config, const at::Tensor& flat);
+// views calls repack() when flat has changed. Without them (kOnTheSpot) each product packs its matrix for itself: of a
+// large model that costs a product of many rows little, and spares the memory of the weights once or twice.
+enum class Packs { kKept, kOnTheSpot };
+DecoderWeights weight_views(const DecoderConfig& config, const at::Tensor& flat, Packs packs = Packs::kKept);
 
 // Views that are autograd leaves, each with its .grad aliased into grad_flat: backward() adds straight into grad_flat.
 // Several workers can each have one, over the same flat and a grad_flat of their own, and run backward at the same
 // time. grad_flat must have flat's shape and is not cleared here. Workers share the packed copies of the first one's
-// matrices.
+// matrices; a head of a large vocabulary is packed on the spot in any case (tensor/head_logp.h).
 DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, const at::Tensor& grad_flat,
-                          DecoderWeights* packed = nullptr);
+                          DecoderWeights* packed = nullptr, Packs packs = Packs::kKept);
 
-// Packs the matrices again from changed weights, for these views and all that share their packed copies.
+// Packs again what is packed from changed weights, for these views and all that share their packed copies.
 void repack(DecoderWeights& weights);
 
 }  // namespace ponder::model

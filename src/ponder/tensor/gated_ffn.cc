@@ -16,6 +16,7 @@
 #include "ponder/tensor/kernels.h"
 #include "ponder/tensor/matrix.h"
 #include "ponder/tensor/ops.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::tensor {
 namespace {
@@ -31,6 +32,7 @@ bool wants_grad(const MaybeTensor& x) { return at::GradMode::is_enabled() && x &
 // Rows at a time: of a laptop's model their 3F numbers stay in the second cache while products and activation pass over
 // them, of a large one they are still far fewer than all rows' would be.
 constexpr int64_t kBlockRows = 256;
+constexpr int64_t kActivation = 8;  // operations of an activation, roughly
 
 // Grows and is kept, one a thread and use.
 template <int kUse>
@@ -54,7 +56,10 @@ void forward_rows(const Rows& rows, const PackedView& gate_up, const PackedView&
     const int64_t n = std::min(block, rows.count - from);
     float* halves = rows.gate_up ? rows.gate_up + from * 2 * ffn : scratch<1>(block * 2 * ffn);
     gemm(rows.x + from * width, n, gate_up, nullptr, halves);
-    (gate == Gate::kGelu ? geglu_rows : swiglu_rows)(halves, n, ffn, inner);
+    share_large(n * ffn * kActivation, n, 8, [&](int64_t first, int64_t end) {
+      const auto activate = gate == Gate::kGelu ? geglu_rows : swiglu_rows;
+      activate(halves + first * 2 * ffn, end - first, ffn, inner + first * ffn);
+    });
     gemm(inner, n, down, rows.residual ? rows.residual + from * width : nullptr, rows.y + from * width);
   }
 }
@@ -88,7 +93,11 @@ void backward_rows(const Gradient& s, const PackedView& gate_up, const PackedVie
     const int64_t n = std::min(block, s.count - from);
     const float *grad = s.grad + from * width, *x = s.x + from * width, *halves = s.gate_up + from * 2 * ffn;
     gemm(grad, n, down, nullptr, grad_inner);
-    (gate == Gate::kGelu ? geglu_rows_backward : swiglu_rows_backward)(grad_inner, halves, n, ffn, grad_halves, inner);
+    share_large(n * ffn * kActivation, n, 8, [&](int64_t first, int64_t end) {
+      const auto turn = gate == Gate::kGelu ? geglu_rows_backward : swiglu_rows_backward;
+      turn(grad_inner + first * ffn, halves + first * 2 * ffn, end - first, ffn, grad_halves + first * 2 * ffn,
+           inner + first * ffn);
+    });
     gemm_transposed_add(grad, inner, n, width, ffn, down.compute, s.grad_down);
     gemm(grad_halves, n, gate_up, nullptr, s.grad_x + from * width);
     gemm_transposed_add(grad_halves, x, n, 2 * ffn, width, gate_up.compute, s.grad_gate_up);

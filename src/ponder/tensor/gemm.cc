@@ -136,14 +136,6 @@ void pack_by_row(int64_t n, int64_t steps, uint32_t* words, RowWords&& row_words
   }
 }
 
-// share_range() where a team is worth its trouble: smaller work is done before another thread has begun.
-template <class Work>
-void share_large(int64_t work_size, int64_t n, int64_t grain, Work&& work) {
-  constexpr int64_t kWorthSharing = int64_t{1} << 19;  // multiply-adds, or numbers that are packed
-  if (work_size < kWorthSharing || team_threads() == 1) return work(int64_t{0}, n);
-  share_range(n, grain, work);
-}
-
 }  // namespace
 
 bool has_fast_bf16() { return native_bf16(); }

@@ -40,7 +40,17 @@ void rope_rows(const float* in, const int64_t* positions, const float* cosines, 
                int64_t columns, int64_t heads, int64_t head_dim, float direction, float* out);
 
 // ---- log-softmax ----
-// logsumexp of n floats.
+// A row's log-sum-exp as its numbers come, in blocks: of a large vocabulary nobody needs to hold all logits at once.
+// Blocks may be handed over one or several at a time; each but a row's last one is whole.
+inline constexpr int64_t kLogsumexpBlock = 1536;  // numbers; panels of products and vectors fit into it
+struct RunningLogsumexp {
+  float top = 0, total = 0;  // Σ exp(x) = total · exp(top); total 0: nothing yet
+  float weighted = 0;        // Σ exp(x − top) · (x − top), where it is asked for
+  float logsumexp() const;
+  float entropy() const;  // −Σ p ln p with p = exp(x − logsumexp)
+};
+void row_logsumexp_add(const float* x, int64_t n, bool with_entropy, RunningLogsumexp* running);
+// logsumexp of n floats: all blocks of a row at once.
 void row_logsumexp(const float* x, int64_t n, float* logsumexp);
 // −Σ p ln p with p = exp(x − logsumexp).
 void row_entropy(const float* x, int64_t n, float logsumexp, float* entropy);

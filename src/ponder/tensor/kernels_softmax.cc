@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "ponder/tensor/kernels.h"
 #include "ponder/tensor/simd.h"
@@ -18,17 +20,46 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // A vocabulary is no multiple of a vector: the lanes behind its end count as −∞, that is probability 0.
 template <class S>
-PONDER_INLINE void row_logsumexp_body(const float* x, int64_t n, float* logsumexp) {
+PONDER_INLINE RunningLogsumexp block_logsumexp(const float* x, int64_t n, bool with_entropy) {
   using F = typename S::F;
   constexpr int64_t L = S::kLanes;
   const int64_t whole = n / L * L;
   const F tail = whole < n ? load_part<S>(x + whole, n - whole, kMinusInfinity) : splat<S>(kMinusInfinity);
   F highest = tail;
   for (int64_t i = 0; i < whole; i += L) highest = simd::max<S>(highest, load<S>(x + i));
-  const float top = simd::max_lane<S>(highest);
+  const float highest_lane = simd::max_lane<S>(highest), top = highest_lane == kMinusInfinity ? 0.0f : highest_lane;
   F total = simd::exp<S>(tail - top);
-  for (int64_t i = 0; i < whole; i += L) total += simd::exp<S>(load<S>(x + i) - top);
-  *logsumexp = top + std::log(simd::sum<S>(total));
+  if (!with_entropy) {
+    for (int64_t i = 0; i < whole; i += L) total += simd::exp<S>(load<S>(x + i) - top);
+    return {top, simd::sum<S>(total), 0};
+  }
+  F weighted{};
+  if (whole < n) weighted = total * (load_part<S>(x + whole, n - whole, top) - top);  // 0 · 0, where 0 · −∞ is none
+  for (int64_t i = 0; i < whole; i += L) {
+    const F below = load<S>(x + i) - top, e = simd::exp<S>(below);
+    total += e;
+    weighted += e * below;
+  }
+  return {top, simd::sum<S>(total), simd::sum<S>(weighted)};
+}
+
+// The higher of two tops stands; what belongs to the other one is brought to it.
+PONDER_INLINE void add_block(RunningLogsumexp& sum, RunningLogsumexp block) {
+  if (block.total == 0) return;  // nothing but −∞
+  if (sum.total == 0) {
+    sum = block;
+    return;
+  }
+  if (block.top > sum.top) std::swap(sum, block);
+  const float lower = block.top - sum.top, factor = std::exp(lower);
+  sum.weighted += factor * (block.weighted + lower * block.total);
+  sum.total += factor * block.total;
+}
+
+template <class S>
+PONDER_INLINE void row_logsumexp_add_body(const float* x, int64_t n, bool with_entropy, RunningLogsumexp* running) {
+  for (int64_t from = 0; from < n; from += kLogsumexpBlock)
+    add_block(*running, block_logsumexp<S>(x + from, std::min(kLogsumexpBlock, n - from), with_entropy));
 }
 
 template <class S>
@@ -89,8 +120,18 @@ PONDER_INLINE void row_argmax_body(const float* x, int64_t n, int64_t* index) {
 
 PONDER_DISPATCH(row_scale, (const float* x, int64_t n, float factor, float* y), (x, n, factor, y))
 PONDER_DISPATCH(row_argmax, (const float* x, int64_t n, int64_t* index), (x, n, index))
-PONDER_DISPATCH(row_logsumexp, (const float* x, int64_t n, float* logsumexp), (x, n, logsumexp))
+PONDER_DISPATCH(row_logsumexp_add, (const float* x, int64_t n, bool with_entropy, RunningLogsumexp* running),
+                (x, n, with_entropy, running))
 PONDER_DISPATCH(row_entropy, (const float* x, int64_t n, float logsumexp, float* entropy), (x, n, logsumexp, entropy))
 PONDER_DISPATCH(row_exp, (float* x, int64_t n, float shift, float factor), (x, n, shift, factor))
+
+float RunningLogsumexp::logsumexp() const { return top + std::log(total); }
+float RunningLogsumexp::entropy() const { return std::log(total) - weighted / total; }
+
+void row_logsumexp(const float* x, int64_t n, float* logsumexp) {
+  RunningLogsumexp running;
+  row_logsumexp_add(x, n, false, &running);
+  *logsumexp = running.logsumexp();
+}
 
 }  // namespace ponder::tensor

@@ -11,13 +11,19 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "ponder/base/error.h"
 #include "ponder/tensor/kernels.h"
+#include "ponder/tensor/matrix.h"
 #include "ponder/tensor/rotary.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::tensor {
 namespace {
@@ -35,12 +41,46 @@ bool wants_grad(const at::Tensor& a, const at::Tensor& b) { return wants_grad(a)
 const float* in(const at::Tensor& x) { return x.const_data_ptr<float>(); }
 float* out(at::Tensor& x) { return x.mutable_data_ptr<float>(); }
 
+// ---- embedding ----
+// Rows of the same id are summed in their order, and the sum is added to the table's gradient: a gradient of the whole
+// table's size for the few rows that a batch reads would be most of the memory of a large vocabulary.
+struct Embed : Function<Embed> {
+  static Variable forward(AutogradContext* ctx, const Variable& table, const at::Tensor& ids) {
+    ctx->save_for_backward({table, ids});
+    return at::embedding(table, ids);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor grad = grads[0].contiguous(), ids = saved[1].contiguous();
+    WeightGradient gradient(saved[0]);
+    const int64_t *id = ids.const_data_ptr<int64_t>(), width = grad.size(1);
+    std::vector<int64_t> order(static_cast<size_t>(ids.numel()));
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [id](int64_t a, int64_t b) { return id[a] < id[b]; });
+    std::vector<float> sum(static_cast<size_t>(width));
+    float* to = out(gradient.sum);
+    for (size_t i = 0; i < order.size();) {
+      const int64_t row = id[order[i]];
+      std::fill(sum.begin(), sum.end(), 0.0f);
+      for (; i < order.size() && id[order[i]] == row; ++i)
+        for (int64_t c = 0; c < width; ++c) sum[static_cast<size_t>(c)] += in(grad)[order[i] * width + c];
+      for (int64_t c = 0; c < width; ++c) to[row * width + c] += sum[static_cast<size_t>(c)];
+    }
+    return {gradient.hand_on, Variable()};
+  }
+};
+
 // ---- RMSNorm ----
 at::Tensor rms_norm_forward(const at::Tensor& x, const at::Tensor& w, double eps, double offset, at::Tensor* rstd) {
   at::Tensor y = at::empty_like(x);
   if (rstd) *rstd = at::empty({x.size(0)}, x.options());
-  rms_norm_rows(in(x), in(w), x.size(0), x.size(1), static_cast<float>(eps), static_cast<float>(offset), out(y),
-                rstd ? out(*rstd) : nullptr);
+  const int64_t width = x.size(1);
+  const float *from = in(x), *weight = in(w);
+  float *to = out(y), *inverse = rstd ? out(*rstd) : nullptr;
+  share_large(x.numel(), x.size(0), 16, [&](int64_t first, int64_t end) {
+    rms_norm_rows(from + first * width, weight, end - first, width, static_cast<float>(eps), static_cast<float>(offset),
+                  to + first * width, inverse ? inverse + first : nullptr);
+  });
   return y;
 }
 
@@ -67,7 +107,13 @@ at::Tensor head_norm_forward(const at::Tensor& qkv, const at::Tensor& q, const a
                              const HeadNorm& norm, at::Tensor* rstd) {
   at::Tensor y = at::empty_like(qkv);
   if (rstd) *rstd = at::empty({qkv.size(0), shape.rotated()}, qkv.options());
-  head_norm_rows(in(qkv), in(q), in(k), qkv.size(0), shape, norm, out(y), rstd ? out(*rstd) : nullptr);
+  const int64_t columns = shape.columns();
+  const float *from = in(qkv), *q_weight = in(q), *k_weight = in(k);
+  float *to = out(y), *inverse = rstd ? out(*rstd) : nullptr;
+  share_large(qkv.numel(), qkv.size(0), 16, [&](int64_t first, int64_t end) {
+    head_norm_rows(from + first * columns, q_weight, k_weight, end - first, shape, norm, to + first * columns,
+                   inverse ? inverse + first * shape.rotated() : nullptr);
+  });
   return y;
 }
 
@@ -110,8 +156,13 @@ at::Tensor head_norm_generic(const at::Tensor& qkv, const at::Tensor& q, const a
 at::Tensor rotate(const at::Tensor& qkv, const at::Tensor& positions, const HeadShape& shape, const at::Tensor& cosines,
                   const at::Tensor& sines, float direction) {
   at::Tensor rotated = at::empty_like(qkv);
-  rope_rows(in(qkv), positions.const_data_ptr<int64_t>(), in(cosines), in(sines), qkv.size(0), qkv.size(1),
-            shape.rotated(), shape.head_dim, direction, out(rotated));
+  const int64_t columns = qkv.size(1), *position = positions.const_data_ptr<int64_t>();
+  const float *from = in(qkv), *cosine = in(cosines), *sine = in(sines);
+  float* to = out(rotated);
+  share_large(qkv.numel(), qkv.size(0), 16, [&](int64_t first, int64_t end) {
+    rope_rows(from + first * columns, position + first, cosine, sine, end - first, columns, shape.rotated(),
+              shape.head_dim, direction, to + first * columns);
+  });
   return rotated;
 }
 
@@ -149,25 +200,28 @@ at::Tensor rope_generic(const at::Tensor& qkv, const at::Tensor& positions, cons
 }
 
 // ---- packed causal attention ----
-// work(first row, the group's rows from there) for each sequence that continues none, with those that continue it.
-template <class Work>
-void for_each_group(const Packing& packing, Work work) {
-  std::vector<int64_t> ends;
-  for (size_t s = 0; s < packing.count();) {
-    const int64_t first = packing.starts[s];
-    const int64_t prompt = packing.rows(s);
-    ends.clear();
+// work(first row, the group's rows from there) for each sequence that continues none, with those that continue it; in
+// any order.
+void for_each_group(const Packing& packing, const std::function<void(int64_t first, const GroupRows& rows)>& work) {
+  std::vector<size_t> groups;
+  for (size_t s = 0; s < packing.count(); ++s)
+    if (!packing.goes_on(s)) groups.push_back(s);
+  share_work(static_cast<int64_t>(groups.size()), [&](int64_t g) {
+    size_t s = groups[static_cast<size_t>(g)];
+    const int64_t first = packing.starts[s], prompt = packing.rows(s);
+    std::vector<int64_t> ends;
     for (++s; s < packing.count() && packing.goes_on(s); ++s) ends.push_back(packing.starts[s + 1] - first);
     work(first, GroupRows{prompt, ends});
-  }
+  });
 }
 
 at::Tensor attention_forward(const at::Tensor& qkv, const Packing& packing, const HeadShape& shape, at::Tensor* lse) {
   at::Tensor result = at::empty({qkv.size(0), shape.heads * shape.head_dim}, qkv.options());
   if (lse) *lse = at::empty({qkv.size(0), shape.heads}, qkv.options());
+  float *to = out(result), *sums = lse ? out(*lse) : nullptr;
+  const int64_t width = result.size(1);
   for_each_group(packing, [&](int64_t t, const GroupRows& rows) {
-    attend_group(in(qkv) + t * shape.columns(), rows, shape, out(result) + t * result.size(1),
-                 lse ? out(*lse) + t * shape.heads : nullptr);
+    attend_group(in(qkv) + t * shape.columns(), rows, shape, to + t * width, sums ? sums + t * shape.heads : nullptr);
   });
   return result;
 }
@@ -193,9 +247,10 @@ struct CausalAttention : Function<CausalAttention> {
         heads[0], heads[1], heads[2], static_cast<KvType>(heads[3]), heads[4], ctx->saved_data["scale"].toDouble()};
     at::Tensor grad_qkv = at::empty_like(qkv);
     const int64_t width = shape.heads * shape.head_dim;
+    float* to = out(grad_qkv);
     for_each_group(packing, [&](int64_t t, const GroupRows& rows) {
       attend_group_backward(in(grad) + t * width, in(result) + t * width, in(lse) + t * shape.heads,
-                            in(qkv) + t * shape.columns(), rows, shape, out(grad_qkv) + t * shape.columns());
+                            in(qkv) + t * shape.columns(), rows, shape, to + t * shape.columns());
     });
     return {grad_qkv, Variable(), Variable()};
   }
@@ -224,6 +279,7 @@ at::Tensor attention_generic_rows(const at::Tensor& queries, const at::Tensor& k
 
 at::Tensor attention_generic(const at::Tensor& qkv, const Packing& packing, const HeadShape& shape) {
   std::vector<at::Tensor> results;
+  const TeamScope alone(nullptr);  // in their order
   for_each_group(packing, [&](int64_t first, const GroupRows& rows) {
     const at::Tensor prompt = qkv.narrow(0, first, rows.prompt);
     if (rows.prompt > 0) results.push_back(attention_generic_rows(prompt, prompt, shape));
@@ -239,7 +295,9 @@ at::Tensor attention_generic(const at::Tensor& qkv, const Packing& packing, cons
 
 }  // namespace
 
-at::Tensor embed(const at::Tensor& table, const at::Tensor& ids) { return at::embedding(table, ids); }
+at::Tensor embed(const at::Tensor& table, const at::Tensor& ids) {
+  return on_cpu_f32(table) && wants_grad(table) ? Embed::apply(table, ids) : at::embedding(table, ids);
+}
 
 float HeadShape::score_scale() const {
   return scale > 0 ? static_cast<float>(scale) : 1.0f / std::sqrt(static_cast<float>(head_dim));

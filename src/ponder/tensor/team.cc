@@ -125,4 +125,11 @@ void share_range(int64_t n, int64_t grain, const std::function<void(int64_t from
   });
 }
 
+void share_large(int64_t operations, int64_t n, int64_t grain,
+                 const std::function<void(int64_t from, int64_t to)>& work) {
+  constexpr int64_t kWorthSharing = int64_t{1} << 19;
+  if (operations >= kWorthSharing && team_threads() > 1) return share_range(n, grain, work);
+  if (n > 0) work(0, n);
+}
+
 }  // namespace ponder::tensor

@@ -57,5 +57,9 @@ int team_threads();
 void share_work(int64_t parts, const std::function<void(int64_t part)>& work);
 // work(from, to) over 0 … n in pieces that begin at multiples of `grain`; in one piece where there is no team.
 void share_range(int64_t n, int64_t grain, const std::function<void(int64_t from, int64_t to)>& work);
+// The same where that is worth its trouble: work of fewer than a few hundred thousand operations is done before another
+// thread has begun.
+void share_large(int64_t operations, int64_t n, int64_t grain,
+                 const std::function<void(int64_t from, int64_t to)>& work);
 
 }  // namespace ponder::tensor

@@ -61,16 +61,20 @@ void check_products(const model::DecoderWeights& weights) {
 
 Batcher::Batcher(const model::Parameters& parameters, const EngineOptions& options)
     : config_(parameters.config),
+      model_context_(config_.context),
       options_(options),
       weights_(parameters.weights()),
       cache_(config_.layers, config_.head_shape(), cache_pages(config_, options), options.share_prefixes) {
   const int64_t held = (cache_.page_count() - 1) * kPageTokens;
-  if (held < config_.context) {
-    base::log_info(base::cat("the cache holds sequences of up to ", held, " tokens, the model's context is ",
-                             config_.context, "; engine.kv_mib makes room for more"));
-    config_.context = held;
-  }
+  config_.context = std::min(held, model_context_);
   check_products(weights_);
+}
+
+void Batcher::expect(int64_t length) {
+  if (std::min(length, model_context_) <= config_.context || said_that_it_is_short_) return;
+  said_that_it_is_short_ = true;
+  base::log_info(base::cat("the cache holds sequences of up to ", config_.context, " tokens, the model's context is ",
+                           model_context_, "; engine.kv_mib makes room for more"));
 }
 
 Batcher::Step Batcher::step() {

@@ -29,6 +29,8 @@ class Batcher {
   // parameters is borrowed for its memory: new weights in the same buffer are seen after clear_cache().
   Batcher(const model::Parameters& parameters, const EngineOptions& options);
 
+  // Says once when the cache is too small for a sequence of this length that the model could read.
+  void expect(int64_t length);
   void submit(std::unique_ptr<Row> row) { waiting_.push_back(std::move(row)); }
   bool idle() const { return waiting_.empty() && rows_.empty(); }
 
@@ -60,7 +62,9 @@ class Batcher {
   at::Tensor run();
   at::Tensor attend(int64_t layer, const at::Tensor& qkv);
 
-  model::DecoderConfig config_;
+  model::DecoderConfig config_;  // its context is no longer than what the cache holds
+  const int64_t model_context_;
+  bool said_that_it_is_short_ = false;
   EngineOptions options_;
   model::DecoderWeights weights_;
   KvCache cache_;

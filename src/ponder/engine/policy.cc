@@ -73,6 +73,7 @@ void LocalPolicy::submit(core::SampleRequest request, core::Completion* out, cor
                request.prefix.size(), " tokens holds no ", request.written, " that were written");
   *out = {};
   out->weights = state_->weights;
+  batcher_->expect(static_cast<int64_t>(request.prefix.size()) + request.params.max_tokens);
   const bool full = static_cast<int64_t>(request.prefix.size()) >= batcher_->config().context;
   if (full || request.params.max_tokens == 0) {
     out->stop = full ? core::StopReason::kContextFull : core::StopReason::kMaxTokens;

@@ -175,13 +175,18 @@ at::Tensor DecoderWeights::embed(const at::Tensor& ids) const {
 
 DecoderWeights Parameters::weights() const { return read_only ? *read_only : weight_views(config, flat); }
 
+Parameters Parameters::packed() const {
+  if (read_only) return *this;
+  return {config, flat, std::make_shared<const DecoderWeights>(weight_views(config, flat))};
+}
+
 Parameters Parameters::clone() const {
   PONDER_CHECK(flat.defined(), "a model that is only read has no buffer to copy");
   return {config, flat.clone()};
 }
 
 Parameters Parameters::on(const c10::Device& device) const {
-  if (read_only) {
+  if (!flat.defined()) {
     PONDER_CHECK(device.is_cpu(), "a model that is only read stays on the CPU; load it as one that can be trained");
     return *this;
   }
@@ -194,7 +199,7 @@ uint64_t bit_sum(const Parameters& parameters) {
   const auto sum = [](const at::Tensor& t) {
     return t.defined() ? static_cast<uint64_t>(t.view(at::kInt).sum(at::kLong).item<int64_t>()) : 0;
   };
-  if (!parameters.read_only) return sum(parameters.flat);
+  if (parameters.flat.defined()) return sum(parameters.flat);
   DecoderWeights w = *parameters.read_only;
   uint64_t total = sum(w.final_norm) + sum(w.value_weight) + sum(w.value_bias);
   for (const tensor::Matrix* matrix : matrices_of(w)) total += sum(matrix->transposed);

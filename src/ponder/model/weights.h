@@ -74,10 +74,12 @@ DecoderWeights take_weights(const DecoderConfig& config, const TakeTensor& take,
 struct Parameters {
   DecoderConfig config;
   at::Tensor flat;                                       // f32 [N]; undefined in a model that is only read
-  std::shared_ptr<const DecoderWeights> read_only = {};  // the weights of such a model, on the CPU
+  std::shared_ptr<const DecoderWeights> read_only = {};  // the weights of such a model, on the CPU; or packed()
   bool exists() const { return flat.defined() || read_only; }
   // As the decoder reads them: weight_views() of flat, or the read-only ones.
   DecoderWeights weights() const;
+  // The same buffer, its matrices packed once for all engines that are made of it: until the buffer changes.
+  Parameters packed() const;
   Parameters clone() const;
   // The same weights there, in the same memory where they are there already. Only the CPU computes in bf16: elsewhere
   // the configuration says f32, so that sampler and trainer agree. A model that is only read stays on the CPU.

@@ -9,6 +9,7 @@
 #include "ponder/model/gguf.h"
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/open_model.h"
+#include "ponder/recipes/start.h"
 #include "ponder/store/convert.h"
 #include "ponder/store/gguf.h"
 #include "ponder/store/gguf_export.h"
@@ -49,12 +50,14 @@ void make_directory(const std::string& to, const std::function<void(const std::s
   }
 }
 
-// config.json and the weights. A vocabulary of GGUF's says less than a tokenizer.json: there is none.
+// config.json, the weights, and the tokenizer where the file has one.
 void write_gguf_as_directory(const store::GgufFile& file, const std::string& to, const std::string& dtype) {
   base::Json config = model::gguf_config_json(file);
   config["torch_dtype"] = dtype == "BF16" ? "bfloat16" : dtype == "F16" ? "float16" : "float32";
   base::write_file_atomic(base::join_path(to, "config.json"), config.dump(2) + "\n");
   store::export_safetensors(file, base::join_path(to, "model.safetensors"), dtype);
+  if (file.metadata().string_or("tokenizer.ggml.model", "none") == "none") return;
+  for (const auto& [name, bytes] : gguf_tokenizer_files(file)) base::write_file_atomic(base::join_path(to, name), bytes);
 }
 
 }  // namespace
@@ -72,7 +75,6 @@ int command_convert(const ConvertArgs& args) {
       if (args.dtype.empty() && type->block_weights != 1) type = &store::info_of(store::GgmlType::kF32);
       check_directory_type(*type);
       make_directory(args.to, [&](const std::string& aside) { write_gguf_as_directory(file, aside, type->name); });
-      base::log_info("there is no tokenizer.json in a GGUF file; take the one that the model was published with");
     }
   } else {
     const std::string directory = policy_directory(args.from);

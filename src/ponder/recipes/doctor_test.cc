@@ -1,5 +1,6 @@
 // A planted fault for every code, and healthy runs that must raise none.
 #include "ponder/recipes/doctor.h"
+#include "ponder/text/format.h"
 
 #include <gtest/gtest.h>
 

@@ -22,7 +22,9 @@ namespace {
 
 // What the arithmetic assumes of samples, and how much of the measured rate learning and sampling reach: both measured
 // on the laptop recipe.
-constexpr double kPromptTokens = 16;
+constexpr double kPromptTokens = 16;       // of a procedural task
+constexpr double kWordPromptTokens = 80;   // of a problem in words
+constexpr double kWordSolutionTokens = 40; // of its worked solution
 constexpr double kShareOfLongest = 0.5;  // a completion, of max_tokens
 constexpr double kTrainingShare = 0.65;
 constexpr double kSamplingShare = 0.5;
@@ -89,11 +91,13 @@ double measure_rate(const model::DecoderConfig& config, int workers, const c10::
 
 class StageSums {
  public:
-  StageSums(const model::DecoderConfig& config, double rate) : config_(config), rate_(rate) {}
+  StageSums(const Recipe& recipe, double rate)
+      : config_(recipe.model), rate_(rate), prompt_(recipe.init.from.empty() ? kPromptTokens : kWordPromptTokens) {}
+  double prompt() const { return prompt_; }
 
   // `tokens` are sampled, or read, in completions of `length` tokens.
   void sample(double tokens, double length) {
-    add(tokens, model::forward_flops(config_, kPromptTokens + length / 2), kSamplingShare);
+    add(tokens, model::forward_flops(config_, prompt_ + length / 2), kSamplingShare);
   }
   void train(double tokens, double row) { add(tokens, 3 * model::forward_flops(config_, row / 2), kTrainingShare); }
   StagePlan take(const std::string& name) {
@@ -109,14 +113,21 @@ class StageSums {
   }
   const model::DecoderConfig& config_;
   double rate_;
+  double prompt_;  // tokens
   StagePlan plan_;
 };
 
 double length_of(int64_t max_tokens) { return kShareOfLongest * d(max_tokens); }
 
-void plan_imitation(const TrainOptions& train, StageSums& sums) {
+void plan_imitation(const TrainOptions& train, bool solutions, StageSums& sums) {
   constexpr double kRow = 60;  // tokens of a document or demonstration
-  sums.train(d(train.steps) * d(train.batch_tokens), kRow);
+  sums.train(d(train.steps) * d(train.batch_tokens), solutions ? kWordPromptTokens + kWordSolutionTokens : kRow);
+}
+
+void plan_base(const Recipe& recipe, StageSums& sums) {
+  const double problems = d(recipe.base.problems) * d(static_cast<int64_t>(recipe.base.tasks.size()));
+  const double length = length_of(recipe.base.max_tokens);
+  sums.sample(problems * (kWordPromptTokens + length), length + d(recipe.base.prompt.shots) * kWordPromptTokens);
 }
 
 void plan_evaluation(const Recipe& recipe, double times, int64_t problems, StageSums& sums) {
@@ -136,10 +147,10 @@ void plan_critic(const CriticOptions& o, StageSums& sums) {
 void plan_rl(const Recipe& recipe, StageSums& sums) {
   const RlOptions& o = recipe.rl;
   const double length = length_of(o.max_tokens), steps = d(o.train.steps), samples = steps * d(o.prompts) * d(o.group);
-  sums.sample(samples * length + steps * d(o.prompts) * kPromptTokens, length);
-  sums.train(samples * (kPromptTokens + length), kPromptTokens + length);
+  sums.sample(samples * length + steps * d(o.prompts) * sums.prompt(), length);
+  sums.train(samples * (sums.prompt() + length), sums.prompt() + length);
   if (learn::resolve_options(learn::find_loss(o.algo), o.loss).beta > 0)  // the reference reads every sample
-    sums.sample(samples * (kPromptTokens + length), length);
+    sums.sample(samples * (sums.prompt() + length), length);
   plan_evaluation(recipe, std::ceil(steps / d(o.eval_every)), o.eval_problems, sums);
 }
 
@@ -163,9 +174,10 @@ void plan_search(const Recipe& recipe, StageSums& sums) {
 }
 
 StagePlan plan_stage(const Recipe& recipe, const std::string& stage, StageSums& sums) {
-  if (stage == "pretrain") plan_imitation(recipe.pretrain.train, sums);
+  if (stage == "pretrain") plan_imitation(recipe.pretrain.train, false, sums);
+  if (stage == "base") plan_base(recipe, sums);
   if (stage == "sft") {
-    plan_imitation(recipe.sft.train, sums);
+    plan_imitation(recipe.sft.train, !recipe.sft.solutions.empty(), sums);
     plan_evaluation(recipe, 1, recipe.sft.eval_problems, sums);
   }
   if (stage == "critic" || stage == "critic_rl") plan_critic(recipe.critic, sums);
@@ -196,7 +208,7 @@ bool trains_critic(const Recipe& recipe, const std::string& stage) {
 }
 
 bool is_learning(const Recipe& recipe, const std::string& stage) {
-  return stage != "search" && stage != "report" && (!stage.starts_with("critic") || trains_critic(recipe, stage));
+  return stage != "search" && stage != "report" && stage != "base" && stage != "probe" && (!stage.starts_with("critic") || trains_critic(recipe, stage));
 }
 
 void plan_memory(const Recipe& recipe, Plan& plan) {
@@ -212,9 +224,9 @@ void plan_memory(const Recipe& recipe, Plan& plan) {
   const bool learns =
       std::ranges::any_of(recipe.stages, [&](const std::string& stage) { return is_learning(recipe, stage); });
   plan.program = resident_bytes();
-  // As products read them: once for each worker that samples, and once more, both ways round, for learning.
+  // As products read them: once for all that sample, and once more, both ways round, for learning.
   const double packed_bytes = model_bytes * (recipe.model.compute == "bf16" ? 0.5 : 1);
-  plan.weights = models * model_bytes + (models * d(plan.workers) + (learns ? 2 : 0)) * packed_bytes;
+  plan.weights = models * model_bytes + (models + (learns ? 2 : 0)) * packed_bytes;
   plan.optimizer = learns ? 2 * model_bytes : 0;
   plan.gradients = learns ? d(plan.workers) * model_bytes : 0;
   plan.activations = d(plan.workers) * pack_tokens * activation_floats(recipe.model) * kFloat;
@@ -255,7 +267,7 @@ Plan make_plan(const Recipe& recipe, const std::string& run_dir) {
   Plan plan = plan_machine(recipe, device);
   plan_disk(recipe, run_dir, plan);
   plan.gemm_rate = measure_rate(recipe.model, static_cast<int>(plan.workers), device);
-  StageSums sums(recipe.model, plan.gemm_rate);
+  StageSums sums(recipe, plan.gemm_rate);
   for (const std::string& stage : recipe.stages) plan.stages.push_back(plan_stage(recipe, stage, sums));
   return plan;
 }

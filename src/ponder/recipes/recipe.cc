@@ -94,6 +94,7 @@ void BaseOptions::fields(base::Fields& f) {
   f.field("tasks", tasks, {.help = "tasks that are tried", .choices = names_of(tasks::dataset_tasks())});
   f.field("problems", problems, {.min = 1, .max = 1e6, .help = "test problems of each of them"});
   f.field("max_tokens", max_tokens, {.min = 1, .max = 1e6, .unit = "tokens", .help = "longest completion"});
+  f.group("prompt", prompt, "how the model is asked then");
 }
 
 void CriticOptions::fields(base::Fields& f) {
@@ -210,6 +211,7 @@ void Recipe::fields(base::Fields& f) {
   f.group("model", model, "shape of the decoder");
   f.group("init", init, "weights at the start");
   f.group("engine", engine, "batches and cache of the sampler");
+  f.group("prompt", prompt, "with init.from: how the model is asked, and how it is taught to answer");
   f.group("pretrain", pretrain, "next-token learning on generated text (P1, P6)");
   f.group("base", base, "a real model's answers before anything is learned");
   f.group("sft", sft, "imitation of imperfect demonstrations (P2, P7, P12)");

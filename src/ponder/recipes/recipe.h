@@ -15,6 +15,7 @@
 #include "ponder/reward/outcome.h"
 #include "ponder/search/options.h"
 #include "ponder/tasks/task.h"
+#include "ponder/tasks/word_options.h"
 
 namespace ponder::recipes {
 
@@ -67,6 +68,7 @@ struct BaseOptions {
   std::vector<std::string> tasks = {"svamp"};
   int64_t problems = 200;  // test problems of each
   int64_t max_tokens = 192;
+  tasks::WordOptions prompt = {.style = "few-shot"};
   void fields(base::Fields& f);
 };
 
@@ -158,6 +160,7 @@ struct Recipe {
   StartOptions init;
   std::string data;  // folder of the tasks whose problems come from files; "" = what PONDER_DATA names
   engine::EngineOptions engine;
+  tasks::WordOptions prompt = {.style = "plain"};
   PretrainOptions pretrain;
   BaseOptions base;
   SftOptions sft;

@@ -1,5 +1,6 @@
 // Rollouts on disk and their replay: equal to the bit, and a changed record is found.
 #include "ponder/recipes/records.h"
+#include "ponder/text/format.h"
 
 #include <gtest/gtest.h>
 

@@ -32,12 +32,13 @@ std::vector<size_t> share_of(int worker, int workers, size_t requests, size_t ne
 std::vector<core::Completion> sample_requests(const Models& models, std::vector<core::SampleRequest> requests,
                                               size_t neighbours, const std::function<void(int64_t)>& done) {
   std::vector<core::Completion> results(requests.size());
+  const model::Parameters policy_weights = models.policy->packed();
   std::atomic<int64_t> finished = 0;
   base::run_workers(models.workers, [&](int worker) {
     tensor::set_operator_threads(1);
     const std::vector<size_t> share = share_of(worker, models.workers, requests.size(), neighbours);
     if (share.empty()) return;
-    engine::LocalPolicy policy(*models.policy, models.engine);
+    engine::LocalPolicy policy(policy_weights, models.engine);
     core::ReadyQueue nobody;
     core::Waiter waiter{&nobody, std::noop_coroutine(), share.size()};
     for (size_t i : share) policy.submit(std::move(requests[i]), &results[i], &waiter);
@@ -55,13 +56,14 @@ std::vector<core::Completion> sample_requests(const Models& models, std::vector<
 
 std::vector<core::Score> score_prefixes(const Models& models, std::vector<core::ScoreRequest> requests) {
   std::vector<core::Score> results(requests.size());
+  const model::Parameters critic_weights = models.critic->packed();
   base::run_workers(models.workers, [&](int worker) {
     tensor::set_operator_threads(1);
     const std::vector<size_t> share = share_of(worker, models.workers, requests.size(), 1);
     if (share.empty()) return;
     std::vector<core::ScoreRequest> mine;
     for (size_t i : share) mine.push_back(std::move(requests[i]));
-    engine::LocalCritic critic(*models.critic, models.engine);
+    engine::LocalCritic critic(critic_weights, models.engine);
     const std::vector<core::Score> scores = engine::score_batch(critic, std::move(mine));
     for (size_t k = 0; k < share.size(); ++k) results[share[k]] = scores[k];
   });
@@ -70,15 +72,17 @@ std::vector<core::Score> score_prefixes(const Models& models, std::vector<core::
 
 void with_ports(const Models& models, const text::ProblemCodec& codec,
                 const std::function<void(int worker, const core::Ports& ports)>& work) {
+  const model::Parameters policy_weights = models.policy->packed();
+  const model::Parameters critic_weights = models.critic ? models.critic->packed() : model::Parameters{};
   base::run_workers(models.workers, [&](int worker) {
     tensor::set_operator_threads(1);
     core::ReadyQueue ready;
-    engine::LocalPolicy policy(*models.policy, models.engine);
+    engine::LocalPolicy policy(policy_weights, models.engine);
     std::unique_ptr<core::Critic> critic;
     if (models.oracle) {
       critic = std::make_unique<Oracle>(*models.oracle, codec);
     } else if (models.critic) {
-      critic = std::make_unique<engine::LocalCritic>(*models.critic, models.engine);
+      critic = std::make_unique<engine::LocalCritic>(critic_weights, models.engine);
     }
     work(worker, core::Ports{&policy, critic.get(), &codec, &ready, models.confidence});
   });

@@ -6,6 +6,7 @@
 #include "ponder/model/load.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/open_tokenizer.h"
+#include "ponder/tasks/word_codec.h"
 #include "ponder/text/format.h"
 #include "ponder/text/gguf_tokenizer_json.h"
 #include "ponder/text/open_tokenizer.h"
@@ -31,16 +32,24 @@ TokenizerFiles files_of_directory(const std::string& directory) {
   return files;
 }
 
-TokenizerFiles files_of_gguf(const std::string& path) {
-  const store::GgufFile file(path);
-  const text::GgufVocabulary vocabulary = gguf_vocabulary(file.metadata());
-  TokenizerFiles files;
-  files["tokenizer.json"] = text::gguf_tokenizer_json(vocabulary, path);
-  files["tokenizer_config.json"] = text::gguf_tokenizer_config(
-      vocabulary, file.metadata().has("tokenizer.chat_template")
-                      ? std::string(file.metadata().string_at("tokenizer.chat_template"))
-                      : "");
-  return files;
+std::string gguf_config(const store::GgufFile& file) {
+  return text::gguf_tokenizer_config(gguf_vocabulary(file.metadata()),
+                                     std::string(file.metadata().string_or("tokenizer.chat_template", "")));
+}
+
+tasks::WordModel word_model(const Recipe& recipe, const std::string& path) {
+  tasks::WordModel model;
+  model.tokenizer = open_tokenizer(path);
+  if (is_gguf(path)) {
+    const store::GgufFile file(path);
+    model.chat = text::parse_tokenizer_config(gguf_config(file), path);
+  } else {
+    model.chat = text::read_chat_template_source(policy_directory(path));
+  }
+  model.ends.assign(recipe.model.eos_ids.begin(), recipe.model.eos_ids.end());
+  model.context = recipe.model.context;
+  model.path = path;
+  return model;
 }
 
 }  // namespace
@@ -48,6 +57,14 @@ TokenizerFiles files_of_gguf(const std::string& path) {
 model::DecoderConfig read_model_config(const std::string& path) {
   if (is_gguf(path)) return model::from_hf_json(model::gguf_config_json(store::GgufFile(path)), path);
   return model::read_hf_config(policy_directory(path));
+}
+
+TokenizerFiles gguf_tokenizer_files(const store::GgufFile& file) {
+  const text::GgufVocabulary vocabulary = gguf_vocabulary(file.metadata());
+  TokenizerFiles files;
+  files["tokenizer.json"] = text::gguf_tokenizer_json(vocabulary, file.path());
+  files["tokenizer_config.json"] = gguf_config(file);
+  return files;
 }
 
 model::Parameters load_start(const Recipe& recipe) {
@@ -62,17 +79,18 @@ model::Parameters load_start(const Recipe& recipe) {
 TokenizerFiles start_tokenizer_files(const Recipe& recipe) {
   const std::string& path = recipe.init.from;
   if (path.empty()) return {{"tokenizer.json", text::task_tokenizer().to_json()}};
-  return is_gguf(path) ? files_of_gguf(path) : files_of_directory(policy_directory(path));
+  return is_gguf(path) ? gguf_tokenizer_files(store::GgufFile(path)) : files_of_directory(policy_directory(path));
 }
 
 std::shared_ptr<const text::ProblemCodec> make_codec(const Recipe& recipe, const std::string& directory) {
   if (recipe.init.from.empty()) return std::make_shared<text::TaskCodec>(text::task_tokenizer());
-  const std::string& from = directory.empty() ? recipe.init.from : directory;
-  PONDER_CHECK(false, "no word codec for ", from);
-  return nullptr;
+  return std::make_shared<tasks::WordCodec>(word_model(recipe, directory.empty() ? recipe.init.from : directory),
+                                            recipe.prompt);
 }
 
-std::shared_ptr<const text::ProblemCodec> make_base_codec(const Recipe& recipe) { return make_codec(recipe); }
+std::shared_ptr<const text::ProblemCodec> make_base_codec(const Recipe& recipe) {
+  return std::make_shared<tasks::WordCodec>(word_model(recipe, recipe.init.from), recipe.base.prompt);
+}
 
 std::shared_ptr<const text::ProblemCodec> codec_of_run(const std::string& run_dir, const Recipe& recipe) {
   if (recipe.init.from.empty()) return make_codec(recipe);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ponder/recipes/recipe.h"
+#include "ponder/store/gguf.h"
 #include "ponder/text/problem_codec.h"
 
 namespace ponder::recipes {
@@ -18,6 +19,7 @@ model::Parameters load_start(const Recipe& recipe);
 // The files that a model's tokenizer and chat template are made of, by name, as they lie beside its weights; those of a
 // GGUF file as the tokenizer.json that its vocabulary stands for. A run writes them into its checkpoints.
 using TokenizerFiles = std::map<std::string, std::string>;
+TokenizerFiles gguf_tokenizer_files(const store::GgufFile& file);
 TokenizerFiles start_tokenizer_files(const Recipe& recipe);
 
 // How the recipe's model meets problems. `directory`: where the tokenizer's files lie; "" = those of init.from.

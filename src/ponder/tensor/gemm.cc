@@ -7,6 +7,7 @@
 
 #include "ponder/tensor/gemm_amx.h"
 #include "ponder/tensor/gemm_tile.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::tensor {
 namespace {
@@ -135,6 +136,14 @@ void pack_by_row(int64_t n, int64_t steps, uint32_t* words, RowWords&& row_words
   }
 }
 
+// share_range() where a team is worth its trouble: smaller work is done before another thread has begun.
+template <class Work>
+void share_large(int64_t work_size, int64_t n, int64_t grain, Work&& work) {
+  constexpr int64_t kWorthSharing = int64_t{1} << 19;  // multiply-adds, or numbers that are packed
+  if (work_size < kWorthSharing || team_threads() == 1) return work(int64_t{0}, n);
+  share_range(n, grain, work);
+}
+
 }  // namespace
 
 bool has_fast_bf16() { return native_bf16(); }
@@ -144,11 +153,15 @@ int64_t packed_words(int64_t depth, int64_t columns, Compute compute) {
 }
 
 void pack_transposed(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words) {
-  pack_by_row(n, steps_of(k, compute), words, [&](int64_t row, uint32_t* out) {
-    if (compute == Compute::kF32)
-      std::memcpy(out, w + row * k, static_cast<size_t>(k) * sizeof(float));
-    else
-      pack_row(w + row * k, k, out);
+  const int64_t steps = steps_of(k, compute);
+  share_large(n * k, n, kPanel, [&](int64_t from, int64_t to) {
+    pack_by_row(to - from, steps, words + from * steps, [&](int64_t row, uint32_t* out) {
+      const float* x = w + (from + row) * k;
+      if (compute == Compute::kF32)
+        std::memcpy(out, x, static_cast<size_t>(k) * sizeof(float));
+      else
+        pack_row(x, k, out);
+    });
   });
 }
 
@@ -172,10 +185,17 @@ void pack_rows(const ReadRow& read, RowType type, int64_t n, int64_t k, Compute 
 }
 
 void pack_straight(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words) {
-  pack_panels(w, n, k, k, kPanel, compute, words);
+  const int64_t steps = steps_of(n, compute);
+  share_large(n * k, k, kPanel, [&](int64_t from, int64_t to) {
+    pack_panels(w + from, n, k, to - from, kPanel, compute, words + from * steps);
+  });
 }
 
-void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y) {
+namespace {
+
+// Columns first … end of a product.
+void gemm_columns(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y,
+                  int64_t first, int64_t end) {
   constexpr int64_t kLeftWords = 32768;  // 128 KiB of the left side beside a panel in the second cache
   const int64_t depth = packed.depth, columns = packed.columns, steps = steps_of(depth, packed.compute);
   // Words of a row on the left, and of a step.
@@ -193,7 +213,9 @@ void gemm(const float* x, int64_t rows, const PackedView& packed, const float* r
               packed.words,
               columns,
               residual ? residual + from * columns : nullptr,
-              y + from * columns};
+              y + from * columns,
+              first,
+              end};
     if (packed.compute == Compute::kBf16) {
       const int64_t stride = tiles() ? tile_stride(steps) : steps;
       uint32_t* words = scratch.words((tiles() ? tile_rows(block) : block) * stride);
@@ -207,21 +229,22 @@ void gemm(const float* x, int64_t rows, const PackedView& packed, const float* r
   }
 }
 
-// The depth is cut into pieces and N into blocks, so that what is packed stays in the second cache.
-void gemm_transposed_add(const float* g, const float* x, int64_t rows, int64_t n, int64_t k, Compute compute,
-                         float* y) {
+// Rows begin … end of y. The depth is cut into pieces and N into blocks, so that what is packed stays in the second
+// cache.
+void transposed_add_rows(const float* g, const float* x, int64_t rows, int64_t n, int64_t k, Compute compute, float* y,
+                         int64_t begin, int64_t end) {
   constexpr int64_t kRows = 512, kColumns = 512;
   thread_local Scratch left_scratch, right_scratch, turned_scratch;
   for (int64_t from = 0; from < rows; from += kRows) {
     const int64_t count = std::min(kRows, rows - from), steps = steps_of(count, compute);
     uint32_t* right = right_scratch.words(packed_words(count, k, compute));
     pack_straight(x + from * k, count, k, compute, right);
-    for (int64_t first = 0; first < n; first += kColumns) {
-      const int64_t block = std::min(kColumns, n - first);
+    for (int64_t first = begin; first < end; first += kColumns) {
+      const int64_t block = std::min(kColumns, end - first);
       uint32_t* left = left_scratch.words(packed_words(count, block, compute));
       pack_panels(g + from * n + first, count, n, block, kGroup, compute, left);
       float* part = y + first * k;
-      Product p{left, kGroup * steps, 1, kGroup, block, steps, right, k, part, part};
+      Product p{left, kGroup * steps, 1, kGroup, block, steps, right, k, part, part, 0, k};
       if (compute == Compute::kBf16 && tiles()) {
         uint32_t* turned = turned_scratch.words(tile_rows(block) * tile_stride(steps));
         rows_of_groups(left, block, steps, turned);
@@ -230,6 +253,21 @@ void gemm_transposed_add(const float* g, const float* x, int64_t rows, int64_t n
       multiply(p, compute);
     }
   }
+}
+
+}  // namespace
+
+void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y) {
+  constexpr int64_t kGrain = 4 * kPanel;
+  share_large(rows * packed.depth * packed.columns, packed.columns, kGrain,
+              [&](int64_t from, int64_t to) { gemm_columns(x, rows, packed, residual, y, from, to); });
+}
+
+void gemm_transposed_add(const float* g, const float* x, int64_t rows, int64_t n, int64_t k, Compute compute,
+                         float* y) {
+  constexpr int64_t kGrain = 256;  // each piece packs x for itself
+  share_large(rows * n * k, n, kGrain,
+              [&](int64_t from, int64_t to) { transposed_add_rows(g, x, rows, n, k, compute, y, from, to); });
 }
 
 }  // namespace ponder::tensor

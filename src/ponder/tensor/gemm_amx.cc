@@ -151,7 +151,7 @@ bool has_tiles() {
 
 void multiply_tiles(const Product& p) {
   configure_tiles();  // each time: other code of this thread may use tiles of its own
-  for (int64_t first = 0; first < p.columns; first += kPanel) {
+  for (int64_t first = p.from; first < p.to; first += kPanel) {
     const int64_t width = panel_width(p.columns, first, kPanel);
     const uint32_t* panel = p.right + first * p.steps;
     if (width == 48) all_tile_rows<3>(p, first, panel, width);

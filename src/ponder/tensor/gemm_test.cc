@@ -10,6 +10,7 @@
 
 #include "ponder/base/rng.h"
 #include "ponder/tensor/simd.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::tensor {
 namespace {
@@ -224,6 +225,27 @@ TEST_P(Gemm, RoundsToNearestEven) {
   pack_transposed(&one, 1, 1, Compute::kBf16, words.data());
   gemm(&nan, 1, {words.data(), 1, 1, Compute::kBf16}, nullptr, &y);
   EXPECT_TRUE(std::isnan(y));
+}
+
+// Pieces are whole outputs; the shapes cut them within panels, groups and blocks.
+TEST(Gemm, ATeamChangesNoBit) {
+  for (const Shape shape : {Shape{70, 1000, 130}, {3, 700, 500}, {600, 640, 301}}) {
+    for (const Compute compute : {Compute::kF32, Compute::kBf16}) {
+      const Case alone(shape, compute);
+      const Floats g = random(shape.rows * shape.n, 4);
+      const Floats y = alone.product(0, shape.rows, true), grad_x = alone.grad_x(g), grad_w = alone.grad_w(g);
+      for (int threads : {2, 3}) {
+        Team team(threads);
+        const TeamScope scope(&team);
+        const Case shared(shape, compute);
+        EXPECT_EQ(alone.transposed, shared.transposed);
+        EXPECT_EQ(alone.straight, shared.straight);
+        EXPECT_EQ(y, shared.product(0, shape.rows, true));
+        EXPECT_EQ(grad_x, shared.grad_x(g));
+        EXPECT_EQ(grad_w, shared.grad_w(g));
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -130,6 +130,7 @@ struct Product {
   int64_t columns;
   const float* residual;
   float* y;
+  int64_t from, to;  // of the columns, which are computed; from is a multiple of kPanel
 };
 
 // R rows from `row` on by C vectors of columns from `column` on, whose words begin at `right`, `width` a step.
@@ -182,7 +183,7 @@ inline int64_t panel_width(int64_t columns, int64_t first, int64_t panel) {
 template <class S>
 PONDER_INLINE void multiply_body(const Product& p) {
   constexpr int64_t L = S::kLanes;
-  for (int64_t first = 0; first < p.columns; first += kPanel) {
+  for (int64_t first = p.from; first < p.to; first += kPanel) {
     const int64_t width = panel_width(p.columns, first, kPanel);
     const uint32_t* panel = p.right + first * p.steps;
     int64_t c = 0;

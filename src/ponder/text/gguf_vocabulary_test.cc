@@ -8,6 +8,7 @@
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/base/json.h"
+#include "ponder/text/gguf_tokenizer_json.h"
 #include "ponder/text/tokenizer_json.h"
 
 namespace ponder::text {
@@ -121,6 +122,44 @@ TEST(GgufVocabulary, UserDefinedTokensAreFoundInEveryText) {
   EXPECT_EQ(tokenizer->encode("<tag>", {false, false}), core::Tokens{size - 1});
   EXPECT_EQ(tokenizer->encode("   ", {false, false}), core::Tokens{size - 2});
   EXPECT_EQ(tokenizer->decode(core::Tokens{size - 2}), "   ");
+}
+
+// Ids and texts of the vocabulary and of the tokenizer.json that is made of it.
+void expect_same_as_json(const GgufVocabulary& v, const std::vector<std::string>& texts) {
+  const auto direct = make_gguf_tokenizer(v, "x.gguf");
+  const auto by_json =
+      read_tokenizer_json(gguf_tokenizer_json(v, "x.gguf"), "x.json", gguf_tokenizer_config(v, ""), "config");
+  for (const std::string& text : texts)
+    for (const EncodeOptions& options : {EncodeOptions{true, true}, EncodeOptions{false, false}}) {
+      const core::Tokens ids = direct->encode(text, options);
+      EXPECT_EQ(by_json->encode(text, options), ids) << text;
+      EXPECT_EQ(by_json->decode(ids), direct->decode(ids)) << text;
+      EXPECT_EQ(by_json->decode(ids, true), direct->decode(ids, true)) << text;
+    }
+  EXPECT_EQ(by_json->special_ids().eos, direct->special_ids().eos);
+  EXPECT_EQ(by_json->special_ids().bos, direct->special_ids().bos);
+}
+
+TEST(GgufVocabulary, ItsTokenizerJsonGivesTheSameIds) {
+  for (const auto& [fixture, pre] : {std::pair{"gpt2", "gpt-2"}, std::pair{"llama3", "llama-bpe"},
+                                     std::pair{"qwen2", "qwen2"}, std::pair{"deepseek", "deepseek-v3"}}) {
+    const std::string path = base::cat("tests/data/tokenizers/", fixture, ".json");
+    const Json file = Json::parse(base::read_file(path), path);
+    std::vector<std::string> texts;
+    for (const Json& row : file.at("cases").as_array()) texts.push_back(row.string_at("text"));
+    expect_same_as_json(byte_level(file.at("tokenizer"), pre), texts);
+  }
+  const std::vector<std::string> texts = {"", "ab", "abc xabc", " a  b   c", "\"quoted\" \\ \n\t é 🙂", "<s>ab</s>",
+                                          "<tag>  <tag>", "bcbc", "▁ab"};
+  for (const bool prefix : {true, false}) {
+    GgufVocabulary v = sentence_piece();
+    v.add_space_prefix = prefix;
+    for (const char* piece : {"  ", "   ", "<tag>"})
+      v.tokens.push_back(piece), v.types.push_back(4), v.scores.push_back(-1000);
+    expect_same_as_json(v, texts);
+    v.add_bos = false, v.add_eos = true;
+    expect_same_as_json(v, texts);
+  }
 }
 
 TEST(GgufVocabulary, WhatCannotBeReadIsNamed) {

@@ -1,0 +1,158 @@
+// A whole run that starts from a "real" model: a Hugging Face directory with a byte-level tokenizer and drawn weights, so
+// small that it learns a few word problems within seconds.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "ponder/base/log.h"
+#include "ponder/base/stop.h"
+#include "ponder/model/load.h"
+#include "ponder/recipes/open_model.h"
+#include "ponder/recipes/replay.h"
+#include "ponder/recipes/run.h"
+#include "ponder/recipes/test_run.h"
+#include "ponder/store/checkpoint.h"
+#include "ponder/tasks/dataset.h"
+
+namespace ponder::recipes {
+namespace {
+
+constexpr const char* kFixture = "tests/data/tokenizers/gpt2.json";
+
+// config.json, weights and tokenizer.json as they come from a hub.
+std::string make_model() {
+  const std::string dir = fresh_dir("words_model");
+  base::make_directories(dir);
+  const base::Json tokenizer = base::Json::parse(base::read_file(kFixture), kFixture).at("tokenizer");
+  model::DecoderConfig config;
+  config.width = 48, config.layers = 2, config.heads = 3, config.kv_heads = 1, config.ffn = 96, config.context = 512;
+  config.vocab = 464;
+  config.eos_ids = {450};
+  config.resolve();
+  model::save_hf(dir, model::make_parameters(config, {}, base::RngKey(3)), tokenizer.dump());
+  return dir;
+}
+
+// SVAMP's format: sums and differences below ten.
+std::string make_data() {
+  const std::string dir = fresh_dir("words_data");
+  base::make_directories(base::join_path(dir, "svamp"));
+  base::Json rows = base::Json::array();
+  const char* names[] = {"Tom", "Ann", "Bob", "Eve", "Max", "Mia"};
+  const char* things[] = {"pens", "eggs", "cups", "nuts", "hats"};
+  for (int i = 0; i < 420; ++i) {
+    const int a = 1 + i % 7, b = 1 + i / 7 % 4;
+    const bool adds = i % 2 == 0;
+    base::Json row = base::Json::object();
+    row["ID"] = base::cat("chal-", i);
+    row["Body"] = base::cat(names[i % 6], " has ", adds ? a : a + b, " ", things[i % 5], " in box ", i, ".");
+    row["Question"] = base::cat("How many after ", b, adds ? " more come?" : " go?");
+    row["Equation"] = adds ? base::cat("( ", a, ".0 + ", b, ".0 )") : base::cat("( ", a + b, ".0 - ", b, ".0 )");
+    row["Answer"] = static_cast<double>(adds ? a + b : a);
+    rows.push_back(std::move(row));
+  }
+  base::write_file_atomic(base::join_path(dir, "svamp/SVAMP.json"), rows.dump());
+  return dir;
+}
+
+class WordsRun : public testing::Test {
+ protected:
+  void SetUp() override {
+    base::set_quiet(true), base::clear_stop();
+    model_ = make_model(), data_ = make_data();
+  }
+  void TearDown() override {
+    base::set_quiet(false), base::clear_stop();
+    tasks::set_data_folder("");
+  }
+  Recipe recipe(std::vector<std::string> more = {}) const {
+    std::vector<std::string> overrides = {"init.from=" + model_, "data=" + data_};
+    overrides.insert(overrides.end(), more.begin(), more.end());
+    return load_recipe("recipes/micro-words.yaml", overrides);
+  }
+  std::string model_, data_;
+};
+
+std::string weights_of(const std::string& dir, const std::string& stage) {
+  const auto latest = store::latest_checkpoint(base::join_path(base::join_path(dir, "checkpoints"), stage));
+  return latest ? base::read_file(base::join_path(*latest, "model.safetensors")) : "";
+}
+
+TEST_F(WordsRun, GoesFromARealModelToAReport) {
+  const std::string dir = fresh_dir("words_run");
+  run_recipe(recipe(), dir);
+  const std::string path = base::join_path(dir, "report.json");
+  const base::Json report = base::Json::parse(base::read_file(path), path);
+  std::vector<std::string> stages;
+  for (const base::Json& stage : report.at("stages").as_array()) stages.push_back(stage.at("name").as_string());
+  EXPECT_EQ(stages, recipe().stages);
+  EXPECT_EQ(report.at("data").at("overlap").as_int(), 0);
+  EXPECT_GT(report.at("data").at("train").as_int(), 100);
+  EXPECT_FALSE(weights_of(dir, "sft") == weights_of(dir, "rl"));
+
+  const eval::Rows rows = eval::read_rows(base::join_path(dir, "metrics.jsonl"));
+  const auto gain = std::ranges::find(rows.compare, "sft-base", &eval::CompareRow::name);
+  ASSERT_NE(gain, rows.compare.end());
+  EXPECT_EQ(gain->task, "svamp");
+  EXPECT_EQ(gain->difference.n, recipe().base.problems);
+  EXPECT_GT(rows.train.back().loss, 0);
+  EXPECT_LT(rows.train.back().loss, 0.7 * rows.train.front().loss);  // it learns to write solutions
+
+  // Its checkpoints are models like the one that it began with.
+  const OpenedModel opened = open_model(dir, "cpu");
+  const core::Tokens ids = opened.tokenizer().encode("Question: 2 pens\nAnswer: 2 + 3 = 5");
+  EXPECT_EQ(ids, open_model(model_, "cpu").tokenizer().encode("Question: 2 pens\nAnswer: 2 + 3 = 5"));
+  const Replay replay = replay_step(dir, 1);
+  EXPECT_TRUE(replay.mismatches.empty());
+  EXPECT_EQ(replay.groups.size(), static_cast<size_t>(recipe().rl.prompts));
+}
+
+TEST_F(WordsRun, StoppedAgainAndAgainItEndsInTheSameBits) {
+  const std::string whole = fresh_dir("words_whole"), stopped = fresh_dir("words_stopped");
+  run_recipe(recipe(), whole);
+  int stops = 0;
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    std::thread later([attempt] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100 + 150 * attempt));
+      base::request_stop();
+    });
+    bool finished = false;
+    try {
+      run_recipe(recipe(), stopped);
+      finished = true;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kStopped) << e.what();
+      ++stops;
+    }
+    later.join();
+    base::clear_stop();
+    if (finished) break;
+  }
+  EXPECT_GT(stops, 1);
+  EXPECT_EQ(rows_of(whole), rows_of(stopped));
+  for (const char* stage : {"sft", "rl"}) EXPECT_TRUE(weights_of(whole, stage) == weights_of(stopped, stage)) << stage;
+}
+
+TEST_F(WordsRun, WhatDoesNotGoTogetherIsRefused) {
+  const auto error_of = [&](std::vector<std::string> more) -> std::string {
+    try {
+      recipe(std::move(more));
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no error";
+  };
+  const auto holds = [](const std::string& message, const char* what) {
+    EXPECT_NE(message.find(what), std::string::npos) << message;
+  };
+  holds(error_of({"model.width=64"}), "model.width is what init.from says");
+  holds(error_of({"rl.mix.tasks=countdown3"}), "rl.mix.tasks names countdown3");
+  holds(error_of({"stages=[pretrain,sft]"}), "stage pretrain is for models that ponder has begun itself");
+  holds(error_of({"sft.solutions=[]"}), "sft learns worked solutions");
+  holds(error_of({"init.from=" + model_ + "/no-such"}), "no such model");
+  holds(error_of({"init.from="}), "only a real model reads");
+}
+
+}  // namespace
+}  // namespace ponder::recipes

@@ -50,6 +50,11 @@ CLI::Validator at_least(double least) {
       "", "at least");
 }
 
+constexpr const char* kDataHelp =
+    "folder of the tasks whose problems come from files: svamp/SVAMP.json, gsm8k/*.jsonl (default: what the "
+    "environment "
+    "variable PONDER_DATA names)";
+
 CLI::Validator between_0_and_1() {
   return CLI::Validator(
       [](std::string& text) -> std::string {
@@ -117,8 +122,40 @@ class Commands {
     s->add_option("--seed", a.seed, "randomness; the same seed gives the same answers");
     s->add_option("--workers", a.workers, "worker threads; 0 = one a core")->check(at_least(0));
     s->add_option("--n", a.n, "how many problems (0: all of a file, 200 of a task)")->check(at_least(0));
+    s->add_option("--data", a.data, kDataHelp);
+    add_word_options(s, a.words);
     s->footer(base::cat("searches and their options:\n", search_help()));
     s->add_option("--dump", a.dump, "write the search tree of the first problem to this file (JSON)");
+  }
+
+  // Options of models that write words; a run is asked as it was trained, others by the defaults.
+  void add_word_options(CLI::App* s, WordArgs& w) {
+    constexpr const char* kGroup = "Models that write words";
+    s->add_option("--style", w.style,
+                  "how a problem is put: few-shot (behind worked examples), chat (the model's chat template), plain "
+                  "(\"Question: …\\nAnswer:\"); default: chat where the model has a template, else few-shot")
+        ->check(CLI::IsMember({"auto", "plain", "few-shot", "chat"}))
+        ->group(kGroup);
+    s->add_option("--shots", w.shots, "few-shot: how many worked examples, at most (default 8)")
+        ->check(at_least(0))
+        ->group(kGroup);
+    s->add_option("--examples", w.examples, "few-shot: FILE.jsonl with rows {\"question\", \"solution\"}")
+        ->group(kGroup);
+    s->add_option(
+         "--answer", w.answer,
+         "where the answer stands: boxed, hashes (#### 12), whole (either, or nothing but the answer), lenient "
+         "(also a phrase, or the last number); default: as the task says")
+        ->check(CLI::IsMember({"auto", "boxed", "hashes", "whole", "lenient"}))
+        ->group(kGroup);
+    s->add_option(
+         "--ask", w.ask,
+         "chat: what is said behind a question; none: nothing (default: for math tasks, where the answer should "
+         "stand)")
+        ->group(kGroup);
+    s->add_option("--system", w.system, "chat: the system message")->group(kGroup);
+    s->add_option("--stop", w.stop, "a text that ends a completion; several times for several texts")
+        ->allow_extra_args(false)
+        ->group(kGroup);
   }
 
   void add_solve_and_eval() {
@@ -214,6 +251,7 @@ class Commands {
     auto& p = args_.problems;
     s = add("problems", &p.json, [&p] { return command_problems(p); });
     s->add_option("--task", p.task, "task name")->required();
+    s->add_option("--data", p.data, kDataHelp);
     s->add_option("--split", p.split, "train, dev or test")->check(CLI::IsMember({"train", "dev", "test"}));
     s->add_option("--n", p.n, "how many")->check(at_least(1));
     s->add_option("--seed", p.seed, "which ones");

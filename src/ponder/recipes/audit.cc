@@ -31,7 +31,7 @@ std::vector<core::Item> training_problems(const Run& run) {
   const auto add = [&items](std::vector<core::Item> more) {
     items.insert(items.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   };
-  if (has_stage(run.recipe, "sft")) add(solved_problems(run.recipe, run.key));
+  if (has_stage(run.recipe, "sft")) add(solved_problems(run.recipe));
   for (const char* stage : {"critic", "critic_rl"})
     if (has_stage(run.recipe, stage)) add(critic_problems(run.recipe, run.key, stage));
   if (has_stage(run.recipe, "rl"))

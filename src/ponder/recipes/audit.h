@@ -10,7 +10,7 @@ namespace ponder::recipes {
 std::vector<learn::Row> pretrain_batch(const Recipe& recipe, base::RngKey key, int64_t step);
 std::vector<learn::Row> sft_batch(const Recipe& recipe, base::RngKey key, int64_t step);
 // The training problems of sft.solutions whose worked solutions sft learns.
-std::vector<core::Item> solved_problems(const Recipe& recipe, base::RngKey key);
+std::vector<core::Item> solved_problems(const Recipe& recipe);
 // The problems of one step of rl.
 std::vector<core::Item> rl_problems(const Recipe& recipe, base::RngKey key, int64_t step);
 // All problems of a critic stage.

@@ -2,6 +2,7 @@
 // line. Every function returns the exit status (0 fine, 1 some rows failed); errors that stop a command are thrown.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,9 +38,18 @@ struct ReplayArgs {
 };
 int command_replay(const ReplayArgs& args);
 
+// How a model that writes words is asked, where the command line says so (tasks/word_options.h).
+struct WordArgs {
+  std::optional<std::string> style, examples, answer, ask, system;
+  std::optional<int64_t> shots;
+  std::vector<std::string> stop;
+};
+
 // What solve and eval share: a model, problems, a search and its budget.
 struct SolveArgs {
   std::string model;
+  WordArgs words;
+  std::string data;      // folder of the tasks whose problems come from files; "" = what PONDER_DATA names
   std::string prompt;    // one prompt as text (solve only)
   std::string problems;  // FILE.jsonl, or task:NAME[:train|dev|test] (eval)
   std::string task;      // task of rows that name none; "" = told by their fields
@@ -113,7 +123,7 @@ struct VerifyArgs {
 int command_verify(const VerifyArgs& args);
 
 struct ProblemsArgs {
-  std::string task, split = "test";
+  std::string task, split = "test", data;
   int64_t n = 10, seed = 1;
   bool json = false;
 };

@@ -9,6 +9,7 @@
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/problem_file.h"
 #include "ponder/reward/advantage.h"
+#include "ponder/tasks/dataset.h"
 #include "ponder/tasks/judge_pool.h"
 #include "ponder/tasks/math.h"
 #include "ponder/tasks/task.h"
@@ -106,6 +107,7 @@ int command_verify(const VerifyArgs& args) {
 }
 
 int command_problems(const ProblemsArgs& args) {
+  if (!args.data.empty()) tasks::set_data_folder(args.data);
   const ProblemFile file = draw_problems(base::cat("task:", args.task, ":", args.split), args.n, args.seed);
   for (const base::Json& row : file.rows) std::printf("%s\n", row.dump().c_str());
   return 0;

@@ -53,23 +53,18 @@ std::vector<learn::Row> pretrain_batch(const Recipe& recipe, base::RngKey key, i
   return rows;
 }
 
-std::vector<core::Item> solved_problems(const Recipe& recipe, base::RngKey key) {
+std::vector<core::Item> solved_problems(const Recipe& recipe) {
   std::vector<core::Item> items;
   for (const std::string& name : recipe.sft.solutions)
     for (const core::Item& item : tasks::find_dataset_task(name).dataset().train)
       if (tasks::worked_solution(item)) items.push_back(item);
-  const auto wanted = static_cast<size_t>(recipe.sft.solved);
-  if (wanted == 0 || wanted >= items.size()) return items;
-  base::Rng rng(key.child("sft").child("solved"));
-  rng.shuffle(items);
-  items.resize(wanted);
   return items;
 }
 
-std::vector<learn::Row> solution_rows(const Recipe& recipe, base::RngKey key, const text::ProblemCodec& codec) {
+std::vector<learn::Row> solution_rows(const Recipe& recipe, const text::ProblemCodec& codec) {
   std::vector<learn::Row> rows;
   int64_t too_long = 0;
-  for (const core::Item& item : solved_problems(recipe, key)) {
+  for (const core::Item& item : solved_problems(recipe)) {
     rows.push_back(learn::make_row(craft::solution_example(codec, item.problem, *tasks::worked_solution(item))));
     if (static_cast<int64_t>(rows.back().tokens.size()) <= recipe.sft.train.learner.pack_tokens) continue;
     rows.pop_back();
@@ -120,8 +115,8 @@ void run_sft(Run& run) {
   std::vector<learn::Row> all;
   std::vector<std::vector<size_t>> batches;
   if (solutions) {
-    doctor.watch_data("sft", 0, held_out_instances(solved_problems(run.recipe, run.key)));
-    all = solution_rows(run.recipe, run.key, run.codec);
+    doctor.watch_data("sft", 0, held_out_instances(solved_problems(run.recipe)));
+    all = solution_rows(run.recipe, run.codec);
     batches = plan_batches(all, o.train, run.key.child("sft"));
   }
   const auto batch = [&](int64_t step) {

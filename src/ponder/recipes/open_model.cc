@@ -6,8 +6,10 @@
 #include "ponder/model/load.h"
 #include "ponder/recipes/confidence.h"
 #include "ponder/recipes/open_tokenizer.h"
+#include "ponder/recipes/start.h"
 #include "ponder/store/checkpoint.h"
 #include "ponder/tensor/device.h"
+#include "ponder/text/format.h"
 
 namespace ponder::recipes {
 namespace {
@@ -109,6 +111,41 @@ OpenedModel open_model(const std::string& path, const std::string& device) {
   opened.policy = opened.policy.on(where);
   if (opened.critic) opened.critic = opened.critic->on(where);
   return opened;
+}
+
+namespace {
+
+// Which of the options is given, as the command line names it; null: none.
+const char* first_given(const WordArgs& args) {
+  if (args.style) return "--style";
+  if (args.shots) return "--shots";
+  if (args.examples) return "--examples";
+  if (args.answer) return "--answer";
+  if (args.ask) return "--ask";
+  if (args.system) return "--system";
+  return args.stop.empty() ? nullptr : "--stop";
+}
+
+}  // namespace
+
+std::shared_ptr<const text::ProblemCodec> open_codec(const std::string& path, const OpenedModel& model,
+                                                     const WordArgs& args) {
+  if (const auto* words = dynamic_cast<const text::WordTokenizer*>(&model.tokenizer())) {
+    if (const char* option = first_given(args))
+      throw Error(ErrorCode::kUsage, "this model writes in the tasks' own language; the option is for models of words",
+                  option);
+    return std::make_shared<text::TaskCodec>(*words);
+  }
+  const bool is_run = model.policy_path != path && base::file_exists(base::join_path(path, "config.yaml"));
+  tasks::WordOptions options = is_run ? recipe_of_run(path).prompt : tasks::WordOptions{};
+  options.style = args.style.value_or(options.style);
+  options.shots = args.shots.value_or(options.shots);
+  options.examples = args.examples.value_or(options.examples);
+  options.answer = args.answer.value_or(options.answer);
+  options.ask = args.ask.value_or(options.ask);
+  options.system = args.system.value_or(options.system);
+  if (!args.stop.empty()) options.stop = args.stop;
+  return std::make_shared<tasks::WordCodec>(word_model(model.text, model.policy.config, model.policy_path), options);
 }
 
 }  // namespace ponder::recipes

@@ -7,6 +7,8 @@
 
 #include "ponder/core/confidence.h"
 #include "ponder/model/weights.h"
+#include "ponder/recipes/commands.h"
+#include "ponder/text/problem_codec.h"
 #include "ponder/text/word_tokenizer.h"
 
 namespace ponder::recipes {
@@ -27,6 +29,12 @@ struct OpenedModel {
 // On the CPU the weights are only read, and take what the files take. Error(kInput) says what the path is not and what
 // would be right.
 OpenedModel open_model(const std::string& path, const std::string& device = "auto");
+
+// How a model meets problems: in the tasks' own language, or in words; a run's as it was trained, but for what `args`
+// says otherwise. Borrows the model. Error(kUsage) where args do not fit the model, Error(kInput) for files that cannot
+// be used.
+std::shared_ptr<const text::ProblemCodec> open_codec(const std::string& path, const OpenedModel& model,
+                                                     const WordArgs& args);
 
 // The newest checkpoint of a run's policy; "" when there is none.
 std::string newest_policy(const std::string& run_dir);

@@ -18,9 +18,10 @@ std::string task_of_row(const base::Json& row, const std::string& task) {
     return base::cat("countdown", numbers->size());
   if (const base::Json* use = row.find("use"); use && use->is_int() && row.find("instructions"))
     return base::cat("vm", use->as_int());
+  if (row.find("question") || row.find("problem")) return "math";
   throw Error(ErrorCode::kInput,
-              "the row names no task; add \"task\", or the fields of one: \"numbers\" and \"target\" (countdown), or "
-              "\"instructions\", \"use\" and \"tests\" (vm)");
+              "the row names no task; add \"task\", or the fields of one: \"numbers\" and \"target\" (countdown), "
+              "\"instructions\", \"use\" and \"tests\" (vm), or \"question\" (math)");
 }
 
 }  // namespace

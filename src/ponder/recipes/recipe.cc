@@ -86,7 +86,6 @@ void SftOptions::fields(base::Fields& f) {
   f.field("solutions", solutions,
           {.help = "tasks from files whose worked solutions are learned, in place of demonstrations",
            .choices = names_of(tasks::dataset_tasks())});
-  f.field("solved", solved, {.min = 0, .max = 1e9, .help = "how many of them, drawn by the seed; 0 = all"});
   f.field("eval_problems", eval_problems,
           {.min = 1, .max = 1e6, .help = "test problems a task, answered greedily at the end"});
 }

@@ -59,7 +59,6 @@ struct SftOptions {
   double pretrain_share = 0.0;  // share of each batch that stays pre-training text
   craft::DemoOptions demos;
   std::vector<std::string> solutions = {};  // tasks whose worked solutions are learned in place of demonstrations
-  int64_t solved = 0;                       // of their problems; 0 = all
   int64_t eval_problems = 200;  // test problems a task, answered greedily at the end
   void fields(base::Fields& f);
 };

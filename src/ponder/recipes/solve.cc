@@ -16,8 +16,9 @@
 #include "ponder/recipes/problems.h"
 #include "ponder/recipes/recipe.h"
 #include "ponder/recipes/search_stage.h"
+#include "ponder/tasks/dataset.h"
+#include "ponder/tasks/word_codec.h"
 #include "ponder/tensor/device.h"
-#include "ponder/text/format.h"
 
 namespace ponder::recipes {
 namespace {
@@ -27,7 +28,7 @@ using Take = std::function<void(size_t i, const search::SearchRow& row, const st
 // Hands the rows that workers finish on, one at a time and in the order of the problems.
 class InOrder {
  public:
-  InOrder(size_t n, const text::TaskCodec& codec, Take take) : rows_(n), codec_(codec), take_(std::move(take)) {}
+  InOrder(size_t n, const text::ProblemCodec& codec, Take take) : rows_(n), codec_(codec), take_(std::move(take)) {}
 
   // The row's number, counted as they come.
   int64_t put(size_t i, search::SearchRow row) {
@@ -51,11 +52,29 @@ class InOrder {
 
   std::mutex mutex_;
   std::vector<std::optional<search::SearchRow>> rows_;
-  const text::TaskCodec& codec_;
+  const text::ProblemCodec& codec_;
   Take take_;
   size_t next_ = 0;  // all before it are handed on
   int64_t done_ = 0;
 };
+
+// Tokens of a completion and of its steps, where the model writes words and the user says nothing.
+constexpr int64_t kWordTokens = 512, kLineTokens = 128;
+
+// What answers: a model and how it meets problems.
+struct Solver {
+  OpenedModel model;
+  std::shared_ptr<const text::ProblemCodec> codec = nullptr;
+  bool in_words = false;  // not in the tasks' own language
+};
+
+Solver open_solver(const SolveArgs& args) {
+  Solver solver{open_model(args.model)};
+  solver.codec = open_codec(args.model, solver.model, args.words);
+  solver.in_words = dynamic_cast<const tasks::WordCodec*>(solver.codec.get()) != nullptr;
+  if (!args.data.empty()) tasks::set_data_folder(args.data);
+  return solver;
+}
 
 struct Solved {
   int64_t done = 0;
@@ -82,10 +101,10 @@ ProblemFile problems_for(const SolveArgs& args) {
 }
 
 // Why this model cannot read the problem; "" when it can. A prompt that the user typed is an error at once.
-std::string unreadable(const SolveArgs& args, const OpenedModel& model, const core::Problem& problem) {
-  const int64_t context = model.policy.config.context;
+std::string unreadable(const SolveArgs& args, const Solver& solver, const core::Problem& problem) {
+  const int64_t context = solver.model.policy.config.context;
   try {
-    const auto length = static_cast<int64_t>(text::render_prompt(model.words(), problem).size());
+    const auto length = static_cast<int64_t>(solver.codec->prompt(problem).size());
     if (length < 1 || length >= context)
       throw Error(ErrorCode::kUsage, base::cat("the prompt has ", length, " tokens; this model reads 1 to ",
                                                context - 1, " and writes the rest"));
@@ -97,11 +116,11 @@ std::string unreadable(const SolveArgs& args, const OpenedModel& model, const co
 }
 
 // The problems to solve; rows whose prompt this model cannot read are among the bad ones.
-ProblemFile readable_problems(const SolveArgs& args, const OpenedModel& model) {
+ProblemFile readable_problems(const SolveArgs& args, const Solver& solver) {
   ProblemFile file = problems_for(args), kept;
   kept.errors = std::move(file.errors);
   for (size_t i = 0; i < file.items.size(); ++i) {
-    const std::string reason = unreadable(args, model, file.items[i].problem);
+    const std::string reason = unreadable(args, solver, file.items[i].problem);
     if (reason.empty()) {
       kept.items.push_back(std::move(file.items[i]));
       kept.lines.push_back(file.lines[i]);
@@ -119,18 +138,28 @@ void check_outputs(const SolveArgs& args) {
     if (!path.empty()) base::check_output_file(path);
 }
 
-// The strategy's options; completions may fill the model's context unless the user says otherwise.
-std::vector<std::string> search_options(const SolveArgs& args, const OpenedModel& model) {
-  std::vector<std::string> options = {
-      base::cat("max_tokens=", std::max<int64_t>(1, model.policy.config.context - kLongestPrompt))};
+// The strategy's options. A completion in the tasks' own language may fill the model's context, one in words has room
+// for a solution, and its steps are lines; unless the user says otherwise.
+std::vector<std::string> search_options(const SolveArgs& args, const Solver& solver) {
+  const int64_t context = solver.model.policy.config.context;
+  std::vector<std::string> options;
+  if (solver.in_words) {
+    options.push_back(base::cat("max_tokens=", std::min(kWordTokens, std::max<int64_t>(1, context - 1))));
+    if (base::has_field(search::make_strategy(args.search)->options(), "step_tokens"))
+      options.push_back(base::cat("step_tokens=", kLineTokens));
+  } else {
+    options.push_back(base::cat("max_tokens=", std::max<int64_t>(1, context - kLongestPrompt)));
+  }
   options.insert(options.end(), args.search_options.begin(), args.search_options.end());
   return options;
 }
 
 // take is called as soon as a problem and all before it are done; after a stop for every one that was done by then.
-Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<core::Item>& items, const Take& take) {
+Solved solve(const SolveArgs& args, const Solver& solver, const std::vector<core::Item>& items, const Take& take) {
   tensor::set_operator_threads(1);
-  const StrategyFactory factory = [&] { return search::make_strategy(args.search, search_options(args, model)); };
+  const OpenedModel& model = solver.model;
+  const text::ProblemCodec& codec = *solver.codec;
+  const StrategyFactory factory = [&] { return search::make_strategy(args.search, search_options(args, solver)); };
   Models models;
   models.policy = &model.policy;
   models.critic = model.critic ? &*model.critic : nullptr;
@@ -139,7 +168,6 @@ Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<
   core::Budget budget;
   if (args.budget_tokens > 0) budget.tokens = args.budget_tokens;
   if (args.budget_nodes > 0) budget.nodes = args.budget_nodes;
-  const text::TaskCodec codec(model.words());
   InOrder rows(items.size(), codec, take);
   Solved solved;
   const base::Stopwatch watch;
@@ -162,8 +190,8 @@ Solved solve(const SolveArgs& args, const OpenedModel& model, const std::vector<
   return solved;
 }
 
-base::Json solve_row(const search::Strategy& strategy, const core::Item& item, const search::SearchRow& row,
-                     const std::string& text) {
+base::Json solve_row(const text::ProblemCodec& codec, const search::Strategy& strategy, const core::Item& item,
+                     const search::SearchRow& row, const std::string& text) {
   base::Json json = base::Json::object();
   json["id"] = item.problem.id;
   if (!row.ok()) {
@@ -171,8 +199,8 @@ base::Json solve_row(const search::Strategy& strategy, const core::Item& item, c
     return json;
   }
   json["answer"] = row.result.answer ? base::Json(*row.result.answer) : base::Json();
-  json["thought"] = text::thought_of(text);
-  json["text"] = text;
+  json["thought"] = codec.thought(text);
+  json["text"] = codec.shown(text);
   json["tokens_generated"] = row.result.usage.generated;
   json["tokens_processed"] = row.result.usage.processed;
   json["critic_tokens"] = row.result.usage.critic;
@@ -189,13 +217,13 @@ void report_bad_row(const RowError& error, bool json) {
   base::print_result(row.dump());
 }
 
-void print_answer(const SolveArgs& args, const search::Strategy& strategy, const core::Item& item,
-                  const search::SearchRow& row, const std::string& text) {
+void print_answer(const SolveArgs& args, const text::ProblemCodec& codec, const search::Strategy& strategy,
+                  const core::Item& item, const search::SearchRow& row, const std::string& text) {
   if (!row.ok()) base::log_error(base::cat(item.problem.id, ": ", row.error));
   if (args.json) {
-    base::print_result(solve_row(strategy, item, row, text).dump());
+    base::print_result(solve_row(codec, strategy, item, row, text).dump());
   } else if (row.ok()) {
-    base::print_result(base::cat(item.problem.id, "  ", item.problem.question, "\n  ", text,
+    base::print_result(base::cat(item.problem.id, "  ", item.problem.question, "\n  ", codec.shown(text),
                                  "\n  answer: ", row.result.answer ? *row.result.answer : "none", "   (",
                                  row.result.usage.generated, " tokens)"));
   }
@@ -209,15 +237,15 @@ struct Graded {
   double generated = 0, critic = 0;
   int64_t failed = 0;
 
-  void add(const search::Strategy& strategy, const core::Item& item, const search::SearchRow& row,
-           const std::string& text) {
-    const core::Verdict verdict = row.ok() ? grade(text::TaskCodec(text::task_tokenizer()), item, text) : core::Verdict{};
+  void add(const text::ProblemCodec& codec, const search::Strategy& strategy, const core::Item& item,
+           const search::SearchRow& row, const std::string& text) {
+    const core::Verdict verdict = row.ok() ? grade(codec, item, text) : core::Verdict{};
     failed += !row.ok();
     correct.push_back(verdict.correct() ? 1.0 : 0.0);
     clusters.push_back(clusters_of({item})[0]);
     generated += static_cast<double>(row.result.usage.generated);
     critic += static_cast<double>(row.result.usage.critic);
-    base::Json json = solve_row(strategy, item, row, text);
+    base::Json json = solve_row(codec, strategy, item, row, text);
     json["verdict"] = core::verdict_name(verdict.kind);
     if (!verdict.reason.empty()) json["reason"] = verdict.reason;
     rows += json.dump() + "\n";
@@ -250,16 +278,16 @@ std::string search_help() { return search::strategies_help(); }
 
 int command_solve(const SolveArgs& args) {
   check_outputs(args);
-  const OpenedModel model = open_model(args.model);
-  const auto strategy = search::make_strategy(args.search, search_options(args, model));
-  const ProblemFile file = readable_problems(args, model);
+  const Solver solver = open_solver(args);
+  const auto strategy = search::make_strategy(args.search, search_options(args, solver));
+  const ProblemFile file = readable_problems(args, solver);
   BadRows bad_rows(file, [&](const RowError& error) { report_bad_row(error, args.json); });
   auto failed = static_cast<int64_t>(file.errors.size());
   const Solved solved =
-      solve(args, model, file.items, [&](size_t i, const search::SearchRow& row, const std::string& text) {
+      solve(args, solver, file.items, [&](size_t i, const search::SearchRow& row, const std::string& text) {
         bad_rows.before(file.lines[i]);
         failed += !row.ok();
-        print_answer(args, *strategy, file.items[i], row, text);
+        print_answer(args, *solver.codec, *strategy, file.items[i], row, text);
       });
   bad_rows.rest();
   if (solved.stopped)
@@ -270,16 +298,16 @@ int command_solve(const SolveArgs& args) {
 
 int command_eval(const SolveArgs& args) {
   check_outputs(args);
-  const OpenedModel model = open_model(args.model);
-  const auto strategy = search::make_strategy(args.search, search_options(args, model));
-  const ProblemFile file = readable_problems(args, model);
+  const Solver solver = open_solver(args);
+  const auto strategy = search::make_strategy(args.search, search_options(args, solver));
+  const ProblemFile file = readable_problems(args, solver);
   for (const RowError& error : file.errors) report_bad_row(error, false);
   if (file.items.empty()) throw Error(ErrorCode::kInput, "there is no problem that could be read", args.problems);
   Graded graded;
   graded.failed = static_cast<int64_t>(file.errors.size());
   const Solved solved =
-      solve(args, model, file.items, [&](size_t i, const search::SearchRow& row, const std::string& text) {
-        graded.add(*strategy, file.items[i], row, text);
+      solve(args, solver, file.items, [&](size_t i, const search::SearchRow& row, const std::string& text) {
+        graded.add(*solver.codec, *strategy, file.items[i], row, text);
       });
   if (!args.rows.empty()) base::write_file_atomic(args.rows, graded.rows);
   if (solved.done > 0) print_accuracy(args, graded, solved, file.items.size());

@@ -16,8 +16,8 @@ namespace ponder::recipes {
 namespace {
 
 // What a directory may have; tokenizer.json it must.
-constexpr const char* kTokenizerFiles[] = {"tokenizer.json",          "tokenizer_config.json", "special_tokens_map.json",
-                                           "added_tokens.json",       "chat_template.jinja",   "chat_template.json",
+constexpr const char* kTokenizerFiles[] = {"tokenizer.json",        "tokenizer_config.json", "special_tokens_map.json",
+                                           "added_tokens.json",     "chat_template.jinja",   "chat_template.json",
                                            "generation_config.json"};
 
 bool is_gguf(const std::string& path) { return path.ends_with(".gguf") && base::file_exists(path); }
@@ -38,21 +38,6 @@ std::string gguf_config(const store::GgufFile& file) {
                                      std::string(file.metadata().string_or("tokenizer.chat_template", "")));
 }
 
-tasks::WordModel word_model(const Recipe& recipe, const std::string& path) {
-  tasks::WordModel model;
-  model.tokenizer = open_tokenizer(path);
-  if (is_gguf(path)) {
-    const store::GgufFile file(path);
-    model.chat = text::parse_tokenizer_config(gguf_config(file), path);
-  } else {
-    model.chat = text::read_chat_template_source(policy_directory(path));
-  }
-  model.ends.assign(recipe.model.eos_ids.begin(), recipe.model.eos_ids.end());
-  model.context = recipe.model.context;
-  model.path = path;
-  return model;
-}
-
 // Problems of the training part with their solutions, in the form that answers are wanted in.
 std::vector<tasks::WorkedExample> training_examples(const Recipe& recipe) {
   const base::RngKey key = base::RngKey(static_cast<uint64_t>(recipe.seed)).child("base").child("examples");
@@ -68,6 +53,22 @@ std::vector<tasks::WorkedExample> training_examples(const Recipe& recipe) {
 }
 
 }  // namespace
+
+tasks::WordModel word_model(std::shared_ptr<const text::Tokenizer> tokenizer, const model::DecoderConfig& config,
+                            const std::string& path) {
+  tasks::WordModel model;
+  model.tokenizer = std::move(tokenizer);
+  if (is_gguf(path)) {
+    const store::GgufFile file(path);
+    model.chat = text::parse_tokenizer_config(gguf_config(file), path);
+  } else {
+    model.chat = text::read_chat_template_source(policy_directory(path));
+  }
+  model.ends.assign(config.eos_ids.begin(), config.eos_ids.end());
+  model.context = config.context;
+  model.path = path;
+  return model;
+}
 
 model::DecoderConfig read_model_config(const std::string& path) {
   if (is_gguf(path)) return model::from_hf_json(model::gguf_config_json(store::GgufFile(path)), path);
@@ -99,12 +100,13 @@ TokenizerFiles start_tokenizer_files(const Recipe& recipe) {
 
 std::shared_ptr<const text::ProblemCodec> make_codec(const Recipe& recipe, const std::string& directory) {
   if (recipe.init.from.empty()) return std::make_shared<text::TaskCodec>(text::task_tokenizer());
-  return std::make_shared<tasks::WordCodec>(word_model(recipe, directory.empty() ? recipe.init.from : directory),
-                                            recipe.prompt);
+  const std::string& from = directory.empty() ? recipe.init.from : directory;
+  return std::make_shared<tasks::WordCodec>(word_model(open_tokenizer(from), recipe.model, from), recipe.prompt);
 }
 
 std::shared_ptr<const text::ProblemCodec> make_base_codec(const Recipe& recipe) {
-  tasks::WordModel model = word_model(recipe, recipe.init.from);
+  const std::string& from = recipe.init.from;
+  tasks::WordModel model = word_model(open_tokenizer(from), recipe.model, from);
   model.examples = training_examples(recipe);
   return std::make_shared<tasks::WordCodec>(std::move(model), recipe.base.prompt);
 }

@@ -1,5 +1,5 @@
-// What a run starts from: a model of its own shape, or a real one (init.from), with the tokenizer that goes with it. Called
-// by the stages, by replay and by open_model for run directories.
+// What a run starts from: a model of its own shape, or a real one (init.from), with the tokenizer that goes with it.
+// Called by the stages, by replay and by open_model for run directories.
 #pragma once
 #include <map>
 #include <memory>
@@ -7,7 +7,7 @@
 
 #include "ponder/recipes/recipe.h"
 #include "ponder/store/gguf.h"
-#include "ponder/text/problem_codec.h"
+#include "ponder/tasks/word_codec.h"
 
 namespace ponder::recipes {
 
@@ -21,6 +21,10 @@ model::Parameters load_start(const Recipe& recipe);
 using TokenizerFiles = std::map<std::string, std::string>;
 TokenizerFiles gguf_tokenizer_files(const store::GgufFile& file);
 TokenizerFiles start_tokenizer_files(const Recipe& recipe);
+
+// What a codec needs of the model in `path`: a directory, a run's, or a GGUF file.
+tasks::WordModel word_model(std::shared_ptr<const text::Tokenizer> tokenizer, const model::DecoderConfig& config,
+                            const std::string& path);
 
 // How the recipe's model meets problems. `directory`: where the tokenizer's files lie; "" = those of init.from.
 std::shared_ptr<const text::ProblemCodec> make_codec(const Recipe& recipe, const std::string& directory = "");

@@ -124,8 +124,14 @@ const Dataset& DatasetTask::dataset() const {
 
 core::Item DatasetTask::generate(base::RngKey key, Split split) const {
   const std::vector<core::Item>& items = dataset().split(split);
-  if (items.empty())
-    throw Error(ErrorCode::kUsage, base::cat("task ", name(), " has no problems in its ", split_name(split), " split"));
+  if (items.empty()) {
+    std::string there;
+    for (const Split s : {Split::kTrain, Split::kDev, Split::kTest})
+      if (const size_t n = dataset().split(s).size(); n > 0)
+        base::append(there, base::cat(there.empty() ? "" : ", ", split_name(s), " (", n, ")"));
+    throw Error(ErrorCode::kUsage, base::cat("task ", name(), " has no problems in its ", split_name(split),
+                                             " split; it has ", there.empty() ? "none at all" : there));
+  }
   return items[static_cast<size_t>(base::Rng(key).below(static_cast<int64_t>(items.size())))];
 }
 

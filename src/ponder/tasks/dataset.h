@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ponder/base/cat.h"
 #include "ponder/tasks/math_extract.h"
 #include "ponder/tasks/task.h"
 
@@ -83,13 +84,18 @@ class MathTask : public DatasetTask {
 // GSM8K (Cobbe et al. 2021, arXiv:2110.14168): the gold stands behind "####" of its solution.
 class Gsm8kTask : public DatasetTask {
  public:
-  Gsm8kTask() : DatasetTask(AnswerPlace::kWhole) {}
-  std::string name() const override { return "gsm8k"; }
+  // most: 0, or a part of the training split that a short run can learn from: the problems whose IDs have the smallest
+  // hash64("gsm8k " + ID). Dev and test are whole.
+  explicit Gsm8kTask(size_t most = 0) : DatasetTask(AnswerPlace::kWhole), most_(most) {}
+  std::string name() const override { return most_ == 0 ? "gsm8k" : base::cat("gsm8k", most_); }
   std::string description() const override;
 
  protected:
   Dataset load(const std::string& folder) const override;
   std::string gold_of(const std::string& text) const override;
+
+ private:
+  size_t most_;
 };
 
 // SVAMP (Patel et al. 2021, arXiv:2103.07191): one equation each, from which a worked solution follows.

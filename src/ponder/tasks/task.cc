@@ -37,9 +37,9 @@ const std::vector<const Task*>& all_tasks() {
 
 const std::vector<const Task*>& dataset_tasks() {
   static const MathTask math;
-  static const Gsm8kTask gsm8k;
+  static const Gsm8kTask gsm8k, gsm8k2000(2000);
   static const SvampTask svamp;
-  static const std::vector<const Task*> tasks{&math, &gsm8k, &svamp};
+  static const std::vector<const Task*> tasks{&math, &gsm8k, &gsm8k2000, &svamp};
   return tasks;
 }
 

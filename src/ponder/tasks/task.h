@@ -61,7 +61,7 @@ class Task : public core::Verifier {
 
 // Explicit table of the tasks that make their own problems: countdown3, countdown4, countdown5, vm3, vm4.
 const std::vector<const Task*>& all_tasks();
-// Those whose problems come from files: math, gsm8k, svamp (dataset.h).
+// Those whose problems come from files: math, gsm8k, gsm8k2000, svamp (dataset.h).
 const std::vector<const Task*>& dataset_tasks();
 // In either table. Error(kUsage) with the nearest name when there is none.
 const Task& find_task(const std::string& name);

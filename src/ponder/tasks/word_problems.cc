@@ -131,8 +131,10 @@ std::optional<std::string> worked_solution(const core::Item& item) {
 }
 
 std::string Gsm8kTask::description() const {
-  return "grade-school word problems (GSM8K); answers as \"#### 12\" or the number alone; data: "
-         "gsm8k/{train,test}.jsonl";
+  return base::cat(
+      "grade-school word problems (GSM8K); answers as \"#### 12\" or the number alone; data: "
+      "gsm8k/{train,test}.jsonl",
+      most_ == 0 ? std::string() : base::cat("; ", most_, " of the training problems, by the hash of their IDs"));
 }
 
 std::string Gsm8kTask::gold_of(const std::string& text) const {
@@ -146,6 +148,11 @@ Dataset Gsm8kTask::load(const std::string& folder) const {
   for (core::Item& item : load_jsonl(base::join_path(folder, "gsm8k/train.jsonl"))) {
     bool dev = split_of_canonical(canonical(item.problem)) == Split::kDev;
     (dev ? data.dev : data.train).push_back(std::move(item));
+  }
+  const auto hash = [](const core::Item& item) { return base::hash64("gsm8k " + item.problem.id); };
+  if (most_ > 0 && data.train.size() > most_) {
+    std::ranges::sort(data.train, {}, hash);
+    data.train.resize(most_);
   }
   data.test = load_jsonl(base::join_path(folder, "gsm8k/test.jsonl"));
   return data;

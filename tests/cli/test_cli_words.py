@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""generate, solve and eval on a model that writes words: a small Hugging Face directory whose every token is known."""
+import json
+import tempfile
+from pathlib import Path
+
+import cli
+import words_model
+from cli import CliTest
+
+CHAT_ML = ("{%- for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{%- endfor %}"
+           "{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}")
+
+folder = None
+base_model = None  # says " 7\nQuestion: 7\nQuestion: …" behind a prompt
+chat_model = None  # says "#### 7" and ends
+
+
+def ids_of(model, text):
+    result = cli.run("tokenize", "--model", model, "--text", text, "--no-special", "--json")
+    return json.loads(result.out)["ids"]
+
+
+def make(name, said, end="<|im_end|>", loop=False, behind="\nAnswer:", **more):
+    """A model that writes `said` behind `behind`, then again with `loop`, else its end token."""
+    path = Path(folder.name) / name
+    words_model.write(path, cli.REPOSITORY, {}, 0, **more)
+    [end_id] = ids_of(path, end)
+    chain, token = {}, ids_of(path, behind)[-1]
+    start = token
+    for letter in said:  # a token each: the vocabulary's longer ones would be others in other places
+        [following] = ids_of(path, letter)
+        assert token not in chain, f"{name}: {letter!r} has to stand once"
+        chain[token] = following
+        token = following
+    chain[token] = start if loop else end_id
+    return words_model.write(path, cli.REPOSITORY, chain, end_id, **more)
+
+
+def setUpModule():
+    global folder, base_model, chat_model
+    folder = tempfile.TemporaryDirectory()
+    base_model = make("base", " 7\nQuestion", loop=True)
+    chat_model = make("chat", "$7", behind="<|im_start|>assistant\n", chat_template=CHAT_ML)
+
+
+def tearDownModule():
+    folder.cleanup()
+
+
+class Generate(CliTest):
+    def generate(self, *more, **kwargs):
+        return self.rows("generate", "--model", base_model, "--prompt", "Answer:", "--temperature", 0, *more, **kwargs)
+
+    def test_without_a_stop_text_it_goes_on(self):
+        [row] = self.generate("--max-tokens", 13)
+        self.assertEqual((row["text"], row["stop_reason"]), (" 7\nQuestion: ", "length"))
+
+    def test_text_ends_before_the_stop_text_and_tokens_hold_what_was_written(self):
+        [row] = self.generate("--max-tokens", 40, "--stop", "tion:")
+        self.assertEqual((row["text"], row["stop_reason"]), (" 7\nQues", "stop"))
+        text = self.one("tokenize", "--model", base_model, "--decode", "--text", ",".join(map(str, row["tokens"])))["text"]
+        self.assertEqual(text, " 7\nQuestion:")
+        self.assertEqual(len(row["logprobs"]), len(row["tokens"]))
+
+    def test_the_first_of_several_counts_and_samples_agree(self):
+        rows = self.generate("--stop", "xyz", "--stop", "\nQ", "--stop", "Question", "--n", 3)
+        self.assertEqual([row["text"] for row in rows], [" 7"] * 3)
+        plain = self.ponder("generate", "--model", base_model, "--prompt", "Answer:", "--temperature", 0, "--stop", "\nQ")
+        self.assertEqual(plain.out, " 7\n")
+
+    def test_an_end_token_may_be_a_stop_text(self):
+        [end] = ids_of(chat_model, "<|im_end|>")
+        [row] = self.rows("generate", "--model", chat_model, "--tokens", end, "--stop", "<|im", "--temperature", 0)
+        self.assertEqual((row["tokens"], row["text"], row["stop_reason"]), ([end], "", "stop"))
+
+    def test_a_stop_text_that_cannot_be_one(self):
+        self.ponder("generate", "--model", base_model, "--prompt", "a", "--stop", "", status=2, says=["--stop", "empty"])
+        self.ponder("generate", "--model", base_model, "--prompt", "a", "--stop", "x" * 2000, status=2, says=["--stop", "1000"])
+
+
+class Solve(CliTest):
+    def test_rows_of_a_base_model(self):
+        row = self.one("solve", "--model", base_model, "--prompt", "How many?")
+        self.assertLessEqual({"id", "answer", "thought", "text", "tokens_generated", "tokens_processed", "critic_tokens",
+                              "seconds", "search"}, row.keys())
+        self.assertEqual((row["id"], row["answer"], row["text"]), ("prompt", "7", " 7"))
+        self.assertEqual(row["tokens_generated"], len(ids_of(base_model, " ")) + len("7\nQuestion:"))
+
+    def test_plain_style_has_no_stop_text_and_a_cut_completion_no_answer(self):
+        row = self.one("solve", "--model", base_model, "--prompt", "How many?", "--style", "plain", "max_tokens=20")
+        self.assertEqual((row["answer"], row["tokens_generated"]), (None, 20))
+        row = self.one("solve", "--model", base_model, "--prompt", "How many?", "--style", "plain", "--stop", "\nQues",
+                       "max_tokens=20")
+        self.assertEqual((row["answer"], row["text"]), ("7", " 7"))
+
+    def test_a_completion_has_room_for_a_solution_and_no_more(self):
+        row = self.one("solve", "--model", base_model, "--prompt", "How many?", "--style", "plain")
+        self.assertEqual(row["tokens_generated"], 512)
+
+    def test_chats(self):
+        row = self.one("solve", "--model", chat_model, "--prompt", "How many?", "--system", "Be brief.")
+        self.assertEqual((row["answer"], row["text"]), ("7", "$7"))
+        self.ponder("solve", "--model", base_model, "--prompt", "a", "--style", "chat", status=2, says=["chat template"])
+
+    def test_examples_of_a_user(self):
+        examples = self.file("examples.jsonl", [{"question": "2 + 2?", "solution": "#### 4"}])
+        self.one("solve", "--model", base_model, "--prompt", "How many?", "--examples", examples, "--shots", 1)
+        bad = self.file("bad.jsonl", [{"question": "2 + 2?"}])
+        self.ponder("solve", "--model", base_model, "--prompt", "a", "--examples", bad, status=3, says=["bad.jsonl:1", "solution"])
+        self.ponder("solve", "--model", base_model, "--prompt", "a", "--shots", 9, status=2, says=["shots"])
+
+    def test_too_long_a_prompt_is_named(self):
+        rows = [{"id": "short", "question": "How many?"}, {"id": "long", "question": "word " * 3000}]
+        out = self.rows("solve", "--model", base_model, "--problems", self.file("p.jsonl", rows), status=1, says=["p.jsonl:2", "tokens"])
+        self.assertEqual(out[0]["answer"], "7")
+
+    def test_searches_vote_and_walk_lines(self):
+        for search in ("majority", "bon", "beam", "best-first", "mcts"):
+            row = self.one("solve", "--model", base_model, "--prompt", "How many?", "--search", search, "n=4" if search != "mcts" else "sims=4")
+            self.assertEqual(row["answer"], "7", search)
+            self.assertTrue(row["text"].startswith(" 7"), search)
+
+
+class Eval(CliTest):
+    def test_accuracy_is_that_of_the_answers(self):
+        rows = [{"id": str(i), "question": f"How many, number {i}?", "gold": gold} for i, gold in enumerate(["7", "7.0", "$7", "8"])]
+        problems = self.file("p.jsonl", rows)
+        for search in (["--search", "greedy"], ["--search", "majority", "n=4"]):
+            out = self.folder / "rows.jsonl"
+            result = self.one("eval", "--model", base_model, "--problems", problems, "--task", "svamp", "--rows", out, *search)
+            self.assertEqual((result["n"], result["accuracy"]), (4, 0.75))
+            rows = [json.loads(line) for line in out.read_text().splitlines()]
+            self.assertEqual([row["verdict"] for row in rows], ["correct"] * 3 + ["wrong"])
+        self.assertEqual(self.one("eval", "--model", chat_model, "--problems", problems)["accuracy"], 0.75)
+
+    def test_a_task_of_files(self):
+        data = self.folder / "data" / "svamp"
+        data.mkdir(parents=True)
+        (data / "SVAMP.json").write_text(json.dumps(
+            [{"ID": f"chal-{i}", "Body": f"There are {i} books", "Question": "How many?", "Equation": f"( {i}.0 + 0.0 )",
+              "Answer": float(i), "Type": "Addition"} for i in range(1, 1001)]))
+        result = self.one("eval", "--model", base_model, "--problems", "task:svamp:train", "--n", 5, "--data", data.parent)
+        self.assertEqual(result["n"], 5)
+        self.ponder("eval", "--model", base_model, "--problems", "task:svamp:dev", "--n", 5, "--data", data.parent, status=2,
+                    says=["train (700)", "test (300)"])
+        rows = self.rows("problems", "--task", "svamp", "--split", "test", "--n", 3, "--data", data.parent)
+        self.assertEqual(len(rows), 3)
+
+
+if __name__ == "__main__":
+    cli.main()

@@ -21,12 +21,7 @@
 namespace ponder::engine {
 namespace {
 
-double resident_mib() {
-  std::ifstream statm("/proc/self/statm");
-  double size = 0, resident = 0;
-  statm >> size >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / 0x1p20;
-}
+double resident_mib() { return base::resident_bytes() / 0x1p20; }
 
 class Gemma : public testing::Test {
  protected:

@@ -25,6 +25,15 @@ base::Json generation_json(const base::Json& config) {
 
 }  // namespace
 
+WeightType weight_type(const std::string& name) {
+  std::string known;
+  for (size_t i = 0; i < std::size(kWeightTypes); ++i) {
+    if (name == kWeightTypes[i]) return static_cast<WeightType>(i);
+    known += base::cat(i ? ", " : "", kWeightTypes[i]);
+  }
+  throw Error(ErrorCode::kUsage, base::cat("weights = \"", name, "\"; valid: ", known), "model");
+}
+
 void save_hf(const std::string& directory, const Parameters& parameters, const std::string& tokenizer_json) {
   const base::Json config = to_hf_json(parameters.config);
   const auto write = [&](const char* name, const std::string& text) {
@@ -47,18 +56,20 @@ void save_hf(const std::string& directory, const Parameters& parameters, const s
   store::write_safetensors(base::join_path(directory, kWeightsFile), tensors, {{"format", "pt"}});
 }
 
-LoadedModel load_hf(const std::string& directory, Hold hold) {
+LoadedModel load_hf(const std::string& directory, const LoadOptions& options) {
   const std::string path = base::join_path(directory, kConfigFile);
   DecoderConfig config = from_hf_json(base::Json::parse(base::read_file(path), path), path);
   const std::string generation = base::join_path(directory, kGenerationFile);
   if (base::file_exists(generation))
     read_generation_json(base::Json::parse(base::read_file(generation), generation), generation, config);
+  if (!options.compute.empty()) config.compute = options.compute;
+  config.resolve();
   LoadedModel model;
   model.parameters.config = config;
   tensor::guarded("model", [&] {
     Source source = open_safetensors(directory);
     check_source(config, directory, source);
-    hold_source(source, hold, model.parameters);
+    hold_source(source, options, model.parameters);
   });
   const std::string tokenizer = base::join_path(directory, kTokenizerFile);
   if (base::file_exists(tokenizer)) model.tokenizer_json = base::read_file(tokenizer);

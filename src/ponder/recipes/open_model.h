@@ -26,7 +26,12 @@ struct OpenedModel {
 
 // On the CPU the weights are only read, and take what the files take. Error(kInput) says what the path is not and what
 // would be right.
-OpenedModel open_model(const std::string& path, const std::string& device = "auto");
+struct OpenOptions {
+  std::string device = "auto";
+  std::string compute = "";      // f32 or bf16; "" = what the files say
+  std::string weights = "auto";  // how the policy's are kept (model/load.h)
+};
+OpenedModel open_model(const std::string& path, const OpenOptions& options = {});
 
 // The Hugging Face directory of a MODEL: itself, or the newest policy of a run directory. The same errors.
 std::string policy_directory(const std::string& path);

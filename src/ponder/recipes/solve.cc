@@ -250,7 +250,7 @@ std::string search_help() { return search::strategies_help(); }
 
 int command_solve(const SolveArgs& args) {
   check_outputs(args);
-  const OpenedModel model = open_model(args.model);
+  const OpenedModel model = open_model(args.model, {.weights = args.weights});
   const auto strategy = search::make_strategy(args.search, search_options(args, model));
   const ProblemFile file = readable_problems(args, model);
   BadRows bad_rows(file, [&](const RowError& error) { report_bad_row(error, args.json); });
@@ -270,7 +270,7 @@ int command_solve(const SolveArgs& args) {
 
 int command_eval(const SolveArgs& args) {
   check_outputs(args);
-  const OpenedModel model = open_model(args.model);
+  const OpenedModel model = open_model(args.model, {.weights = args.weights});
   const auto strategy = search::make_strategy(args.search, search_options(args, model));
   const ProblemFile file = readable_problems(args, model);
   for (const RowError& error : file.errors) report_bad_row(error, false);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ponder/tensor/gemm_amx.h"
+#include "ponder/tensor/gemm_int8.h"
 #include "ponder/tensor/gemm_tile.h"
 
 namespace ponder::tensor {
@@ -140,6 +141,7 @@ void pack_by_row(int64_t n, int64_t steps, uint32_t* words, RowWords&& row_words
 bool has_fast_bf16() { return native_bf16(); }
 
 int64_t packed_words(int64_t depth, int64_t columns, Compute compute) {
+  if (compute == Compute::kInt8) return int8_words(depth, columns);
   return steps_of(depth, compute) * ((columns + kGroup - 1) / kGroup * kGroup);
 }
 
@@ -176,7 +178,9 @@ void pack_straight(const float* w, int64_t n, int64_t k, Compute compute, uint32
 }
 
 void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y) {
-  constexpr int64_t kLeftWords = 32768;  // 128 KiB of the left side beside a panel in the second cache
+  if (packed.compute == Compute::kInt8)
+    return gemm_int8(x, rows, packed.words, packed.depth, packed.columns, residual, y);
+  constexpr int64_t kLeftWords = 65536;  // 256 KiB of the left side beside a panel in the second cache
   const int64_t depth = packed.depth, columns = packed.columns, steps = steps_of(depth, packed.compute);
   // Words of a row on the left, and of a step.
   const int64_t left_row = packed.compute == Compute::kBf16 ? steps : depth, left_step = left_row / steps;

@@ -2,15 +2,14 @@
 // directory, PONDER_TEST_GEMMA_FIGURES what tests/reference/make_gemma_figures.py wrote.
 #include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 
 #include "ponder/base/clock.h"
 #include "ponder/base/file.h"
+#include "ponder/base/memory.h"
 #include "ponder/base/rng.h"
 #include "ponder/engine/generate.h"
 #include "ponder/engine/policy.h"

@@ -15,18 +15,12 @@ import time
 from pathlib import Path
 
 import startup
+from comparison import BEST, Comparison, figure_of
+from model_cases import MODEL_CASES, load_case
 from sides import QUIET, LlamaCpp, Place, Ponder, PythonPeer, Unavailable
 
 ROOT = Path(__file__).resolve().parent.parent
 DTYPES = ("f32", "bf16")
-BEST = "best"  # of the dtypes that a side has
-
-
-class Comparison:
-    """ours (a dtype or BEST) against peer (name, dtype or BEST) in `figure`, at least `target` times as fast."""
-
-    def __init__(self, ours, peer, peer_dtype, target=None, figure="tokens_per_s"):
-        self.ours, self.peer, self.peer_dtype, self.target, self.figure = ours, peer, peer_dtype, target, figure
 
 
 def sampling(case, rows, prompt, shared, comparisons):
@@ -86,10 +80,6 @@ PEER_CASES = {
 }
 
 
-def figure_of(result, figure):
-    return result["tokens"] / result["seconds"] if figure == "tokens_per_s" else result[figure]
-
-
 class Run:
     """One call of bench.py: where things are, what was printed."""
 
@@ -113,7 +103,7 @@ class Run:
         """A scouting round finds who can run and which dtype is each side's best; those then take turns."""
         try:
             scouted = self.scout(case, sides)
-            chosen = {id(side): side for c in comparisons for side in self.pair(c, scouted) if side}
+            chosen = {id(side): side for c in comparisons for side in c.pair(scouted) if side}
             for side in sides:
                 if id(side) not in chosen:
                     side.stop()
@@ -140,25 +130,17 @@ class Run:
                 self.missing(case, side, why)
         return scouted
 
-    @staticmethod
-    def pair(comparison, scouted):
-        def pick(name, dtype):
-            candidates = [s for s in scouted if s.name == name and dtype in (BEST, s.dtype)]
-            return max(candidates, key=lambda s: figure_of(scouted[s], comparison.figure), default=None)
-
-        return pick("ponder", comparison.ours), pick(comparison.peer, comparison.peer_dtype)
-
     def compare_pair(self, case, c, scouted):
-        ours, peer = self.pair(c, scouted)
+        ours, peer = c.pair(scouted)
         if not ours or not peer:
             return
         mine, theirs = (statistics.median(figure_of(r, c.figure) for r in s.results) for s in (ours, peer))
         ratio = mine / theirs
         quiet = min(statistics.median(r["core_share"] for r in s.results) for s in (ours, peer))
         counts = c.target is not None and quiet >= QUIET
-        self.ratio(case=case, ours=round(mine, 1), peer=round(theirs, 1), peer_name=peer.name,
+        self.ratio(name=case, value=round(mine, 1), peer=peer.name, peer_value=round(theirs, 1),
                    unit="tokens/s" if c.figure == "tokens_per_s" else "tokens/s, decoding alone", ratio=round(ratio, 2),
-                   target=c.target, met=ratio >= c.target if counts else None, threads=self.place.threads,
+                   model=self.place.model_name(), target=c.target, met=ratio >= c.target if counts else None, threads=self.place.threads,
                    dtype_ours=ours.dtype, dtype_peer=peer.dtype, repeats=self.repeats, core_share=round(quiet, 2))
 
     def side_row(self, case, side):
@@ -173,10 +155,11 @@ class Run:
                 row[key] = round(statistics.median(values), 3)
         return row
 
-    def limit(self, case, ours, unit, target, threads):
+    def limit(self, case, ours, unit, target, threads, dtype="f32"):
         """A figure of ours alone that may not be above a limit."""
-        self.ratio(case=case, ours=round(ours, 4), peer=None, peer_name="limit", unit=unit, ratio=None, target=target,
-                   met=ours <= target, threads=threads, dtype_ours="f32", dtype_peer=None, repeats=self.repeats)
+        self.ratio(name=case, value=round(ours, 4), peer="limit", peer_value=None, unit=unit, ratio=None,
+                   model=self.place.model_name(), target=target, met=ours <= target, threads=threads, dtype_ours=dtype,
+                   dtype_peer=None, repeats=self.repeats)
 
 
 def zero_case(run):
@@ -200,28 +183,42 @@ ONLY_WHEN_NAMED = {
     "build-clean": lambda run: run.limit("build-clean", startup.build_clean(run.place), "s", 480, os.cpu_count()),
     "build-one-file": lambda run: run.limit("build-one-file", startup.build_one_file(run.place), "s", 20, os.cpu_count()),
 }
-CASES = {**PEER_CASES, **OWN_CASES, **ONLY_WHEN_NAMED}
 
 
-def run_case(run, name):
-    if name in PEER_CASES:
-        run.compare(name, *PEER_CASES[name]())
-    else:
-        CASES[name](run)
+class Cases:
+    """By name: of a user's model, or of the tiny one."""
+
+    def __init__(self, model):
+        self.compared = MODEL_CASES if model else PEER_CASES
+        self.own = {"load": load_case} if model else OWN_CASES
+        self.only_when_named = {} if model else ONLY_WHEN_NAMED
+
+    def usual(self):
+        return [*self.compared, *self.own]
+
+    def all(self):
+        return [*self.usual(), *self.only_when_named]
+
+    def run(self, bench, name):
+        if name in self.compared:
+            bench.compare(name, *self.compared[name]())
+        else:
+            (self.own.get(name) or self.only_when_named[name])(bench)
 
 
 def print_table(ratios):
-    print(f"\n{'case':<18}{'ours':>20}{'peer':>32}{'ratio':>8}{'target':>9}")
+    print(f"\n{'case':<18}{'ours':>24}{'peer':>32}{'ratio':>8}{'target':>9}")
     for r in ratios:
-        ours = f"{r['ours']:,} {r['dtype_ours']}"
-        peer = f"{r['peer_name']} {r['peer']:,} {r['dtype_peer']}" if r["peer"] is not None else r["unit"]
+        ours = f"{r['value']:,} {r['dtype_ours']}"
+        has_peer = r["peer_value"] is not None
+        peer = f"{r['peer']} {r['peer_value']:,} {r['dtype_peer']}" if has_peer else r["unit"]
         ratio = f"{r['ratio']:.2f}" if r["ratio"] is not None else ""
-        sign = "" if r["target"] is None else ("≥" if r["peer"] is not None else "≤") + f" {r['target']}"
+        sign = "" if r["target"] is None else ("≥" if has_peer else "≤") + f" {r['target']}"
         verdict = {True: "met", False: "NOT met", None: ""}[r["met"]]
         note = " (decoding alone)" if "decoding" in r["unit"] else ""
         if r.get("core_share", 1) < QUIET:
             note += f" (does not count: {1 - r['core_share']:.0%} of the work on the cores was others')"
-        print(f"{r['case']:<18}{ours:>20}{peer:>32}{ratio:>8}{sign:>9}  {verdict}{note}")
+        print(f"{r['name']:<18}{ours:>24}{peer:>32}{ratio:>8}{sign:>9}  {verdict}{note}")
 
 
 def pin(threads):
@@ -235,31 +232,34 @@ def pin(threads):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", default=",".join([*PEER_CASES, *OWN_CASES]), help=f"of {', '.join(CASES)}")
+    parser.add_argument("--model", type=Path, help="measure this GGUF file; without it a tiny model with random weights")
+    parser.add_argument("--models", type=Path, help="folder for the peers' copies of it, gigabytes (default: beside the peers)")
+    parser.add_argument("--cases", help=f"of {', '.join(Cases(None).all())}; with --model of {', '.join(Cases(True).all())}")
     parser.add_argument("--threads", type=int, default=1, choices=(1, 2))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one run of each side: a look, not a figure")
     parser.add_argument("--out", type=Path, help="also write the JSON lines to this file")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="folder with the ponder program")
     args = parser.parse_args()
-    args.cases = args.cases.split(",")
+    cases = Cases(args.model)
+    args.cases = args.cases.split(",") if args.cases else cases.usual()
     for name in args.cases:
-        if name not in CASES:
-            parser.error(f"no case {name}; there are {', '.join(CASES)}")
+        if name not in cases.all():
+            parser.error(f"no case {name}; there are {', '.join(cases.all())}")
     return args
 
 
 def main():
     args = parse()
     peers = Path(os.environ.get("PONDER_BENCH_ENV") or ROOT / ".deps" / "bench")
-    place = Place(args.build.resolve(), peers, args.threads)
+    place = Place(args.build.resolve(), peers, args.threads, args.model, args.models)
     place.all_cores = pin(args.threads)
     out = args.out.open("w") if args.out else None
     run = Run(place, 1 if args.quick else args.repeats, out)
     run.print(startup.machine(args.threads))
     for name in args.cases:
         begin = time.monotonic()
-        run_case(run, name)
+        Cases(args.model).run(run, name)
         print(f"bench: {name} took {time.monotonic() - begin:.0f} s", file=sys.stderr)
     print_table(run.ratios)
 

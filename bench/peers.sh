@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make bench` compares ponder with: PyTorch, transformers and TRL in a Python environment of their own,
-# and llama.cpp's batched bench built from source. Run by `make bench-peers`. Finished pieces are kept, so a second call
+# and llama.cpp's batched bench and quantizer built from source, with a small program that follows given tokens
+# (peers/llama_follow.cc, for tests/reference/check_llama_cpp.py). Run by `make bench-peers`. Finished pieces are kept, so a second call
 # ends at once and an interrupted one goes on. About 3 GB of disk; nothing outside the folder is touched.
 # Environment: PONDER_BENCH_ENV (folder, default .deps/bench), PONDER_TORCH_INDEX (pip index that holds torch),
 # PONDER_JOBS, and the names in scripts/find_tools.sh.
@@ -80,8 +81,9 @@ install_packages() {
 
 build_llama() {
   local target source=$home/llama/source build=$home/llama/build
+  local follow=$home/llama/llama_follow
   for target in "${llama_targets[@]}"; do [ -x "$home/llama/$target" ] || break; done
-  if [ -x "$home/llama/$target" ]; then return; fi
+  if [ -x "$home/llama/$target" ] && [ -x "$follow" ]; then return; fi
   [ -n "$CMAKE" ] || fail "llama.cpp needs cmake; scripts/bootstrap.sh installs it"
   if [ ! -d "$source" ]; then
     rm -rf "$home/llama"
@@ -94,6 +96,10 @@ build_llama() {
     -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=OFF -DLLAMA_BUILD_TESTS=OFF \
     -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_CURL=OFF
   logged "llama.cpp, compiled (some minutes)" "$CMAKE" --build "$build" --parallel "$(build_jobs)" --target "${llama_targets[@]}"
+  logged "llama_follow, compiled" "${CXX:-c++}" -std=c++17 -O2 -fopenmp -I "$source/vendor/llama.cpp/include" \
+    -I "$source/vendor/llama.cpp/ggml/include" "$(dirname "${BASH_SOURCE[0]}")/peers/llama_follow.cc" -o "$follow" \
+    "$build/src/libllama.a" "$build/ggml/src/libggml.a" "$build/ggml/src/libggml-cpu.a" "$build/ggml/src/libggml-base.a" \
+    -pthread -ldl
   for target in "${llama_targets[@]}"; do cp "$build/bin/$target" "$home/llama/"; done
 }
 

@@ -2,6 +2,7 @@
 a rate under another key stands beside them where a case compares that."""
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -44,21 +45,33 @@ def busy_seconds():
 
 
 class Place:
-    """What all sides share: folders, threads, and the model that every side loads."""
+    """What all sides share: folders, threads, and the model that every side loads: a tiny one with random weights, or the
+    user's, of which each side gets a copy in its own format and type."""
 
-    def __init__(self, build, peers, threads):
+    def __init__(self, build, peers, threads, model=None, models=None):
         self.ponder, self.peers, self.threads = build / "ponder", peers, threads
         self.work = build / "bench"
+        self.users = model  # the user's model
         self.model = self.work / "model"
         if not self.ponder.exists():
             raise SystemExit(f"bench: there is no {self.ponder}; `make build` makes it")
         self.work.mkdir(parents=True, exist_ok=True)
-        run([self.ponder, "bench", "--save-model", self.model])
+        if model:
+            if not model.exists():
+                raise SystemExit(f"bench: there is no {model}")
+            about = model.stat()
+            self.copies = (models or peers / "models") / f"{model.stem}-{about.st_size:x}-{int(about.st_mtime):x}"
+            self.copies.mkdir(parents=True, exist_ok=True)
+        else:
+            run([self.ponder, "bench", "--save-model", self.model])
         # One setting for every library that brings threads of its own.
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             os.environ[name] = str(threads)
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         os.environ["HF_HUB_OFFLINE"] = "1"  # the model is a folder; nothing is to be fetched
+
+    def model_name(self):
+        return self.users.name if self.users else "llama of 2 M parameters"
 
     def python(self):
         python = self.peers / "bin" / "python3"
@@ -66,8 +79,29 @@ class Place:
             raise Unavailable("not installed; `make bench-peers` installs it")
         return python
 
+    def copy(self, dtype):
+        """The user's model in one type: a GGUF file for ponder and llama.cpp, or with "hf" a bf16 directory for
+        transformers. Made once and kept: whole, because it gets its name at the end."""
+        if dtype == "q4_k_m" and self.users.name.lower().endswith("q4_k_m.gguf"):
+            return self.users
+        path = self.copies / (f"{dtype}.gguf" if dtype != "hf" else dtype)
+        if path.exists():
+            return path
+        part = path.with_name("part-" + path.name)
+        if part.is_dir():
+            shutil.rmtree(part)
+        if dtype == "q4_k_m":
+            run([self.llama("llama-quantize"), "--allow-requantize", self.copy("f32"), part, dtype.upper()])
+        else:
+            run([self.ponder, "convert", "--from", self.users, "--to", part, "--dtype", "bf16" if dtype == "hf" else dtype])
+        part.rename(path)
+        return path
+
     def gguf(self, dtype):
-        """The same weights for llama.cpp. Made anew for each run of bench.py, like the model itself."""
+        """The same weights for llama.cpp. Those of the tiny model are made anew for each run of bench.py, like the model
+        itself."""
+        if self.users:
+            return self.copy(dtype)
         f32 = self.work / "model-f32.gguf"
         run([self.python(), HERE / "peers" / "to_gguf.py", self.model, f32])
         if dtype == "f32":
@@ -116,13 +150,17 @@ class Side:
 
 
 class Ponder(Side):
-    def __init__(self, case, dtype):
-        super().__init__("ponder", dtype)
-        self.case = case
+    """dtype: of the model's copy, and of the products unless `compute` says another; `keep`: how its weights are kept."""
+
+    def __init__(self, case, dtype, compute=None, keep=None):
+        super().__init__("ponder", f"{dtype}, kept as {keep}" if keep else f"{dtype}, {compute} sums" if compute else dtype)
+        self.case, self.weights, self.compute, self.keep = case, dtype, compute or dtype, keep
 
     def start(self, place):
         self.command = [place.ponder, "bench", self.case, "--json", "--repeats", 1, "--threads", place.threads, "--dtype",
-                        self.dtype]
+                        self.compute]
+        if place.users:
+            self.command += ["--model", place.copy(self.weights), "--weights", self.keep or "auto"]
 
     def measure(self):
         try:
@@ -136,14 +174,17 @@ class Ponder(Side):
 
 
 class PythonPeer(Side):
-    """A script of peers/ that stays up between its measurements (peers/protocol.py)."""
+    """A script of peers/ that stays up between its measurements (peers/protocol.py). MODEL and THREADS among its arguments
+    stand for the model's directory and the number of threads."""
 
     def __init__(self, name, dtype, script, *arguments):
         super().__init__(name, dtype)
         self.script, self.arguments, self.process = script, arguments, None
 
     def start(self, place):
-        words = [place.threads if word == "THREADS" else place.model if word == "MODEL" else word for word in self.arguments]
+        place.python()
+        model = place.copy("hf") if place.users else place.model
+        words = [place.threads if word == "THREADS" else model if word == "MODEL" else word for word in self.arguments]
         self.log = open(place.work / f"{self.name.replace(' ', '-')}-{self.dtype}-{words[-1]}.log", "w+")
         # glibc gives large blocks back to the system at once and PyTorch then pays for clearing them in every step.
         memory = {name: str(1 << 32) for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
@@ -186,9 +227,9 @@ class LlamaCpp(Side):
     """llama.cpp's batched bench. It draws its tokens at random and does not sample. f32 keeps keys and values in f32 too, the
     others in f16."""
 
-    def __init__(self, dtype, rows, prompt_tokens, new_tokens, shared, *more):
+    def __init__(self, dtype, rows, prompt_tokens, new_tokens, shared, *more, timed="all"):
         super().__init__("llama.cpp", dtype)
-        self.more = more
+        self.more, self.timed = more, timed
         self.rows, self.prompt, self.new, self.shared = rows, prompt_tokens, new_tokens, shared
 
     def start(self, place):
@@ -203,5 +244,7 @@ class LlamaCpp(Side):
         rows = [json.loads(line) for line in run(self.command, **HUGE_PAGES).splitlines() if line.startswith("{")]
         if not rows:
             raise Unavailable("llama-batched-bench printed no result")
-        return {"tokens": self.rows * self.new, "seconds": rows[-1]["t"], "decode_tokens_per_s": rows[-1]["speed_tg"],
+        prompts, new = (1 if self.shared else self.rows) * self.prompt, self.rows * self.new
+        tokens, seconds = {"all": (new, "t"), "prefill": (prompts, "t_pp"), "decode": (new, "t_tg")}[self.timed]
+        return {"tokens": tokens, "seconds": rows[-1][seconds], "decode_tokens_per_s": rows[-1]["speed_tg"],
                 "prefill_seconds": rows[-1]["t_pp"]}

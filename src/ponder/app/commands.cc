@@ -66,6 +66,13 @@ CLI::Validator between_0_and_1() {
       "", "between 0 and 1");
 }
 
+void add_weights(CLI::App* s, std::string& weights) {
+  s->add_option("--weights", weights,
+                "how weights are kept: auto = as the files have them; f32, bf16; q8_0 = blocks of 8 bits, with inputs "
+                "rounded likewise: fast where few sequences are decoded, and less exact")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "q8_0"}));
+}
+
 class Commands {
  public:
   explicit Commands(CLI::App& app) : app_(app) {
@@ -125,6 +132,7 @@ class Commands {
     s->add_option("--data", a.data, kDataHelp);
     add_word_options(s, a.words);
     s->footer(base::cat("searches and their options:\n", search_help()));
+    add_weights(s, a.weights);
     s->add_option("--dump", a.dump, "write the search tree of the first problem to this file (JSON)");
   }
 
@@ -188,6 +196,7 @@ class Commands {
     s->add_option("--stop", g.stop,
                   "a text that ends a sample, wherever its tokens begin and end; several times for several texts. The "
                   "text that is given ends before it, the tokens hold all that was written; $'\\n' is a line break");
+    add_weights(s, g.weights);
 
     for (auto* a : {&args_.score, &args_.logits}) {
       const bool logits = a == &args_.logits;
@@ -195,6 +204,7 @@ class Commands {
               [a, logits] { return logits ? command_logits(*a) : command_score(*a); });
       s->add_option("--model", a->model, "run directory or model directory")->required();
       s->add_option("--tokens", a->tokens, "ids, for example 1,2,3");
+      add_weights(s, a->weights);
       if (logits) {
         s->add_option("--out", a->out, "FILE.safetensors; tensor \"logits\", f32 [T,V]")->required();
       } else {
@@ -267,6 +277,9 @@ class Commands {
     s->add_option("--threads", b.threads, "worker threads; 0 = one a core")->check(at_least(0));
     s->add_option("--dtype", b.dtype, "what the model computes in")->check(CLI::IsMember({"f32", "bf16"}));
     s->add_option("--repeats", b.repeats, "timed runs of each; the median counts")->check(at_least(1));
+    add_weights(s, b.weights);
+    s->add_flag("!--no-warm-up", b.warm_up, "time the first run of each, too");
+    s->add_option("--model", b.model, "time this model (run directory, model directory or GGUF file), not a tiny one");
     s->add_option("--save-model", b.save_model, "write the model that is timed as a Hugging Face directory, and leave");
     s->footer(base::cat("benchmarks:\n", bench_help()));
   }

@@ -2,15 +2,14 @@
 // directory, PONDER_TEST_GEMMA_FIGURES what tests/reference/make_gemma_figures.py wrote.
 #include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 
 #include "ponder/base/clock.h"
 #include "ponder/base/file.h"
+#include "ponder/base/memory.h"
 #include "ponder/base/rng.h"
 #include "ponder/engine/generate.h"
 #include "ponder/engine/policy.h"
@@ -21,12 +20,7 @@
 namespace ponder::engine {
 namespace {
 
-double resident_mib() {
-  std::ifstream statm("/proc/self/statm");
-  double size = 0, resident = 0;
-  statm >> size >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / 0x1p20;
-}
+double resident_mib() { return base::resident_bytes() / 0x1p20; }
 
 class Gemma : public testing::Test {
  protected:

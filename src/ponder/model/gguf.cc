@@ -153,6 +153,47 @@ int64_t interleaved_row(int64_t row, int64_t head_dim) {
   return head * head_dim + d % half * 2 + d / half;
 }
 
+// Weights [first, first + n) as they lie in the file.
+void copy_finite_bf16(const GgufFile& file, const GgufTensor& tensor, int64_t first, int64_t n, void* out) {
+  std::memcpy(out, file.bytes(tensor).data() + 2 * first, static_cast<size_t>(2 * n));
+  const auto* halves = static_cast<const uint16_t*>(out);
+  bool finite = true;
+  for (int64_t i = 0; i < n; ++i) finite &= (halves[i] & 0x7F80) != 0x7F80;
+  if (finite) return;
+  std::vector<float> floats(static_cast<size_t>(n));
+  file.read(tensor, first, n, floats.data());  // says which one is not
+}
+
+// A file's own blocks of 8 or 5 bits around 0, whose integers fit into 8: the same numbers. Null for other types.
+tensor::ReadBlocks block_reader(const std::shared_ptr<const GgufFile>& file, const GgufTensor& tensor,
+                                const std::function<int64_t(int64_t)>& turn) {
+  const bool five = tensor.type->type == store::GgmlType::kQ5_0;
+  if ((!five && tensor.type->type != store::GgmlType::kQ8_0) || tensor.shape.empty()) return nullptr;
+  const int64_t columns = tensor.shape.back(), blocks = columns / 32, block_bytes = five ? 22 : 34;
+  return [=, &tensor](int64_t row, int8_t* values, uint16_t* scales) {
+    const int64_t from = turn(row);
+    const char* block = file->bytes(tensor).data() + from * blocks * block_bytes;
+    for (int64_t b = 0; b < blocks; ++b, block += block_bytes, values += 32) {
+      std::memcpy(scales + b, block, 2);
+      if ((scales[b] & 0x7C00) == 0x7C00) {  // not a number, or infinite
+        std::vector<float> floats(static_cast<size_t>(columns));
+        file->read(tensor, from * columns, columns, floats.data());  // says so, and where
+      }
+      if (!five) {
+        std::memcpy(values, block + 2, 32);
+        continue;
+      }
+      uint32_t fifth = 0;
+      std::memcpy(&fifth, block + 2, 4);
+      for (int i = 0; i < 16; ++i) {
+        const auto pair = static_cast<uint8_t>(block[6 + i]);
+        values[i] = static_cast<int8_t>(((pair & 15) | (fifth >> i & 1) << 4) - 16);
+        values[16 + i] = static_cast<int8_t>(((pair >> 4) | (fifth >> (16 + i) & 1) << 4) - 16);
+      }
+    }
+  };
+}
+
 Source open_tensors(const std::shared_ptr<const GgufFile>& file, const DecoderConfig& config, const Family& family) {
   Source source;
   for (const GgufTensor& tensor : file->tensors()) {
@@ -165,9 +206,19 @@ Source open_tensors(const std::shared_ptr<const GgufFile>& file, const DecoderCo
     const int64_t columns = t.columns(), head_dim = config.head_dim;
     const bool turned = family.gguf_interleaved && (name.ends_with("q_proj.weight") || name.ends_with("k_proj.weight"));
     const auto offset = static_cast<float>(name.ends_with("norm.weight") ? config.norm_offset : 0);
+    const auto turn = [=](int64_t row) { return turned ? interleaved_row(row, head_dim) : row; };
+    if (tensor.type->type == store::GgmlType::kBf16 && offset == 0) {  // kept as they are
+      t.type = tensor::RowType::kBf16;
+      t.read = [=, &tensor](int64_t row, void* out) {
+        copy_finite_bf16(*file, tensor, turn(row) * columns, columns, out);
+      };
+      source[name] = std::move(t);
+      continue;
+    }
+    if (offset == 0) t.read_blocks = block_reader(file, tensor, turn);
     t.read = [=, &tensor](int64_t row, void* out) {
       auto* values = static_cast<float*>(out);
-      file->read(tensor, (turned ? interleaved_row(row, head_dim) : row) * columns, columns, values);
+      file->read(tensor, turn(row) * columns, columns, values);
       if (offset != 0)
         for (int64_t i = 0; i < columns; ++i) values[i] -= offset;
     };
@@ -216,15 +267,17 @@ base::Json gguf_config_json(const GgufFile& file) {
   return json;
 }
 
-LoadedModel load_gguf(const std::string& path, Hold hold) {
+LoadedModel load_gguf(const std::string& path, const LoadOptions& options) {
   const auto file = std::make_shared<const GgufFile>(path);
   LoadedModel model;
-  const DecoderConfig config = from_hf_json(gguf_config_json(*file), path);
+  DecoderConfig config = from_hf_json(gguf_config_json(*file), path);
+  if (!options.compute.empty()) config.compute = options.compute;
+  config.resolve();
   model.parameters.config = config;
   tensor::guarded("model", [&] {
     Source source = open_tensors(file, config, family_of(*file));
     check_source(config, path, source);
-    hold_source(source, hold, model.parameters);
+    hold_source(source, options, model.parameters);
   });
   return model;
 }

@@ -12,7 +12,7 @@ class GgufFile;
 namespace ponder::model {
 
 // Error(kInput) names the key or tensor that the decoder does not compute. There is no tokenizer_json.
-LoadedModel load_gguf(const std::string& path, Hold hold);
+LoadedModel load_gguf(const std::string& path, const LoadOptions& options);
 
 base::Json gguf_config_json(const store::GgufFile& file);
 

@@ -2,9 +2,11 @@
 
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/eye.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cmath>
 #include <functional>
 
@@ -12,6 +14,7 @@
 #include "ponder/base/file.h"
 #include "ponder/model/families.h"
 #include "ponder/model/test_families.h"
+#include "ponder/tensor/half.h"
 
 namespace ponder::model {
 namespace {
@@ -23,10 +26,13 @@ class GgufBytes {
   void real(const std::string& key, float value) { pair(key, 6, raw(value)); }
   void text(const std::string& key, const std::string& value) { pair(key, 8, string(value)); }
   void tensor(const std::string& name, const std::vector<int64_t>& shape, const std::vector<float>& values) {
+    tensor(name, shape, 0, std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)));
+  }
+  void tensor(const std::string& name, const std::vector<int64_t>& shape, uint32_t type, const std::string& bytes) {
     std::string info = string(name) + raw(static_cast<uint32_t>(shape.size()));
     for (size_t i = shape.size(); i-- > 0;) info += raw(static_cast<uint64_t>(shape[i]));
-    infos_ += info + raw(uint32_t{0}) + raw(static_cast<uint64_t>(data_.size()));
-    data_.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+    infos_ += info + raw(type) + raw(static_cast<uint64_t>(data_.size()));
+    data_ += bytes;
     data_.resize((data_.size() + 31) / 32 * 32);
     ++tensors_;
   }
@@ -78,6 +84,32 @@ std::string gguf_name(std::string name, bool sandwich) {
   return name;
 }
 
+// Floats as blocks of Q8_0 (8) or Q5_0 (6), or as BF16 (30), cut off rather than rounded: any block will do.
+std::string as_blocks(const std::vector<float>& values, uint32_t type) {
+  std::string bytes;
+  const auto put = [&](const auto value) { bytes.append(reinterpret_cast<const char*>(&value), sizeof value); };
+  if (type == 30) {
+    for (const float v : values) put(static_cast<uint16_t>(std::bit_cast<uint32_t>(v) >> 16));
+    return bytes;
+  }
+  for (size_t b = 0; b < values.size(); b += 32) {
+    float largest = 0;
+    for (size_t i = b; i < b + 32; ++i) largest = std::max(largest, std::abs(values[i]));
+    const uint16_t scale = tensor::float_to_half(largest / (type == 8 ? 100 : 14));
+    const auto q = [&](size_t i) { return static_cast<int>(values[b + i] / tensor::half_to_float(scale)); };
+    put(scale);
+    if (type == 8) {
+      for (size_t i = 0; i < 32; ++i) put(static_cast<int8_t>(q(i)));
+      continue;
+    }
+    uint32_t fifth = 0;
+    for (size_t i = 0; i < 32; ++i) fifth |= static_cast<uint32_t>((q(i) + 16) >> 4) << i;
+    put(fifth);
+    for (size_t i = 0; i < 16; ++i) put(static_cast<uint8_t>(((q(i) + 16) & 15) | ((q(i + 16) + 16) & 15) << 4));
+  }
+  return bytes;
+}
+
 class Gguf : public testing::TestWithParam<const char*> {
  protected:
   void TearDown() override { base::remove_all(path_); }
@@ -105,7 +137,8 @@ class Gguf : public testing::TestWithParam<const char*> {
     return file;
   }
 
-  static void add_tensors(const Parameters& model, GgufBytes& file) {
+  // Matrices in another GGUF type than F32 (as_blocks).
+  static void add_tensors(const Parameters& model, GgufBytes& file, uint32_t type = 0) {
     const DecoderConfig& c = model.config;
     for (const ParameterInfo& p : parameter_table(c)) {
       const float* from = model.flat.const_data_ptr<float>() + p.offset;
@@ -118,7 +151,11 @@ class Gguf : public testing::TestWithParam<const char*> {
           for (int64_t d = 0; d < c.head_dim; ++d)
             std::copy_n(from + (h * c.head_dim + d % 2 * (c.head_dim / 2) + d / 2) * c.width, c.width,
                         values.begin() + (h * c.head_dim + d) * c.width);
-      file.tensor(gguf_name(p.name, c.output_norms), p.shape, values);
+      const std::string name = gguf_name(p.name, c.output_norms);
+      if (type != 0 && p.shape.size() == 2)
+        file.tensor(name, p.shape, type, as_blocks(values, type));
+      else
+        file.tensor(name, p.shape, values);
     }
   }
 
@@ -164,6 +201,42 @@ TEST_F(Gguf, Gemma3) {
   config.eos_ids = {2}, config.pad_id = -1, config.norm_eps = loaded.parameters.config.norm_eps;
   EXPECT_EQ(loaded.parameters.config, config);
   EXPECT_TRUE(at::allclose(loaded.parameters.flat, model.flat, 0, 1e-7)) << "1 was added and taken off again";
+}
+
+// The numbers of a matrix, by multiplying with rows of 1 and 0: the row's own rounding costs 1e-7 of them.
+at::Tensor numbers_of(const tensor::Matrix& matrix) {
+  return tensor::linear(at::eye(matrix.size(1)), matrix).t().contiguous();
+}
+
+// With 8-bit weights, blocks that fit are not rounded once more, whichever rows of a stack they are.
+TEST_F(Gguf, BlocksAreTakenAsTheyAre) {
+  DecoderConfig config = model_of("llama").config;
+  config.ffn = 64;  // whole blocks
+  const Parameters model = test::formula_parameters(config);
+  for (const uint32_t type : {8u, 6u, 30u}) {
+    GgufBytes file = metadata(model.config, "llama");
+    add_tensors(model, file, type);
+    const DecoderWeights exact = weight_views(model.config, load_gguf(save(file), Hold::kTrainable).parameters.flat);
+    for (const WeightType kept : {WeightType::kAuto, WeightType::kF32, WeightType::kQ8_0}) {
+      LoadOptions options = Hold::kReadOnly;
+      options.weights = kept;
+      const LoadedModel loaded = load_gguf(path_, options);
+      const DecoderWeights held = loaded.parameters.weights();
+      const bool eight = kept == WeightType::kQ8_0;
+      EXPECT_EQ(held.head.compute, eight                                     ? tensor::Compute::kInt8
+                                   : type == 30 && kept == WeightType::kAuto ? tensor::Compute::kF32ByBf16
+                                                                             : tensor::Compute::kF32);
+      // bf16 numbers have to be rounded for blocks: by half of a 127th of the block's largest.
+      const double error = !eight ? 0 : type == 30 ? 1.01 * 0.5 / 127 * 1.5 : 1e-6;
+      for (size_t l = 0; l < held.layers.size(); ++l) {
+        const LayerWeights &a = held.layers[l], &b = exact.layers[l];
+        for (const auto& [x, y] :
+             {std::pair{&a.qkv, &b.qkv}, {&a.out, &b.out}, {&a.gate_up, &b.gate_up}, {&a.down, &b.down}})
+          EXPECT_TRUE(at::allclose(numbers_of(*x), y->weight, type == 30 ? 0 : error, type == 30 ? error : 0))
+              << type << " " << static_cast<int>(kept);
+      }
+    }
+  }
 }
 
 // Llama 3.1's stretching is a table of divisors there.

@@ -25,6 +25,15 @@ base::Json generation_json(const base::Json& config) {
 
 }  // namespace
 
+WeightType weight_type(const std::string& name) {
+  std::string known;
+  for (size_t i = 0; i < std::size(kWeightTypes); ++i) {
+    if (name == kWeightTypes[i]) return static_cast<WeightType>(i);
+    known += base::cat(i ? ", " : "", kWeightTypes[i]);
+  }
+  throw Error(ErrorCode::kUsage, base::cat("weights = \"", name, "\"; valid: ", known), "model");
+}
+
 void save_hf(const std::string& directory, const Parameters& parameters, const std::string& tokenizer_json) {
   const base::Json config = to_hf_json(parameters.config);
   const auto write = [&](const char* name, const std::string& text) {
@@ -56,13 +65,16 @@ DecoderConfig read_hf_config(const std::string& directory) {
   return config;
 }
 
-LoadedModel load_hf(const std::string& directory, Hold hold) {
+LoadedModel load_hf(const std::string& directory, const LoadOptions& options) {
+  DecoderConfig config = read_hf_config(directory);
+  if (!options.compute.empty()) config.compute = options.compute;
+  config.resolve();
   LoadedModel model;
-  model.parameters.config = read_hf_config(directory);
+  model.parameters.config = config;
   tensor::guarded("model", [&] {
     Source source = open_safetensors(directory);
-    check_source(model.parameters.config, directory, source);
-    hold_source(source, hold, model.parameters);
+    check_source(config, directory, source);
+    hold_source(source, options, model.parameters);
   });
   const std::string tokenizer = base::join_path(directory, kTokenizerFile);
   if (base::file_exists(tokenizer)) model.tokenizer_json = base::read_file(tokenizer);

@@ -21,11 +21,25 @@ struct LoadedModel {
 // file, which must not be written to meanwhile.
 enum class Hold { kTrainable, kReadOnly };
 
+// How the matrices of a model that is only read are kept: as the files have them (quantized ones dequantized), in f32,
+// rounded to bf16, or in blocks of 8 bits (gemm_int8.h), for which files' own such blocks are taken as they are. What
+// is rounded gives no longer the files' own results.
+enum class WeightType { kAuto, kF32, kBf16, kQ8_0 };
+inline constexpr const char* kWeightTypes[] = {"auto", "f32", "bf16", "q8_0"};
+WeightType weight_type(const std::string& name);  // Error(kUsage) names the right ones
+
+struct LoadOptions {
+  LoadOptions(Hold hold = Hold::kTrainable) : hold(hold) {}  // NOLINT(google-explicit-constructor)
+  Hold hold;
+  std::string compute = "";  // of config.h: f32 or bf16; "" = what the files say
+  WeightType weights = WeightType::kAuto;
+};
+
 // config.json and generation_config.json alone.
 DecoderConfig read_hf_config(const std::string& directory);
 
 // F32, F16 and BF16 tensors; one file, or several with an index. Error(kInput) names the file and the tensor that is
 // missing, left over or of another shape than config.json says.
-LoadedModel load_hf(const std::string& directory, Hold hold = Hold::kTrainable);
+LoadedModel load_hf(const std::string& directory, const LoadOptions& options = {});
 
 }  // namespace ponder::model

@@ -3,6 +3,8 @@
 #include <ATen/ops/empty.h>
 #include <c10/util/Half.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <memory>
 #include <set>
@@ -73,21 +75,65 @@ SourceTensor tensor_of(const std::shared_ptr<const store::SafetensorsFile>& file
 }
 
 // Several tensors one below the other, as the decoder multiplies them.
-Matrix pack_matrix(const std::vector<const SourceTensor*>& parts, tensor::Compute compute) {
-  int64_t rows = 0;
-  bool halves = true;
-  for (const SourceTensor* part : parts) rows += part->rows(), halves = halves && part->type == RowType::kBf16;
-  const auto read = [&](int64_t row, void* out) {
+struct Stack {
+  std::vector<const SourceTensor*> parts;
+  int64_t rows() const {
+    int64_t n = 0;
+    for (const SourceTensor* part : parts) n += part->rows();
+    return n;
+  }
+  int64_t columns() const { return parts[0]->columns(); }
+  bool is_bf16() const {
+    return std::ranges::all_of(parts, [](const SourceTensor* part) { return part->type == RowType::kBf16; });
+  }
+  // The part that row `row` of all lies in; row becomes its row there.
+  const SourceTensor& part_of(int64_t& row) const {
     size_t i = 0;
     for (; row >= parts[i]->rows(); ++i) row -= parts[i]->rows();
-    if (halves)
-      parts[i]->read(row, out);
-    else
-      read_floats(*parts[i], row, static_cast<float*>(out));
-  };
-  Matrix matrix =
-      tensor::read_only_matrix(rows, parts[0]->columns(), compute, halves ? RowType::kBf16 : RowType::kF32, read);
-  for (const SourceTensor* part : parts) part->forget();
+    return *parts[i];
+  }
+};
+
+// To nearest, ties to even; the numbers are finite.
+void round_to_bf16(const float* x, int64_t n, void* out) {
+  auto* halves = static_cast<uint16_t*>(out);
+  for (int64_t i = 0; i < n; ++i) {
+    const auto bits = std::bit_cast<uint32_t>(x[i]);
+    halves[i] = static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+  }
+}
+
+Matrix int8_matrix(const Stack& stack) {
+  std::vector<float> floats(static_cast<size_t>(stack.columns()));
+  return tensor::int8_matrix(stack.rows(), stack.columns(), [&](int64_t row, int8_t* values, uint16_t* scales) {
+    const SourceTensor& part = stack.part_of(row);
+    if (part.read_blocks) return part.read_blocks(row, values, scales);
+    read_floats(part, row, floats.data());
+    tensor::to_int8(floats.data(), part.columns(), values, scales);
+  });
+}
+
+Matrix float_matrix(const Stack& stack, tensor::Compute compute, WeightType type) {
+  const bool rounds = type == WeightType::kBf16 && !stack.is_bf16();
+  const bool halves = rounds || (stack.is_bf16() && type != WeightType::kF32);
+  std::vector<float> floats(static_cast<size_t>(rounds ? stack.columns() : 0));
+  return tensor::read_only_matrix(stack.rows(), stack.columns(), compute, halves ? RowType::kBf16 : RowType::kF32,
+                                  [&](int64_t row, void* out) {
+                                    const SourceTensor& part = stack.part_of(row);
+                                    if (rounds) {
+                                      read_floats(part, row, floats.data());
+                                      round_to_bf16(floats.data(), part.columns(), out);
+                                    } else if (halves) {
+                                      part.read(row, out);
+                                    } else {
+                                      read_floats(part, row, static_cast<float*>(out));
+                                    }
+                                  });
+}
+
+Matrix pack_matrix(const Stack& stack, tensor::Compute compute, WeightType type) {
+  Matrix matrix = type == WeightType::kQ8_0 ? int8_matrix(stack) : float_matrix(stack, compute, type);
+  for (const SourceTensor* part : stack.parts) part->forget();
   return matrix;
 }
 
@@ -111,7 +157,7 @@ at::Tensor read_flat(const DecoderConfig& config, const Source& source) {
 }
 
 // A piece of the decoder is the next tensors of the table, as many as have its size together.
-DecoderWeights read_only_weights(const DecoderConfig& config, const Source& source) {
+DecoderWeights read_only_weights(const DecoderConfig& config, const Source& source, WeightType type) {
   const std::vector<ParameterInfo> table = parameter_table(config);
   size_t next = 0;
   const auto parts_of = [&](const std::vector<int64_t>& shape) {
@@ -130,9 +176,9 @@ DecoderWeights read_only_weights(const DecoderConfig& config, const Source& sour
         return name == kEmbeddingPiece ? at::Tensor() : read_tensor(parts, shape);
       },
       [&](const std::string&, const std::vector<int64_t>& shape) {
-        return pack_matrix(parts_of(shape), config.product_type());
+        return pack_matrix({parts_of(shape)}, config.product_type(), type);
       });
-  if (config.tied) weights.head = pack_matrix({&embedding}, config.product_type());
+  if (config.tied) weights.head = pack_matrix({{&embedding}}, config.product_type(), type);
   weights.embedding_row = [embedding](int64_t id, float* out) { read_floats(embedding, id, out); };
   return weights;
 }
@@ -192,11 +238,16 @@ void check_source(const DecoderConfig& config, const std::string& where, Source&
                   tensor.where);
 }
 
-void hold_source(const Source& source, Hold hold, Parameters& parameters) {
-  if (hold == Hold::kTrainable)
-    parameters.flat = read_flat(parameters.config, source);
-  else
-    parameters.read_only = std::make_shared<const DecoderWeights>(read_only_weights(parameters.config, source));
+void hold_source(const Source& source, const LoadOptions& options, Parameters& parameters) {
+  if (options.hold == Hold::kReadOnly) {
+    parameters.read_only =
+        std::make_shared<const DecoderWeights>(read_only_weights(parameters.config, source, options.weights));
+    return;
+  }
+  if (options.weights != WeightType::kAuto)
+    throw Error(ErrorCode::kUsage, "weights can be kept in another type only on the CPU, where they are only read",
+                "model");
+  parameters.flat = read_flat(parameters.config, source);
 }
 
 }  // namespace ponder::model

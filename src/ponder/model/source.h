@@ -15,6 +15,7 @@ struct SourceTensor {
   std::vector<int64_t> shape;
   tensor::RowType type = tensor::RowType::kF32;      // of what read() writes
   std::function<void(int64_t row, void* out)> read;  // a row of the last dimension; thread-safe, keeps the file mapped
+  tensor::ReadBlocks read_blocks;                    // the file's own 8-bit blocks of a row; null where it has others
   std::function<void()> forget;                      // its pages may leave memory; read() brings them back
   std::string where;                                 // the file
   int64_t columns() const { return shape.empty() ? 1 : shape.back(); }
@@ -33,6 +34,7 @@ Source open_safetensors(const std::string& directory);
 void check_source(const DecoderConfig& config, const std::string& where, Source& source);
 
 // Fills parameters (whose config is set) from a checked source: a new flat buffer, or weights that are only read.
-void hold_source(const Source& source, Hold hold, Parameters& parameters);
+// Error(kUsage) for a type of weights that cannot be trained.
+void hold_source(const Source& source, const LoadOptions& options, Parameters& parameters);
 
 }  // namespace ponder::model

@@ -199,18 +199,41 @@ Parameters Parameters::on(const c10::Device& device) const {
   return there;
 }
 
+namespace {
+
+// Of a model that is only read: all that is kept of it.
+std::vector<at::Tensor> held_tensors(const DecoderWeights& weights) {
+  DecoderWeights w = weights;
+  std::vector<at::Tensor> held = {w.final_norm, w.value_weight, w.value_bias};
+  for (const tensor::Matrix* matrix : matrices_of(w)) held.push_back(matrix->transposed);
+  for (const LayerWeights& l : w.layers)
+    held.insert(held.end(),
+                {l.attn_norm, l.qkv_bias, l.q_norm, l.k_norm, l.attn_output_norm, l.ffn_norm, l.ffn_output_norm});
+  std::erase_if(held, [](const at::Tensor& t) { return !t.defined(); });
+  return held;
+}
+
+}  // namespace
+
+int64_t held_bytes(const Parameters& parameters) {
+  if (parameters.flat.defined()) return static_cast<int64_t>(parameters.flat.nbytes());
+  int64_t bytes = 0;
+  for (const at::Tensor& t : held_tensors(*parameters.read_only)) bytes += static_cast<int64_t>(t.nbytes());
+  return bytes;
+}
+
 uint64_t bit_sum(const Parameters& parameters) {
   const auto sum = [](const at::Tensor& t) {
-    return t.defined() ? static_cast<uint64_t>(t.view(at::kInt).sum(at::kLong).item<int64_t>()) : 0;
+    if (!t.is_cpu() || !t.is_contiguous())
+      return static_cast<uint64_t>(t.view(at::kInt).sum(at::kLong).item<int64_t>());
+    const auto* words = static_cast<const int32_t*>(t.const_data_ptr());  // at::sum would copy them all as i64 first
+    int64_t total = 0;
+    for (int64_t i = 0; i < t.numel(); ++i) total += words[i];
+    return static_cast<uint64_t>(total);
   };
   if (parameters.flat.defined()) return sum(parameters.flat);
-  DecoderWeights w = *parameters.read_only;
-  uint64_t total = sum(w.final_norm) + sum(w.value_weight) + sum(w.value_bias);
-  for (const tensor::Matrix* matrix : matrices_of(w)) total += sum(matrix->transposed);
-  for (const LayerWeights& l : w.layers)
-    for (const at::Tensor* t :
-         {&l.attn_norm, &l.qkv_bias, &l.q_norm, &l.k_norm, &l.attn_output_norm, &l.ffn_norm, &l.ffn_output_norm})
-      total += sum(*t);
+  uint64_t total = 0;
+  for (const at::Tensor& t : held_tensors(*parameters.read_only)) total += sum(t);
   return total;
 }
 

@@ -86,6 +86,9 @@ struct Parameters {
   Parameters on(const c10::Device& device) const;
 };
 
+// Memory that the weights take: of flat, or of what a model that is only read is packed into.
+int64_t held_bytes(const Parameters& parameters);
+
 // The sum of all bit patterns, modulo 2⁶⁴: of flat, or of what a model that is only read is packed into.
 uint64_t bit_sum(const Parameters& parameters);
 

@@ -1,7 +1,6 @@
 #include "ponder/recipes/bench_cases.h"
 
 #include <algorithm>
-#include <coroutine>
 #include <memory>
 #include <numeric>
 
@@ -9,9 +8,9 @@
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/base/thread.h"
-#include "ponder/engine/policy.h"
 #include "ponder/learn/learner.h"
 #include "ponder/model/load.h"
+#include "ponder/recipes/bench_sampling.h"
 #include "ponder/recipes/rollout.h"
 #include "ponder/reward/advantage.h"
 #include "ponder/tensor/device.h"
@@ -26,96 +25,20 @@ constexpr int64_t kNewTokens = 128;
 
 double d(int64_t n) { return static_cast<double>(n); }
 
-core::Tokens random_tokens(int64_t n, base::RngKey key) {
-  base::Rng rng(key);
-  core::Tokens tokens;
-  for (int64_t i = 0; i < n; ++i) tokens.push_back(static_cast<core::Token>(rng.below(kVocab)));
-  return tokens;
-}
-
-// `prompts` different prompts of `length` tokens with `samples` requests each.
-std::vector<core::SampleRequest> sample_requests_for(int64_t prompts, int64_t samples, int64_t length,
-                                                     base::RngKey key) {
-  std::vector<core::SampleRequest> requests;
-  for (int64_t p = 0; p < prompts; ++p) {
-    const base::RngKey prompt_key = key.child(static_cast<uint64_t>(p));
-    for (int64_t s = 0; s < samples; ++s) {
-      core::SampleRequest request;
-      request.prefix = random_tokens(length, prompt_key);
-      request.params.max_tokens = kNewTokens;
-      request.key = prompt_key.child("sample").child(static_cast<uint64_t>(s));
-      requests.push_back(std::move(request));
-    }
-  }
-  return requests;
-}
-
-// Operations of sampling: what a cache held already was not computed and does not count.
-double sampling_flops(const model::DecoderConfig& config, int64_t prompt_tokens,
-                      const std::vector<core::Completion>& completions) {
-  double sum = 0;
-  for (const core::Completion& c : completions) {
-    const int64_t decoded = static_cast<int64_t>(c.tokens.size()) - 1;  // the last one is drawn and never read
-    sum += d(c.processed - decoded) * model::forward_flops(config, d(prompt_tokens + 1) / 2) +
-           d(decoded) * model::forward_flops(config, d(prompt_tokens) + d(decoded + 1) / 2);
-  }
-  return sum;
-}
-
 // ---- sampling ----
-
-// Decoding proper begins when every sample of a worker has its first token.
-struct DecodeTimes {
-  double prefill_seconds = 0, decode_seconds = 0;
-  int64_t decoded = 0;
-};
-
-DecodeTimes sample_share(const model::Parameters& model, std::vector<core::SampleRequest> requests,
-                         std::span<core::Completion> completions) {
-  const base::Stopwatch watch;
-  engine::LocalPolicy policy(model, {});
-  core::ReadyQueue nobody;
-  core::Waiter waiter{&nobody, std::noop_coroutine(), requests.size()};
-  for (size_t i = 0; i < requests.size(); ++i) policy.submit(std::move(requests[i]), &completions[i], &waiter);
-  DecodeTimes times;
-  const auto has_begun = [](const core::Completion& c) { return !c.tokens.empty(); };
-  while (waiter.pending > 0) {
-    PONDER_CHECK(policy.advance(), "requests were submitted and never answered");
-    if (times.prefill_seconds > 0 || !std::ranges::all_of(completions, has_begun)) continue;
-    times.prefill_seconds = watch.seconds();
-    for (const core::Completion& c : completions) times.decoded -= static_cast<int64_t>(c.tokens.size());
-  }
-  times.decode_seconds = watch.seconds() - times.prefill_seconds;
-  for (const core::Completion& c : completions) times.decoded += static_cast<int64_t>(c.tokens.size());
-  return times;
-}
-
-BenchRun time_sampling(const model::Parameters& model, int workers, const std::vector<core::SampleRequest>& requests) {
-  std::vector<core::Completion> completions(requests.size());
-  std::vector<DecodeTimes> times(static_cast<size_t>(workers));
-  const base::Stopwatch watch;
-  base::run_workers(workers, [&](int worker) {
-    tensor::set_operator_threads(1);
-    const auto w = static_cast<size_t>(worker), n = static_cast<size_t>(workers);
-    const size_t begin = requests.size() * w / n, end = requests.size() * (w + 1) / n;
-    const auto at = [&](size_t i) { return requests.begin() + static_cast<std::ptrdiff_t>(i); };
-    times[w] = sample_share(model, {at(begin), at(end)}, std::span(completions).subspan(begin, end - begin));
-  });
-  BenchRun run{.tokens = d(static_cast<int64_t>(requests.size()) * kNewTokens), .seconds = watch.seconds()};
-  run.flops = sampling_flops(model.config, static_cast<int64_t>(requests[0].prefix.size()), completions);
-  double decode_rate = 0, prefill = 0;
-  for (const DecodeTimes& t : times) {
-    decode_rate += d(t.decoded) / t.decode_seconds;
-    prefill = std::max(prefill, t.prefill_seconds);
-  }
-  run.parts = {{"decode_tokens_per_s", decode_rate}, {"prefill_seconds", prefill}};
-  return run;
-}
 
 template <int64_t kPrompts, int64_t kSamples, int64_t kPromptTokens>
 std::function<BenchRun()> make_sampling(const model::Parameters& model, int workers) {
-  auto requests = sample_requests_for(kPrompts, kSamples, kPromptTokens, base::RngKey(7));
-  return [&model, workers, requests = std::move(requests)] { return time_sampling(model, workers, requests); };
+  return make_sampling_bench(model, workers, {kPrompts, kSamples, kPromptTokens, kNewTokens}, Timed::kAll);
+}
+
+template <int64_t kSequences>
+std::function<BenchRun()> make_decode(const model::Parameters& model, int workers) {
+  return make_sampling_bench(model, workers, {kSequences, 1, 32, kSequences == 1 ? 64 : 32}, Timed::kDecode);
+}
+
+std::function<BenchRun()> make_prefill(const model::Parameters& model, int workers) {
+  return make_sampling_bench(model, workers, {1, 1, 512, 1}, Timed::kPrefill);
 }
 
 // ---- training ----
@@ -125,7 +48,8 @@ std::function<BenchRun()> make_train_step(const model::Parameters& model, int wo
   auto learner = std::make_shared<learn::Learner>(model.clone(), learn::LearnerOptions{}, workers);
   std::vector<learn::Row> rows;
   for (int64_t i = 0; i < kRows; ++i) {
-    core::Example example{random_tokens(kRowTokens + 1, base::RngKey(3).child(static_cast<uint64_t>(i))), {}};
+    core::Example example{
+        random_tokens(kRowTokens + 1, model.config.vocab, base::RngKey(3).child(static_cast<uint64_t>(i))), {}};
     example.weights.assign(example.tokens.size(), 1.0f);
     example.weights[0] = 0;
     rows.push_back(learn::make_row(example));
@@ -174,7 +98,7 @@ std::function<BenchRun()> make_grpo_step(const model::Parameters& model, int wor
   auto state = std::make_shared<State>(State{policy, learn::Learner(policy, {}, workers)});
   return [state, workers] {
     const base::RngKey key = base::RngKey(11).child(state->step++);
-    auto requests = sample_requests_for(kPrompts, kSamples, kPromptTokens, key);
+    auto requests = sample_requests_for({kPrompts, kSamples, kPromptTokens, kNewTokens}, kVocab, key);
     const base::Stopwatch watch;
     Models models;
     models.policy = &state->policy;
@@ -202,7 +126,7 @@ model::Parameters bench_model(const std::string& dtype) {
   config.compute = dtype;
   config.vocab = kVocab;
   config.width = 160, config.layers = 5, config.heads = 5, config.ffn = 640;
-  config.context = 512;
+  config.context = 1024;
   config.resolve();
   return model::make_parameters(config, {}, base::RngKey(1));
 }
@@ -219,10 +143,16 @@ const std::vector<BenchCase>& bench_cases() {
       {"sample-64", "64 samples of 128 tokens, each behind a prompt of 64 of its own", make_sampling<64, 1, 64>},
       {"sample-256", "256 samples of 128 tokens, each behind a prompt of 64 of its own", make_sampling<256, 1, 64>},
       {"shared-prompt-64", "64 samples of 128 tokens behind one prompt of 256", make_sampling<1, 64, 256>},
-      {"train-step", "one AdamW step with clipping on 64 rows of 256 tokens", make_train_step},
+      {"prefill-512", "reads a prompt of 512 tokens", make_prefill},
+      {"decode-1", "64 tokens of one sequence behind a prompt of 32, one after the other", make_decode<1>},
+      {"decode-8", "32 tokens of each of 8 sequences behind prompts of 32 of their own", make_decode<8>},
+      {"decode-16", "the same with 16 sequences", make_decode<16>},
+      {"decode-32", "the same with 32 sequences", make_decode<32>},
+      {"decode-64", "the same with 64 sequences", make_decode<64>},
+      {"train-step", "one AdamW step with clipping on 64 rows of 256 tokens", make_train_step, true},
       {"grpo-step", "8 prompts of 64 tokens, 8 samples of 128 each, and the GRPO update from random rewards",
-       make_grpo_step<Rewards::kRandom>},
-      {"grpo-zero", "the same with equal rewards: nothing to learn from", make_grpo_step<Rewards::kEqual>},
+       make_grpo_step<Rewards::kRandom>, true},
+      {"grpo-zero", "the same with equal rewards: nothing to learn from", make_grpo_step<Rewards::kEqual>, true},
   };
   return cases;
 }

@@ -27,6 +27,7 @@ struct BenchCase {
   const char* does;
   // Sets up once and gives what to time; the first run warms up.
   std::function<BenchRun()> (*make)(const model::Parameters& model, int workers);
+  bool trains = false;  // wants a model that can be trained
 };
 const std::vector<BenchCase>& bench_cases();
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <sstream>
 
 #include "ponder/base/error.h"
 #include "ponder/model/load.h"
@@ -49,6 +50,48 @@ TEST(BenchCases, WhatIsNotThereIsRefused) {
   expect_usage_error([] { bench_model("f64"); });
   BenchArgs args;
   args.names = {"sample-65"};
+  expect_usage_error([&] { command_bench(args); });
+}
+
+BenchRun run_of(const char* name, int workers) {
+  const auto found = std::ranges::find(bench_cases(), std::string(name), &BenchCase::name);
+  EXPECT_NE(found, bench_cases().end());
+  return found->make(bench_model("f32"), workers)();
+}
+
+TEST(BenchCases, PartsOfSamplingAreCountedByThemselves) {
+  const BenchRun prefill = run_of("prefill-512", 2), decode = run_of("decode-8", 2), one = run_of("decode-1", 2);
+  EXPECT_EQ(prefill.tokens, 512);
+  EXPECT_EQ(decode.tokens, 8 * 31) << "the first token of each belongs to its prompt";
+  EXPECT_EQ(one.tokens, 63);
+  const model::DecoderConfig config = bench_model("f32").config;
+  EXPECT_LT(prefill.flops, 512 * model::forward_flops(config, 256)) << "but one token needs no head";
+  for (const BenchRun& run : {prefill, decode, one}) {
+    EXPECT_GT(run.seconds, 0);
+    EXPECT_GT(run.flops, 0);
+  }
+}
+
+TEST_F(BenchModelFile, IsTimedLikeTheTinyOne) {
+  save_bench_model(dir());
+  BenchArgs args;
+  args.model = dir(), args.names = {"load", "decode-8"}, args.repeats = 1, args.threads = 1, args.json = true;
+  args.weights = "q8_0";
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(command_bench(args), 0);
+  std::istringstream lines(testing::internal::GetCapturedStdout());
+  for (const char* name : {"load", "decode-8"}) {
+    std::string line;
+    ASSERT_TRUE(std::getline(lines, line));
+    const base::Json row = base::Json::parse(line, "row");
+    EXPECT_EQ(row.string_at("name"), name);
+    EXPECT_EQ(row.string_at("weights"), "q8_0");
+    for (const char* key : {"value", "unit", "peer", "peer_value", "ratio", "threads", "model"})
+      EXPECT_NE(row.find(key), nullptr) << key;
+  }
+  args.names = {"train-step"};
+  expect_usage_error([&] { command_bench(args); });
+  args.model = "", args.names = {"load"};
   expect_usage_error([&] { command_bench(args); });
 }
 

@@ -59,9 +59,10 @@ struct SolveArgs {
   int64_t budget_nodes = 0;
   int64_t n = 0;  // how many problems; 0 = all of a file, 200 of a task
   int64_t seed = 1;
-  int64_t workers = 0;  // 0 = one a core
-  std::string rows;     // eval: also write a row a problem to this file
-  std::string dump;     // write the search tree of the first problem to this file
+  int64_t workers = 0;           // 0 = one a core
+  std::string rows;              // eval: also write a row a problem to this file
+  std::string dump;              // write the search tree of the first problem to this file
+  std::string weights = "auto";  // how they are kept (model/load.h)
   bool json = false;
 };
 std::string search_help();  // a line a search and its options
@@ -73,6 +74,7 @@ struct GenerateArgs {
   int64_t max_tokens = 256, top_k = 0, seed = 1, n = 1;
   double temperature = 1.0, top_p = 1.0, min_p = 0.0;
   std::vector<std::string> stop;  // texts that end a sample
+  std::string weights = "auto";   // how they are kept (model/load.h)
   bool json = false;
 };
 int command_generate(const GenerateArgs& args);
@@ -80,6 +82,7 @@ int command_generate(const GenerateArgs& args);
 struct ScoreArgs {
   std::string model, text, tokens, file;  // one of the last three
   std::string out;                        // logits only: FILE.safetensors
+  std::string weights = "auto";           // how they are kept (model/load.h)
   bool json = false;
 };
 int command_score(const ScoreArgs& args);
@@ -140,7 +143,10 @@ struct BenchArgs {
   int64_t threads = 0;  // 0 = one a core
   std::string dtype = "f32";
   int64_t repeats = 3;
-  std::string save_model;  // write the model that is timed to this directory and leave
+  std::string model;             // time this one instead of the tiny one
+  bool warm_up = true;           // one run of each before those that are timed
+  std::string save_model;        // write the model that is timed to this directory and leave
+  std::string weights = "auto";  // how they are kept (model/load.h)
   bool json = false;
 };
 std::string bench_help();  // a line a benchmark

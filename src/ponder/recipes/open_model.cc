@@ -51,13 +51,13 @@ std::string newest_of(const std::string& run_dir, std::initializer_list<const ch
 }
 
 // Every byte of a checkpoint against its manifest; a model from elsewhere has none.
-model::LoadedModel load_verified(const std::string& path, model::Hold hold) {
-  if (!base::is_directory(path)) return model::load_gguf(path, hold);
+model::LoadedModel load_verified(const std::string& path, const model::LoadOptions& options) {
+  if (!base::is_directory(path)) return model::load_gguf(path, options);
   const bool is_checkpoint = base::file_exists(base::join_path(path, "manifest.json")) ||
                              base::file_exists(base::join_path(path, "DONE")) ||
                              base::file_exists(base::join_path(path, "trainer.json"));
   if (is_checkpoint) store::verify_checkpoint(path);
-  return model::load_hf(path, hold);
+  return model::load_hf(path, options);
 }
 
 }  // namespace
@@ -91,13 +91,16 @@ std::string policy_directory(const std::string& path) {
   return newest;
 }
 
-OpenedModel open_model(const std::string& path, const std::string& device) {
+OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   const bool is_gguf = path.ends_with(".gguf") && base::file_exists(path);
   const std::string policy_path = is_gguf ? path : policy_directory(path);
   const std::string critic_path = policy_path == path ? "" : newest_of(path, {"critic_rl", "critic"});
-  const c10::Device where = tensor::resolve_device(device);
-  const model::Hold hold = where.is_cpu() ? model::Hold::kReadOnly : model::Hold::kTrainable;
-  model::LoadedModel loaded = load_verified(policy_path, hold);
+  const c10::Device where = tensor::resolve_device(options.device);
+  model::LoadOptions load = where.is_cpu() ? model::Hold::kReadOnly : model::Hold::kTrainable;
+  load.compute = options.compute;
+  model::LoadOptions load_policy = load;
+  load_policy.weights = model::weight_type(options.weights);
+  model::LoadedModel loaded = load_verified(policy_path, load_policy);
   OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt, std::nullopt, nullptr, ""};
   try {
     opened.text = open_tokenizer(policy_path);
@@ -107,7 +110,7 @@ OpenedModel open_model(const std::string& path, const std::string& device) {
   }
   if (policy_path != path)  // a run's: checkpoints/STAGE/step-…
     opened.confidence = confidence_of_run(path, base::file_name(base::parent_path(policy_path)));
-  if (!critic_path.empty()) opened.critic = load_verified(critic_path, hold).parameters;
+  if (!critic_path.empty()) opened.critic = load_verified(critic_path, load).parameters;
   opened.policy = opened.policy.on(where);
   if (opened.critic) opened.critic = opened.critic->on(where);
   return opened;

@@ -28,7 +28,12 @@ struct OpenedModel {
 
 // On the CPU the weights are only read, and take what the files take. Error(kInput) says what the path is not and what
 // would be right.
-OpenedModel open_model(const std::string& path, const std::string& device = "auto");
+struct OpenOptions {
+  std::string device = "auto";
+  std::string compute = "";      // f32 or bf16; "" = what the files say
+  std::string weights = "auto";  // how the policy's are kept (model/load.h)
+};
+OpenedModel open_model(const std::string& path, const OpenOptions& options = {});
 
 // How a model meets problems: in the tasks' own language, or in words; a run's as it was trained, but for what `args`
 // says otherwise. Borrows the model. Error(kUsage) where args do not fit the model, Error(kInput) for files that cannot

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "ponder/base/file.h"
+#include "ponder/base/memory.h"
 #include "ponder/base/thread.h"
 #include "ponder/engine/kv_cache.h"
 #include "ponder/recipes/confidence.h"
@@ -58,12 +59,6 @@ double available_memory() {
       available = std::min(available, std::max(0.0, limit - used));
   }
   return available;
-}
-
-double resident_bytes() {
-  double pages = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> pages >> resident;
-  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
 double free_disk(std::string path) {
@@ -223,7 +218,7 @@ void plan_memory(const Recipe& recipe, Plan& plan) {
   }
   const bool learns =
       std::ranges::any_of(recipe.stages, [&](const std::string& stage) { return is_learning(recipe, stage); });
-  plan.program = resident_bytes();
+  plan.program = base::resident_bytes();
   // As products read them: once for all that sample, and once more, both ways round, for learning.
   const double packed_bytes = model_bytes * (recipe.model.compute == "bf16" ? 0.5 : 1);
   plan.weights = models * model_bytes + (models + (learns ? 2 : 0)) * packed_bytes;

@@ -350,6 +350,22 @@ TEST_F(GgufExport, InfoSaysWhatAFileIs) {
   EXPECT_EQ(info.string_at("path"), path("m.gguf"));
 }
 
+// Names that llama.cpp's converter takes for control tokens, whatever tokenizer.json says of them.
+TEST_F(GgufExport, UnusedTokensAreControlTokens) {
+  config("{}");
+  tensor("model.embed_tokens.weight", {12, 64});
+  save();
+  write("tokenizer.json", Json::parse(R"({"model":{"type":"BPE","byte_fallback":true,
+    "vocab":{"a":0,"<unused0>":1,"<mask>":2,"<|x|>":3,"<｜y｜>":4,"<unused":5,"<|>":6,"\n\n":7},"merges":[]},
+    "added_tokens":[{"id":1,"content":"<unused0>","special":false},{"id":2,"content":"<mask>","special":false},
+      {"id":3,"content":"<|x|>","special":false},{"id":4,"content":"<｜y｜>","special":false},
+      {"id":5,"content":"<unused","special":false},{"id":6,"content":"<|>","special":false},
+      {"id":7,"content":"\n\n","special":false}]})"));
+  EXPECT_EQ(export_error(), "");
+  EXPECT_EQ(GgufFile(path("m.gguf")).metadata().ints_at("tokenizer.ggml.token_type"),
+            (std::vector<int64_t>{1, 3, 3, 3, 3, 4, 3, 4, 5, 5, 5, 5}));
+}
+
 // Gemma as a Hugging Face directory against its GGUF file: vocabulary and ids as llama.cpp's own converter wrote them,
 // and every tensor in F32.
 TEST_F(GgufExport, WritesARealModel) {

@@ -46,6 +46,16 @@ std::vector<const Json*> steps_of(const Json* step, const char* list) {
   return steps;
 }
 
+// Tokens that stand for no text although tokenizer.json calls them ordinary (Gemma's <unused7> and <mask>): llama.cpp's
+// converter goes by their names, and its runtime never prints a control token.
+bool is_named_like_control(std::string_view token) {
+  const auto is_framed = [&](std::string_view begin, std::string_view end) {
+    return token.starts_with(begin) && token.ends_with(end);
+  };
+  return token == "<pad>" || token == "<mask>" || token == "<2mass>" || token == "[@BOS@]" || is_framed("<|", "|>") ||
+         is_framed("<\xEF\xBD\x9C", "\xEF\xBD\x9C>") || is_framed("<unused", ">");  // U+FF5C, a wide |
+}
+
 class Exporter {
  public:
   Exporter(const TokenizerFiles& files, int64_t vocab, GgufPairs& pairs)
@@ -78,8 +88,9 @@ class Exporter {
       const Json* special = token.find("special");
       const Json& id = token.at("id");
       if (id.is_int() && id.as_int() >= vocab_) continue;  // of a larger sister: Gemma's image token, for one
-      const bool is_control = special && special->is_bool() && special->as_bool();
-      put(token.string_at("content"), id, is_control ? kControl : kUserDefined);
+      const bool is_special = special && special->is_bool() && special->as_bool();
+      const std::string& content = token.string_at("content");
+      put(content, id, is_special || is_named_like_control(content) ? kControl : kUserDefined);
     }
   }
 

@@ -184,7 +184,7 @@ base::Json DatasetTask::to_row(const core::Item& item) const {
 }
 
 std::string DatasetTask::canonical(const core::Problem& problem) const {
-  std::string out = name() + " ";
+  std::string out = source() + " ";
   bool gap = false;
   for (char c : problem.question) {
     if (std::isalnum(static_cast<unsigned char>(c)) || static_cast<unsigned char>(c) >= 128) {

@@ -56,6 +56,8 @@ class DatasetTask : public Task {
 
  protected:
   explicit DatasetTask(AnswerPlace place) : place_(place) {}
+  // What tells its questions from those of other data sets: a part of one has that one's name.
+  virtual std::string source() const { return name(); }
   virtual Dataset load(const std::string& folder) const = 0;
   core::Item make_item(std::string id, std::string question, base::Json gold) const;
   // The gold answer within what a row gives as gold.
@@ -91,6 +93,7 @@ class Gsm8kTask : public DatasetTask {
   std::string description() const override;
 
  protected:
+  std::string source() const override { return "gsm8k"; }
   Dataset load(const std::string& folder) const override;
   std::string gold_of(const std::string& text) const override;
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ponder/tensor/gemm_amx.h"
+#include "ponder/tensor/gemm_int8.h"
 #include "ponder/tensor/gemm_tile.h"
 #include "ponder/tensor/team.h"
 
@@ -141,6 +142,7 @@ void pack_by_row(int64_t n, int64_t steps, uint32_t* words, RowWords&& row_words
 bool has_fast_bf16() { return native_bf16(); }
 
 int64_t packed_words(int64_t depth, int64_t columns, Compute compute) {
+  if (compute == Compute::kInt8) return int8_words(depth, columns);
   return steps_of(depth, compute) * ((columns + kGroup - 1) / kGroup * kGroup);
 }
 
@@ -188,7 +190,7 @@ namespace {
 // Columns first … end of a product.
 void gemm_columns(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y,
                   int64_t first, int64_t end) {
-  constexpr int64_t kLeftWords = 32768;  // 128 KiB of the left side beside a panel in the second cache
+  constexpr int64_t kLeftWords = 65536;  // 256 KiB of the left side beside a panel in the second cache
   const int64_t depth = packed.depth, columns = packed.columns, steps = steps_of(depth, packed.compute);
   // Words of a row on the left, and of a step.
   const int64_t left_row = packed.compute == Compute::kBf16 ? steps : depth, left_step = left_row / steps;
@@ -250,6 +252,8 @@ void transposed_add_rows(const float* g, const float* x, int64_t rows, int64_t n
 }  // namespace
 
 void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y) {
+  if (packed.compute == Compute::kInt8)
+    return gemm_int8(x, rows, packed.words, packed.depth, packed.columns, residual, y);
   constexpr int64_t kGrain = 4 * kPanel;
   share_large(rows * packed.depth * packed.columns, packed.columns, kGrain,
               [&](int64_t from, int64_t to) { gemm_columns(x, rows, packed, residual, y, from, to); });

@@ -10,14 +10,14 @@
 namespace ponder::tensor {
 
 // kF32ByBf16: weights that are bf16 numbers anyway, kept as such, against f32 inputs: the bits of kF32 from half the
-// memory. For weights that are only read.
-enum class Compute : uint8_t { kF32, kBf16, kF32ByBf16 };
+// memory. kInt8: blocks of 8 bits against rows in such blocks (gemm_int8.h). Both for weights that are only read.
+enum class Compute : uint8_t { kF32, kBf16, kF32ByBf16, kInt8 };
 
 // Does this machine multiply bf16 faster than f32?
 bool has_fast_bf16();
 
-// A right-hand side [depth, columns]: 4-byte words, a float or two bf16 of neighbouring depths (then depth is even for
-// kF32ByBf16), in panels of 48 columns
+// A right-hand side [depth, columns], not of kInt8: 4-byte words, a float or two bf16 of neighbouring depths (even for
+// kF32ByBf16: then depth is), in panels of 48 columns
 // [depth or depth/2, 48]; the last panel is as narrow as multiples of 16 allow.
 struct PackedView {
   const uint32_t* words = nullptr;

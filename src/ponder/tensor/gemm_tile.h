@@ -9,20 +9,27 @@
 namespace ponder::tensor::gemm_tile {
 
 constexpr int64_t kGroup = 16;  // rows of the left side that lie together; panels are multiples of it wide
-constexpr int64_t kPanel = 48;  // columns of a panel: with 8 rows, 24 of AVX-512's 32 registers hold sums
-constexpr int kBlock = 3;       // vectors of columns that are summed together
+constexpr int64_t kPanel = 48;  // columns of a panel
 
 typedef float AliasedFloat __attribute__((may_alias));
 
-// The kinds. A step is kDepth depths: one word (4 bytes) of the left side for each row, a vector of words of the right
-// side. pack() makes the words of kLanes columns out of a step's kDepth rows.
+// The kinds. Sums of kRows rows by kVectors vectors of columns stay in registers: 24 of AVX-512's 32, 12 of AVX2's 16,
+// or 8 where two bf16 must be parted (the compiler spills sums otherwise). A step is kDepth depths: one word (4 bytes)
+// of the left side for each row, a vector of words of the right side. It is taken in kParts parts, one operand of the
+// right side after the other, so that no more than one vector of each column waits in a register. pack() makes the
+// words of kLanes columns out of a step's kDepth rows.
 template <class V>
 struct F32 : V {
   using F = typename V::F;
   using I = typename V::I;
   using Right = F;
-  static constexpr int kDepth = 1, kRows = V::kLanes / 2;
-  PONDER_INLINE Right right(const uint32_t* words) { return *reinterpret_cast<const F*>(words); }
+  static constexpr int kDepth = 1, kParts = 1;
+  static constexpr int kRows = V::kLanes == 16 ? 8 : 6, kVectors = V::kLanes == 16 ? 3 : 2;
+  template <int>
+  PONDER_INLINE Right right(const uint32_t* words) {
+    return *reinterpret_cast<const F*>(words);
+  }
+  template <int>
   PONDER_INLINE F step(F sum, const uint32_t* left, const Right& right) {
     return sum + *reinterpret_cast<const AliasedFloat*>(left) * right;
   }
@@ -50,12 +57,19 @@ struct Bf16 : V {
   struct Right {
     F even, odd;
   };
-  static constexpr int kDepth = 2, kRows = V::kLanes / 2;
-  PONDER_INLINE Right right(const uint32_t* words) {
+  static constexpr int kDepth = 2, kParts = 1;
+  static constexpr int kRows = V::kLanes / 2, kVectors = 3;
+  // One of each pair, with 0 in the lower half.
+  PONDER_INLINE F half(const uint32_t* words, bool odd) {
     const I pairs = *reinterpret_cast<const I*>(words);
-    const I even = pairs << 16, odd = pairs & static_cast<int32_t>(0xFFFF0000);
-    return {reinterpret_cast<const F&>(even), reinterpret_cast<const F&>(odd)};
+    const I bits = odd ? pairs & static_cast<int32_t>(0xFFFF0000) : pairs << 16;
+    return reinterpret_cast<const F&>(bits);
   }
+  template <int>
+  PONDER_INLINE Right right(const uint32_t* words) {
+    return {half(words, false), half(words, true)};
+  }
+  template <int>
   PONDER_INLINE F step(F sum, const uint32_t* left, const Right& right) {
     const uint32_t even = *left << 16, odd = *left & 0xFFFF0000;
     sum += reinterpret_cast<const AliasedFloat&>(odd) * right.odd;
@@ -80,10 +94,15 @@ struct Bf16 : V {
 template <class V>
 struct F32ByBf16 : Bf16<V> {
   using F = typename V::F;
-  PONDER_INLINE F step(F sum, const uint32_t* left, const typename Bf16<V>::Right& right) {
-    const auto* pair = reinterpret_cast<const AliasedFloat*>(left);
-    sum = sum + pair[0] * right.even;
-    return sum + pair[1] * right.odd;
+  using Right = F;
+  static constexpr int kParts = 2, kVectors = V::kLanes == 16 ? 3 : 2;
+  template <int kPart>
+  PONDER_INLINE F right(const uint32_t* words) {
+    return Bf16<V>::half(words, kPart == 1);
+  }
+  template <int kPart>
+  PONDER_INLINE F step(F sum, const uint32_t* left, const F& right) {
+    return sum + reinterpret_cast<const AliasedFloat*>(left)[kPart] * right;
   }
 };
 
@@ -93,8 +112,12 @@ struct F32ByBf16 : Bf16<V> {
 #define PONDER_NATIVE_BF16 1
 struct NativeBf16 : simd::Wide {
   using Right = I;
-  static constexpr int kDepth = 2, kRows = 8;
-  PONDER_INLINE Right right(const uint32_t* words) { return *reinterpret_cast<const I*>(words); }
+  static constexpr int kDepth = 2, kParts = 1, kRows = 8, kVectors = 3;
+  template <int>
+  PONDER_INLINE Right right(const uint32_t* words) {
+    return *reinterpret_cast<const I*>(words);
+  }
+  template <int>
   PONDER_INLINE F step(F sum, const uint32_t* left, const Right& right) {
     const I pair = I{} + static_cast<int32_t>(*left);
     asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(pair), "v"(right));
@@ -133,6 +156,15 @@ struct Product {
   int64_t from, to;  // of the columns, which are computed; from is a multiple of kPanel
 };
 
+template <class S, int R, int C, int kPart>
+PONDER_INLINE void add_part(typename S::F (&sums)[R][C], const uint32_t* left, int64_t left_row,
+                            const uint32_t* right) {
+  typename S::Right operands[C];
+  PONDER_UNROLL for (int c = 0; c < C; ++c) operands[c] = S::template right<kPart>(right + c * S::kLanes);
+  PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < C; ++c) sums[r][c] =
+      S::template step<kPart>(sums[r][c], left + r * left_row, operands[c]);
+}
+
 // R rows from `row` on by C vectors of columns from `column` on, whose words begin at `right`, `width` a step.
 template <class S, int R, int C>
 PONDER_INLINE void tile(const Product& p, int64_t row, int64_t column, const uint32_t* right, int64_t width) {
@@ -142,10 +174,12 @@ PONDER_INLINE void tile(const Product& p, int64_t row, int64_t column, const uin
   PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < C; ++c) sums[r][c] = F{};
   const uint32_t* left = p.left + row / kGroup * p.left_group + row % kGroup * p.left_row;
   for (int64_t s = 0; s < p.steps; ++s, left += p.left_step, right += width) {
-    typename S::Right operands[C];
-    PONDER_UNROLL for (int c = 0; c < C; ++c) operands[c] = S::right(right + c * L);
-    PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < C; ++c) sums[r][c] =
-        S::step(sums[r][c], left + r * p.left_row, operands[c]);
+    add_part<S, R, C, 0>(sums, left, p.left_row, right);
+    if constexpr (S::kParts == 2) {
+      const uint32_t* again = right;
+      asm("" : "+r"(again));  // reads the words anew: kept in registers, they would push out sums
+      add_part<S, R, C, 1>(sums, left, p.left_row, again);
+    }
   }
   const int64_t at = row * p.columns + column, left_over = p.columns - column;
   if (left_over >= C * L) {
@@ -165,12 +199,21 @@ PONDER_INLINE void tile(const Product& p, int64_t row, int64_t column, const uin
     }
 }
 
+// A group at a time: the left side is contiguous in no more. Tiles of 6 leave 4 of 16 rows; 8 rows are twice 4, because
+// tiles of 2 have too few sums to keep the processor busy.
 template <class S, int C>
 PONDER_INLINE void all_rows(const Product& p, int64_t column, const uint32_t* right, int64_t width) {
-  int64_t row = 0;
-  for (; row + S::kRows <= p.rows; row += S::kRows) tile<S, S::kRows, C>(p, row, column, right, width);
-  for (; row + 2 <= p.rows; row += 2) tile<S, 2, C>(p, row, column, right, width);
-  if (row < p.rows) tile<S, 1, C>(p, row, column, right, width);
+  constexpr int kMost = C > S::kVectors ? 2 : S::kRows;
+  for (int64_t first = 0; first < p.rows; first += kGroup) {
+    int64_t row = first;
+    const int64_t end = first + kGroup < p.rows ? first + kGroup : p.rows;
+    for (; row + kMost <= end && !(kMost == 6 && end - row == 8); row += kMost)
+      tile<S, kMost, C>(p, row, column, right, width);
+    if constexpr (kMost > 4)
+      for (; row + 4 <= end; row += 4) tile<S, 4, C>(p, row, column, right, width);
+    for (; row + 2 <= end; row += 2) tile<S, 2, C>(p, row, column, right, width);
+    if (row < end) tile<S, 1, C>(p, row, column, right, width);
+  }
 }
 
 // Columns first … of a side cut into panels of `panel` columns: how many there are, up to a multiple of 16.
@@ -180,20 +223,29 @@ inline int64_t panel_width(int64_t columns, int64_t first, int64_t panel) {
 }
 
 // A panel stays in the nearest cache while the rows stream past it.
-template <class S>
-PONDER_INLINE void multiply_body(const Product& p) {
+template <class S, int kVectors>
+PONDER_INLINE void multiply_panels(const Product& p) {
   constexpr int64_t L = S::kLanes;
   for (int64_t first = p.from; first < p.to; first += kPanel) {
     const int64_t width = panel_width(p.columns, first, kPanel);
     const uint32_t* panel = p.right + first * p.steps;
     int64_t c = 0;
-    for (; c + kBlock * L <= width; c += kBlock * L) all_rows<S, kBlock>(p, first + c, panel + c, width);
+    for (; c + kVectors * L <= width; c += kVectors * L) all_rows<S, kVectors>(p, first + c, panel + c, width);
     if (c + 2 * L <= width) {
       all_rows<S, 2>(p, first + c, panel + c, width);
       c += 2 * L;
     }
     if (c < width) all_rows<S, 1>(p, first + c, panel + c, width);
   }
+}
+
+// One or two rows have few sums: three vectors of columns make up for it.
+template <class S>
+PONDER_INLINE void multiply_body(const Product& p) {
+  if (S::kVectors == 2 && p.rows <= 2)
+    multiply_panels<S, 3>(p);
+  else
+    multiply_panels<S, S::kVectors>(p);
 }
 
 // kLanes floats of a row, 0 behind its end or when there is no such row.

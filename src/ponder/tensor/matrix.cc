@@ -38,6 +38,14 @@ Matrix read_only_matrix(int64_t rows, int64_t columns, Compute compute, RowType 
   return matrix;
 }
 
+Matrix int8_matrix(int64_t rows, int64_t columns, const ReadBlocks& read) {
+  Matrix matrix;
+  matrix.rows = rows, matrix.columns = columns, matrix.compute = Compute::kInt8;
+  matrix.transposed = at::empty({packed_words(columns, rows, Compute::kInt8)}, at::kInt);
+  pack_int8(read, rows, columns, words_of(matrix.transposed));
+  return matrix;
+}
+
 void pack(Matrix& matrix, Uses uses) {
   if (!matrix.weight.defined() || !matrix.weight.is_cpu()) return;
   pack_for_product(matrix.transposed, matrix);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ponder/tensor/gemm.h"
+#include "ponder/tensor/gemm_int8.h"
 #include "ponder/tensor/tensor.h"
 
 namespace ponder::tensor {
@@ -25,6 +26,9 @@ struct Matrix {
 // A matrix that is only read and kept in the product's own layout alone; read() gives its rows, as for pack_rows.
 // kF32 and bf16 rows become kF32ByBf16: the same results from half the memory.
 Matrix read_only_matrix(int64_t rows, int64_t columns, Compute compute, RowType type, const ReadRow& read);
+
+// The same in blocks of 8 bits (gemm_int8.h).
+Matrix int8_matrix(int64_t rows, int64_t columns, const ReadBlocks& read);
 
 // What is read of a matrix: products with it, or their gradients as well.
 enum class Uses { kForward, kForwardAndBackward };

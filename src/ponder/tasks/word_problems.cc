@@ -160,7 +160,9 @@ Dataset Gsm8kTask::load(const std::string& folder) const {
 
 std::string SvampTask::description() const {
   return "one-equation word problems (SVAMP); answers as \"#### 12\" or the number alone; data: svamp/SVAMP.json, 700 "
-         "to train on and 300 to test by the hash of their IDs";
+         "to train on and 300 to test by the hash of their IDs; the equation of one test problem, chal-680, does not "
+         "give "
+         "its published answer, by which it is judged";
 }
 
 core::Item SvampTask::parse(const base::Json& row, const std::string& default_id) const {

@@ -30,6 +30,11 @@ def run(command, **env):
     return done.stdout
 
 
+def has_bf16_instructions():
+    flags = Path("/proc/cpuinfo").read_text()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
 def last_line(text):
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "no message"
@@ -65,6 +70,15 @@ class Place:
         if not python.exists():
             raise Unavailable("not installed; `make bench-peers` installs it")
         return python
+
+    def directory_of(self, model):
+        """A model file as the directory of f32 weights that Python peers load."""
+        if model.is_dir():
+            return model
+        directory = self.work / f"{model.stem}-f32"
+        if not directory.exists():
+            run([self.ponder, "convert", "--from", model, "--to", directory, "--dtype", "f32"])
+        return directory
 
     def gguf(self, dtype):
         """The same weights for llama.cpp. Made anew for each run of bench.py, like the model itself."""
@@ -116,13 +130,13 @@ class Side:
 
 
 class Ponder(Side):
-    def __init__(self, case, dtype):
+    def __init__(self, case, dtype, *more):
         super().__init__("ponder", dtype)
-        self.case = case
+        self.case, self.more = case, more
 
     def start(self, place):
         self.command = [place.ponder, "bench", self.case, "--json", "--repeats", 1, "--threads", place.threads, "--dtype",
-                        self.dtype]
+                        self.dtype, *self.more]
 
     def measure(self):
         try:

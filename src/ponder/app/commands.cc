@@ -149,6 +149,7 @@ class Commands {
     s->add_option("--seed", g.seed, "randomness");
     s->add_option("--n", g.n, "how many samples")->check(at_least(1));
     s->add_option("--stop", g.stop, "words that end a sample");
+    s->add_option("--adapter", g.adapter, "a directory of PEFT's with a LoRA adapter of this model");
 
     for (auto* a : {&args_.score, &args_.logits}) {
       const bool logits = a == &args_.logits;
@@ -156,6 +157,7 @@ class Commands {
               [a, logits] { return logits ? command_logits(*a) : command_score(*a); });
       s->add_option("--model", a->model, "run directory or model directory")->required();
       s->add_option("--tokens", a->tokens, "ids, for example 1,2,3");
+      s->add_option("--adapter", a->adapter, "a directory of PEFT's with a LoRA adapter of this model");
       if (logits) {
         s->add_option("--out", a->out, "FILE.safetensors; tensor \"logits\", f32 [T,V]")->required();
       } else {
@@ -195,6 +197,8 @@ class Commands {
     s->add_option("--to", c.to, "a new directory, or FILE.gguf")->required();
     s->add_option("--dtype", c.dtype, "f32, f16, bf16, or q8_0 in a GGUF file (default: as most of the weights are)")
         ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}));
+    s->add_option("--adapter", c.adapter,
+                  "a directory of PEFT's: its LoRA adapter is merged into the weights; f32 unless --dtype is given");
   }
 
   void add_data_commands() {
@@ -223,7 +227,8 @@ class Commands {
 
     auto& b = args_.bench;
     s = add("bench", &b.json, [&b] { return command_bench(b); });
-    s->add_option("names", b.names, "which benchmarks (default: all)");
+    s->add_option("names", b.names, "which benchmarks (default: all that need no --model)");
+    s->add_option("--model", b.model, "of train-large: model directory or GGUF file");
     s->add_option("--threads", b.threads, "worker threads; 0 = one a core")->check(at_least(0));
     s->add_option("--dtype", b.dtype, "what the model computes in")->check(CLI::IsMember({"f32", "bf16"}));
     s->add_option("--repeats", b.repeats, "timed runs of each; the median counts")->check(at_least(1));

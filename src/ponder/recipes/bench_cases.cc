@@ -1,5 +1,7 @@
 #include "ponder/recipes/bench_cases.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <coroutine>
 #include <memory>
@@ -26,10 +28,10 @@ constexpr int64_t kNewTokens = 128;
 
 double d(int64_t n) { return static_cast<double>(n); }
 
-core::Tokens random_tokens(int64_t n, base::RngKey key) {
+core::Tokens random_tokens(int64_t n, base::RngKey key, int64_t vocab = kVocab) {
   base::Rng rng(key);
   core::Tokens tokens;
-  for (int64_t i = 0; i < n; ++i) tokens.push_back(static_cast<core::Token>(rng.below(kVocab)));
+  for (int64_t i = 0; i < n; ++i) tokens.push_back(static_cast<core::Token>(rng.below(vocab)));
   return tokens;
 }
 
@@ -137,6 +139,34 @@ std::function<BenchRun()> make_train_step(const model::Parameters& model, int wo
   };
 }
 
+double peak_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return d(usage.ru_maxrss) / 1024;
+}
+
+// Nothing is copied: a large model is there once.
+std::function<BenchRun()> make_train_large(const model::Parameters& model, int workers) {
+  constexpr int64_t kRows = 4, kRowTokens = 192;  // predictions
+  auto learner = std::make_shared<learn::Learner>(model, learn::LearnerOptions{}, workers);
+  std::vector<learn::Row> rows;
+  for (int64_t i = 0; i < kRows; ++i) {
+    core::Example example{
+        random_tokens(kRowTokens + 1, base::RngKey(3).child(static_cast<uint64_t>(i)), model.config.vocab), {}};
+    example.weights.assign(example.tokens.size(), 1.0f);
+    example.weights[0] = 0;
+    rows.push_back(learn::make_row(example));
+  }
+  return [learner, rows = std::move(rows)] {
+    const learn::StepStats stats = learner->step(rows, {"sft", {}}, 1e-5);
+    PONDER_CHECK(stats.updated && stats.targets == kRows * kRowTokens, "the step did not learn from all tokens");
+    BenchRun run{.tokens = d(stats.tokens), .seconds = stats.seconds, .flops = stats.flops};
+    run.parts = {
+        {"pass_tokens_per_s", d(stats.tokens) / stats.pass_seconds}, {"loss", stats.loss}, {"peak_mib", peak_mib()}};
+    return run;
+  };
+}
+
 // ---- a whole step of reinforcement learning ----
 
 enum class Rewards { kRandom, kEqual };
@@ -220,6 +250,8 @@ const std::vector<BenchCase>& bench_cases() {
       {"sample-256", "256 samples of 128 tokens, each behind a prompt of 64 of its own", make_sampling<256, 1, 64>},
       {"shared-prompt-64", "64 samples of 128 tokens behind one prompt of 256", make_sampling<1, 64, 256>},
       {"train-step", "one AdamW step with clipping on 64 rows of 256 tokens", make_train_step},
+      {"train-large", "one AdamW step with clipping on 4 rows of 192 tokens, of the model that --model names",
+       make_train_large, /*large=*/true},
       {"grpo-step", "8 prompts of 64 tokens, 8 samples of 128 each, and the GRPO update from random rewards",
        make_grpo_step<Rewards::kRandom>},
       {"grpo-zero", "the same with equal rewards: nothing to learn from", make_grpo_step<Rewards::kEqual>},

@@ -27,6 +27,7 @@ struct BenchCase {
   const char* does;
   // Sets up once and gives what to time; the first run warms up.
   std::function<BenchRun()> (*make)(const model::Parameters& model, int workers);
+  bool large = false;  // trains a model of the user's, in place, instead of bench_model()
 };
 const std::vector<BenchCase>& bench_cases();
 

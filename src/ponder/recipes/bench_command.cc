@@ -6,6 +6,7 @@
 #include "ponder/base/thread.h"
 #include "ponder/recipes/bench_cases.h"
 #include "ponder/recipes/commands.h"
+#include "ponder/recipes/open_model.h"
 #include "ponder/tensor/device.h"
 
 namespace ponder::recipes {
@@ -18,7 +19,7 @@ std::vector<const BenchCase*> chosen_cases(const std::vector<std::string>& names
   std::string known;
   for (const BenchCase& c : bench_cases()) {
     known += base::cat(known.empty() ? "" : ", ", c.name);
-    if (names.empty() || std::ranges::find(names, c.name) != names.end()) chosen.push_back(&c);
+    if (names.empty() ? !c.large : std::ranges::find(names, c.name) != names.end()) chosen.push_back(&c);
   }
   for (const std::string& name : names)
     if (std::ranges::none_of(chosen, [&](const BenchCase* c) { return name == c->name; }))
@@ -46,7 +47,7 @@ base::Json row_of(const BenchCase& bench, const BenchArgs& args, const model::De
   row["gemm_gflops"] = gemm_rate / 1e9, row["gemm_share"] = median.flops / median.seconds / gemm_rate;
   for (const auto& [key, value] : median.parts) row[key] = value;
   row["threads"] = workers, row["dtype"] = args.dtype;
-  row["model"] = base::cat("llama ", config.parameter_count(), " parameters, ", args.dtype);
+  row["model"] = base::cat(config.family, " ", config.parameter_count(), " parameters, ", args.dtype);
   row["shape"] = shape_json(config);
   row["peer"] = base::Json(), row["peer_value"] = base::Json(), row["ratio"] = base::Json();  // bench/bench.py has them
   return row;
@@ -75,11 +76,15 @@ int command_bench(const BenchArgs& args) {
     return 0;
   }
   const std::vector<const BenchCase*> cases = chosen_cases(args.names);
-  const model::Parameters model = bench_model(args.dtype);
+  const bool large = std::ranges::any_of(cases, &BenchCase::large);
+  if (large != !args.model.empty() || (large && cases.size() > 1))
+    throw Error(ErrorCode::kUsage, "train-large, and it alone, trains the model that --model names", "command line");
+  model::Parameters model = large ? load_trainable(args.model).parameters : bench_model(args.dtype);
+  model.config.compute = args.dtype;
   const int workers = args.threads > 0 ? static_cast<int>(args.threads) : base::hardware_threads();
   const double gemm_rate = bench_gemm_rate(model.config, workers);
   if (!args.json)
-    std::printf("llama of %s parameters, %s, threads: %d, median of %lld\n",
+    std::printf("%s of %s parameters, %s, threads: %d, median of %lld\n", model.config.family.c_str(),
                 base::human_count(static_cast<double>(model.config.parameter_count())).c_str(), args.dtype.c_str(),
                 workers, static_cast<long long>(args.repeats));
   for (const BenchCase* bench : cases) {

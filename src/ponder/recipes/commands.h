@@ -60,6 +60,7 @@ int command_eval(const SolveArgs& args);
 
 struct GenerateArgs {
   std::string model, prompt, tokens;  // one of the last two
+  std::string adapter;                // a PEFT directory, or ""
   int64_t max_tokens = 256, top_k = 0, seed = 1, n = 1;
   double temperature = 1.0, top_p = 1.0, min_p = 0.0;
   std::vector<std::string> stop;
@@ -70,6 +71,7 @@ int command_generate(const GenerateArgs& args);
 struct ScoreArgs {
   std::string model, text, tokens, file;  // one of the last three
   std::string out;                        // logits only: FILE.safetensors
+  std::string adapter;                    // a PEFT directory, or ""
   bool json = false;
 };
 int command_score(const ScoreArgs& args);
@@ -99,6 +101,7 @@ int command_info(const InfoArgs& args);
 struct ConvertArgs {
   std::string from, to;  // MODEL; a new directory, or FILE.gguf
   std::string dtype;     // f32, f16, bf16, q8_0 (GGUF only); "" = what most of the model's weights have
+  std::string adapter;   // a PEFT directory that is merged into the weights, or ""
   bool json = false;
 };
 int command_convert(const ConvertArgs& args);
@@ -131,6 +134,7 @@ struct BenchArgs {
   std::string dtype = "f32";
   int64_t repeats = 3;
   std::string save_model;  // write the model that is timed to this directory and leave
+  std::string model;       // MODEL of train-large
   bool json = false;
 };
 std::string bench_help();  // a line a benchmark

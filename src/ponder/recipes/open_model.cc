@@ -2,6 +2,7 @@
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
+#include "ponder/model/adapter.h"
 #include "ponder/model/gguf.h"
 #include "ponder/model/load.h"
 #include "ponder/recipes/confidence.h"
@@ -87,7 +88,12 @@ std::string policy_directory(const std::string& path) {
   return newest;
 }
 
-OpenedModel open_model(const std::string& path, const std::string& device) {
+model::LoadedModel load_trainable(const std::string& path) {
+  const bool is_gguf = path.ends_with(".gguf") && base::file_exists(path);
+  return load_verified(is_gguf ? path : policy_directory(path), model::Hold::kTrainable);
+}
+
+OpenedModel open_model(const std::string& path, const std::string& device, const std::string& adapter) {
   const bool is_gguf = path.ends_with(".gguf") && base::file_exists(path);
   const std::string policy_path = is_gguf ? path : policy_directory(path);
   const std::string critic_path = policy_path == path ? "" : newest_of(path, {"critic_rl", "critic"});
@@ -104,6 +110,7 @@ OpenedModel open_model(const std::string& path, const std::string& device) {
   if (policy_path != path)  // a run's: checkpoints/STAGE/step-…
     opened.confidence = confidence_of_run(path, base::file_name(base::parent_path(policy_path)));
   if (!critic_path.empty()) opened.critic = load_verified(critic_path, hold).parameters;
+  if (!adapter.empty()) opened.policy.adapter = model::load_adapter(adapter, opened.policy.config);
   opened.policy = opened.policy.on(where);
   if (opened.critic) opened.critic = opened.critic->on(where);
   return opened;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ponder/core/confidence.h"
+#include "ponder/model/load.h"
 #include "ponder/model/weights.h"
 #include "ponder/text/word_tokenizer.h"
 
@@ -26,7 +27,10 @@ struct OpenedModel {
 
 // On the CPU the weights are only read, and take what the files take. Error(kInput) says what the path is not and what
 // would be right.
-OpenedModel open_model(const std::string& path, const std::string& device = "auto");
+// adapter: a PEFT directory with an adapter of the policy, or "".
+OpenedModel open_model(const std::string& path, const std::string& device = "auto", const std::string& adapter = "");
+// Weights that can be trained, in one f32 buffer: of a MODEL without its critic. The same errors.
+model::LoadedModel load_trainable(const std::string& path);
 
 // The Hugging Face directory of a MODEL: itself, or the newest policy of a run directory. The same errors.
 std::string policy_directory(const std::string& path);

@@ -17,7 +17,7 @@ from pathlib import Path
 import startup
 from comparison import BEST, Comparison, figure_of
 from model_cases import MODEL_CASES, load_case
-from sides import QUIET, LlamaCpp, Place, Ponder, PythonPeer, Unavailable
+from sides import QUIET, LlamaCpp, Place, Ponder, PythonPeer, Unavailable, has_bf16_instructions
 
 ROOT = Path(__file__).resolve().parent.parent
 DTYPES = ("f32", "bf16")
@@ -83,8 +83,8 @@ PEER_CASES = {
 class Run:
     """One call of bench.py: where things are, what was printed."""
 
-    def __init__(self, place, repeats, out):
-        self.place, self.repeats, self.out, self.ratios = place, repeats, out, []
+    def __init__(self, place, repeats, out, model=None):
+        self.place, self.repeats, self.out, self.model, self.ratios = place, repeats, out, model, []
 
     def print(self, row):
         line = json.dumps(row)
@@ -148,7 +148,7 @@ class Run:
                "repeats": len(side.results)}
         rates = [figure_of(r, "tokens_per_s") for r in side.results]
         row.update(tokens_per_s=round(statistics.median(rates), 1), min=round(min(rates), 1), max=round(max(rates), 1))
-        for key in ("decode_tokens_per_s", "prefill_seconds", "sample_seconds", "learn_seconds", "gflops", "gemm_gflops",
+        for key in ("pass_tokens_per_s", "peak_mib", "decode_tokens_per_s", "prefill_seconds", "sample_seconds", "learn_seconds", "gflops", "gemm_gflops",
                     "gemm_share", "core_share"):
             values = [r[key] for r in side.results if key in r]
             if values:
@@ -174,6 +174,57 @@ def zero_case(run):
     run.limit("grpo-zero", share, "share of the step spent learning", 0.02, run.place.threads)
 
 
+def train_large_case(run):
+    """Training steps of a large model, 4 rows of 192 tokens: forward and backward, the step with its optimizer, and memory.
+    Sides take turns and none is up while another one runs: three copies of such a model would not fit."""
+    if not run.model:
+        raise SystemExit("bench: train-large trains a real model; name it with --model FILE.gguf or a directory")
+    ours = [Ponder("train-large", dtype, more=("--model", run.model)) for dtype in DTYPES]
+    directory = run.place.directory_of(run.model)
+    peers = [PythonPeer("transformers", dtype, "train_large.py", directory, dtype, "THREADS", 4, 192)
+             for dtype in ("f32", "bf16", "pure-bf16")]
+    sides = [*ours, *peers]
+    if not has_bf16_instructions():  # emulated, a step of the peer takes minutes
+        for side in peers[1:]:
+            run.missing("train-large", side, "this processor has no bf16 instructions; f32 is every side's best type")
+        sides = [*ours, peers[0]]
+    for _ in range(run.repeats):
+        for side in list(sides):
+            try:
+                side.start(run.place)
+                side.results.append(side.observed())
+            except Unavailable as why:
+                sides.remove(side)
+                run.missing("train-large", side, why)
+            finally:
+                side.stop()
+    for side in sides:
+        run.print(run.side_row("train-large", side))
+
+    def best(name):
+        measured = [s for s in sides if s.name == name and s.results]
+        return max(measured, key=lambda s: statistics.median(r["pass_tokens_per_s"] for r in s.results), default=None)
+
+    def pair(mine, theirs, target):
+        if not mine or not theirs or not mine.results or not theirs.results:
+            return
+        for figure, unit in (("pass_tokens_per_s", "tokens/s, forward and backward"), ("tokens_per_s", "tokens/s, whole step")):
+            a, b = (statistics.median(figure_of(r, figure) for r in s.results) for s in (mine, theirs))
+            quiet = min(statistics.median(r["core_share"] for r in s.results) for s in (mine, theirs))
+            run.ratio(name="train-large", value=round(a, 1), peer=theirs.name, peer_value=round(b, 1), unit=unit, model=run.place.model_name(),
+                      ratio=round(a / b, 2), target=target, met=a / b >= target if quiet >= QUIET else None,
+                      threads=run.place.threads, dtype_ours=mine.dtype, dtype_peer=theirs.dtype, repeats=run.repeats,
+                      core_share=round(quiet, 2))
+        a, b = (max(r["peak_mib"] for r in s.results) for s in (mine, theirs))
+        run.ratio(name="train-large", value=round(a), peer=theirs.name, peer_value=round(b), unit="MiB at most", model=run.place.model_name(),
+                  ratio=round(a / b, 2), target=None, met=None, threads=run.place.threads, dtype_ours=mine.dtype,
+                  dtype_peer=theirs.dtype, repeats=run.repeats)
+
+    pair(best("ponder"), best("transformers"), 1.5)
+    if has_bf16_instructions():
+        pair(ours[1], peers[1], 1.5)
+
+
 OWN_CASES = {
     "grpo-zero": zero_case,
     "help-time": lambda run: run.limit("help-time", startup.help_time(run.place), "s", 0.1, 1),
@@ -191,7 +242,7 @@ class Cases:
     def __init__(self, model):
         self.compared = MODEL_CASES if model else PEER_CASES
         self.own = {"load": load_case} if model else OWN_CASES
-        self.only_when_named = {} if model else ONLY_WHEN_NAMED
+        self.only_when_named = {"train-large": train_large_case} if model else ONLY_WHEN_NAMED
 
     def usual(self):
         return [*self.compared, *self.own]
@@ -215,7 +266,7 @@ def print_table(ratios):
         ratio = f"{r['ratio']:.2f}" if r["ratio"] is not None else ""
         sign = "" if r["target"] is None else ("≥" if has_peer else "≤") + f" {r['target']}"
         verdict = {True: "met", False: "NOT met", None: ""}[r["met"]]
-        note = " (decoding alone)" if "decoding" in r["unit"] else ""
+        note = f" ({r['unit'].split(', ')[-1]})" if r["unit"] != "tokens/s" and r["peer"] is not None else ""
         if r.get("core_share", 1) < QUIET:
             note += f" (does not count: {1 - r['core_share']:.0%} of the work on the cores was others')"
         print(f"{r['name']:<18}{ours:>24}{peer:>32}{ratio:>8}{sign:>9}  {verdict}{note}")
@@ -255,7 +306,7 @@ def main():
     place = Place(args.build.resolve(), peers, args.threads, args.model, args.models)
     place.all_cores = pin(args.threads)
     out = args.out.open("w") if args.out else None
-    run = Run(place, 1 if args.quick else args.repeats, out)
+    run = Run(place, 1 if args.quick else args.repeats, out, args.model)
     run.print(startup.machine(args.threads))
     for name in args.cases:
         begin = time.monotonic()

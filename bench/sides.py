@@ -31,6 +31,11 @@ def run(command, **env):
     return done.stdout
 
 
+def has_bf16_instructions():
+    flags = Path("/proc/cpuinfo").read_text()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
 def last_line(text):
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "no message"
@@ -97,6 +102,15 @@ class Place:
         part.rename(path)
         return path
 
+    def directory_of(self, model):
+        """A model file as the directory of f32 weights that Python peers load."""
+        if model.is_dir():
+            return model
+        directory = self.work / f"{model.stem}-f32"
+        if not directory.exists():
+            run([self.ponder, "convert", "--from", model, "--to", directory, "--dtype", "f32"])
+        return directory
+
     def gguf(self, dtype):
         """The same weights for llama.cpp. Those of the tiny model are made anew for each run of bench.py, like the model
         itself."""
@@ -150,16 +164,17 @@ class Side:
 
 
 class Ponder(Side):
-    """dtype: of the model's copy, and of the products unless `compute` says another; `keep`: how its weights are kept."""
+    """dtype: of the model's copy, and of the products unless `compute` says another; `keep`: how its weights are kept;
+    `more`: further arguments of the command."""
 
-    def __init__(self, case, dtype, compute=None, keep=None):
+    def __init__(self, case, dtype, compute=None, keep=None, more=()):
         super().__init__("ponder", f"{dtype}, kept as {keep}" if keep else f"{dtype}, {compute} sums" if compute else dtype)
-        self.case, self.weights, self.compute, self.keep = case, dtype, compute or dtype, keep
+        self.case, self.weights, self.compute, self.keep, self.more = case, dtype, compute or dtype, keep, more
 
     def start(self, place):
         self.command = [place.ponder, "bench", self.case, "--json", "--repeats", 1, "--threads", place.threads, "--dtype",
-                        self.compute]
-        if place.users:
+                        self.compute, *self.more]
+        if place.users and not self.more:
             self.command += ["--model", place.copy(self.weights), "--weights", self.keep or "auto"]
 
     def measure(self):

@@ -152,6 +152,50 @@ class Model(CliTest):
             gguf.write_bytes(gguf.read_bytes()[:1000])
             self.ponder("info", gguf, status=3, says=[gguf.name])
 
+    def write_adapter(self, name, b, **more):
+        """As PEFT writes them: rank 2, beside the queries of the only layer."""
+        width, heads = (self.one("info", made)[key] for key in ("width", "heads"))
+        out = heads * self.one("info", made)["head_dim"]
+        a_name, b_name = (f"base_model.model.model.layers.0.self_attn.q_proj.lora_{x}.weight" for x in "AB")
+        values = {a_name: [math.sin(i) for i in range(2 * width)], b_name: [b * math.cos(i) for i in range(2 * out)]}
+        shapes, header, data = {a_name: [2, width], b_name: [out, 2]}, {}, b""
+        for tensor, numbers in values.items():
+            packed = struct.pack(f"<{len(numbers)}f", *numbers)
+            header[tensor] = {"dtype": "F32", "shape": shapes[tensor], "data_offsets": [len(data), len(data) + len(packed)]}
+            data += packed
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        folder = self.folder / name
+        folder.mkdir()
+        (folder / "adapter_model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+        config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"], "bias": "none", **more}
+        (folder / "adapter_config.json").write_text(json.dumps(config))
+        return folder
+
+    def test_adapters(self):
+        ids = ("--tokens", "1,2,3,4,5,6")
+        score = lambda *more: self.one("score", *more, *ids)["logprobs"][1:]
+        plain = score("--model", made)
+        nothing, adapter = self.write_adapter("nothing", 0), self.write_adapter("adapter", 0.5)
+        self.assertEqual(score("--model", made, "--adapter", nothing), plain)
+        adapted = score("--model", made, "--adapter", adapter)
+        self.assertGreater(max(abs(a - b) for a, b in zip(adapted, plain)), 1e-3)
+        merged = self.folder / "merged"
+        self.assertEqual(self.one("convert", "--from", made, "--adapter", adapter, "--to", merged)["dtype"], "F32")
+        for a, b in zip(score("--model", merged), adapted):
+            self.assertAlmostEqual(a, b, places=4)
+        self.assertFalse((self.folder / "merged.merged").exists())
+        out = self.folder / "logits.safetensors"
+        self.one("logits", "--model", made, "--adapter", adapter, *ids, "--out", out)
+        sample = self.one("generate", "--model", made, "--adapter", adapter, *ids, "--max-tokens", 4, "--temperature", 1)
+        again = score("--model", made, "--adapter", adapter)
+        self.assertEqual(again, adapted)
+        self.assertEqual(len(sample["tokens"]), len(sample["logprobs"]))
+        refused = self.write_adapter("dora", 0, use_dora=True)
+        self.ponder("score", "--model", made, "--adapter", refused, *ids, status=3, says=["adapter_config.json", "use_dora"])
+        self.ponder("convert", "--from", made, "--adapter", refused, "--to", self.folder / "x", status=3, says=["use_dora"])
+        self.assertFalse((self.folder / "x.merged").exists())
+
     def test_tokenize_and_back(self):
         text = "Q 13 8 2 > 18 :"
         ids = self.one("tokenize", "--model", made, "--text", text)["ids"]

@@ -197,6 +197,7 @@ class Commands {
                   "a text that ends a sample, wherever its tokens begin and end; several times for several texts. The "
                   "text that is given ends before it, the tokens hold all that was written; $'\\n' is a line break");
     add_weights(s, g.weights);
+    s->add_option("--adapter", g.adapter, "a directory of PEFT's with a LoRA adapter of this model");
 
     for (auto* a : {&args_.score, &args_.logits}) {
       const bool logits = a == &args_.logits;
@@ -205,6 +206,7 @@ class Commands {
       s->add_option("--model", a->model, "run directory or model directory")->required();
       s->add_option("--tokens", a->tokens, "ids, for example 1,2,3");
       add_weights(s, a->weights);
+      s->add_option("--adapter", a->adapter, "a directory of PEFT's with a LoRA adapter of this model");
       if (logits) {
         s->add_option("--out", a->out, "FILE.safetensors; tensor \"logits\", f32 [T,V]")->required();
       } else {
@@ -244,6 +246,8 @@ class Commands {
     s->add_option("--to", c.to, "a new directory, or FILE.gguf")->required();
     s->add_option("--dtype", c.dtype, "f32, f16, bf16, or q8_0 in a GGUF file (default: as most of the weights are)")
         ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}));
+    s->add_option("--adapter", c.adapter,
+                  "a directory of PEFT's: its LoRA adapter is merged into the weights; f32 unless --dtype is given");
   }
 
   void add_data_commands() {
@@ -273,7 +277,8 @@ class Commands {
 
     auto& b = args_.bench;
     s = add("bench", &b.json, [&b] { return command_bench(b); });
-    s->add_option("names", b.names, "which benchmarks (default: all)");
+    s->add_option("names", b.names, "which benchmarks (default: all that need no --model)");
+    s->add_option("--model", b.model, "of train-large: model directory or GGUF file");
     s->add_option("--threads", b.threads, "worker threads; 0 = one a core")->check(at_least(0));
     s->add_option("--dtype", b.dtype, "what the model computes in")->check(CLI::IsMember({"f32", "bf16"}));
     s->add_option("--repeats", b.repeats, "timed runs of each; the median counts")->check(at_least(1));

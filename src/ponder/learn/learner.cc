@@ -15,6 +15,7 @@
 #include "ponder/base/clock.h"
 #include "ponder/base/error.h"
 #include "ponder/base/thread.h"
+#include "ponder/model/adapter.h"
 #include "ponder/model/decoder.h"
 #include "ponder/tensor/guard.h"
 #include "ponder/tensor/head_logp.h"
@@ -153,9 +154,7 @@ std::vector<std::vector<float>> row_values(const model::Parameters& parameters, 
   std::unique_ptr<tensor::Team> team;
   if (teams_up({}, parameters)) team = std::make_unique<tensor::Team>(std::exchange(workers, 1));
   const auto packs = make_packs(rows, reads, {.max_tokens = pack_tokens, .workers = workers});
-  const DecoderWeights weights = parameters.read_only ? parameters.weights()
-                                                      : model::weight_views(parameters.config, parameters.flat,
-                                                                            team ? Packs::kOnTheSpot : Packs::kKept);
+  const DecoderWeights weights = model::read_views(parameters, team ? Packs::kOnTheSpot : Packs::kKept);
   base::run_workers(workers, [&](int worker) {
     const tensor::TeamScope scope(team.get());
     at::init_num_threads();
@@ -195,13 +194,15 @@ bool shares_products(const LearnerOptions& options, int64_t parameters) {
 Learner::Learner(const model::Parameters& parameters, const LearnerOptions& options, int workers)
     : parameters_(parameters), options_(options), optimizer_(parameters, options.optimizer) {
   PONDER_CHECK(workers >= 1, "a learner needs at least one worker, got ", workers);
+  if (parameters.adapter && parameters.adapter->config.lora_dropout != 0)
+    throw Error(ErrorCode::kUsage, base::cat("lora_dropout is ", parameters.adapter->config.lora_dropout,
+                                             "; adapters are trained without dropout, lora_dropout 0"));
   if (teams_up(options, parameters)) team_ = std::make_unique<tensor::Team>(std::exchange(workers, 1));
   for (int w = 0; w < workers; ++w) {
     Worker worker;
-    worker.grad = at::zeros_like(parameters.flat);
-    worker.weights =
-        model::leaf_views(parameters.config, parameters.flat, worker.grad,
-                          workers_.empty() ? nullptr : &workers_[0].weights, team_ ? Packs::kOnTheSpot : Packs::kKept);
+    worker.grad = at::zeros_like(model::trained_weights(parameters).flat);
+    worker.weights = model::trained_views(parameters, worker.grad, workers_.empty() ? nullptr : &workers_[0].weights,
+                                          team_ ? Packs::kOnTheSpot : Packs::kKept);
     workers_.push_back(std::move(worker));
   }
 }
@@ -242,8 +243,10 @@ StepStats Learner::step_here(std::span<const Row> rows, const Objective& objecti
     grad.add_(workers_[w].grad);
     sums[0].add(sums[w]);
   }
+  const double pass_seconds = watch.seconds();
   const Sums& all = sums[0];
   StepStats stats{.loss = all.loss, .rows = all.rows, .tokens = all.tokens, .targets = all.targets, .flops = all.flops};
+  stats.pass_seconds = pass_seconds;
   stats.grad_norm = clip_gradient(grad, options_.optimizer.clip_norm);
   stats.clip_fraction = all.stats.clip_fraction();
   stats.kl = all.stats.mean_kl();

@@ -51,8 +51,9 @@ struct StepStats {
   int64_t tokens = 0;        // run through the model
   int64_t targets = 0;       // learned positions
   double seconds = 0;
-  double flops = 0;      // forward and backward, closed form
-  bool updated = false;  // false: nothing to learn from, or a gradient that is not finite; the weights are as before
+  double pass_seconds = 0;  // of these until the gradient is there: packing, forward, loss, backward
+  double flops = 0;         // forward and backward, closed form
+  bool updated = false;     // false: nothing to learn from, or a gradient that is not finite; the weights are as before
 };
 
 class Learner {

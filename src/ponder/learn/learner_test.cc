@@ -10,8 +10,10 @@
 #include <limits>
 #include <map>
 
+#include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/learn/tiny_model.h"
+#include "ponder/model/adapter.h"
 #include "ponder/model/decoder.h"
 #include "ponder/tensor/head_logp.h"
 
@@ -208,6 +210,39 @@ TEST(Learner, LargeModelsShareProducts) {
   EXPECT_TRUE(shares_products({}, 64 << 20));
   EXPECT_FALSE(shares_products({.share = "packs"}, int64_t{1} << 30));
   EXPECT_TRUE(shares_products({.share = "products"}, 1000));
+}
+
+// An adapter learns beside a base that stays as it is, in the same bits however workers share and whatever is kept.
+TEST(Learner, AnAdapterLearnsAndItsBaseStays) {
+  const auto rows = wide_rows();
+  for (const char* compute : {"f32", "bf16"}) {
+    at::Tensor expected;
+    const auto learn = [&](LearnerOptions options, int workers, bool muon = false) {
+      options.pack_tokens = 200;
+      if (muon) options.optimizer.kind = "muon";
+      auto parameters = wide_model(compute);
+      const at::Tensor before = parameters.flat.clone();
+      model::AdapterConfig config{.r = 4, .lora_alpha = 16, .target_modules = model::adapter_modules()};
+      parameters.adapter = model::make_adapter(parameters.config, config, base::RngKey(5));
+      Learner learner(parameters, options, workers);
+      const double first = learner.step(rows, {}, 0.01).loss;
+      StepStats stats;
+      for (int i = 0; i < 3; ++i) stats = learner.step(rows, {}, 0.01);
+      EXPECT_LT(stats.loss, first - 0.1) << muon;
+      EXPECT_NEAR(mean_nll(parameters, rows), learner.step(rows, {}, 0.0).loss, 1e-4);
+      EXPECT_TRUE(at::equal(before, parameters.flat));
+      if (muon) return;
+      if (!expected.defined()) expected = parameters.adapter->flat;
+      EXPECT_TRUE(at::equal(expected, parameters.adapter->flat)) << options.share << " " << workers;
+    };
+    learn({.share = "packs"}, 1);
+    learn({.share = "products"}, 2);
+    learn({.share = "products", .recompute = true}, 3);
+    learn({.share = "packs"}, 2, /*muon=*/true);
+  }
+  auto parameters = wide_model("f32");
+  parameters.adapter = model::make_adapter(parameters.config, {.lora_dropout = 0.1}, base::RngKey(5));
+  EXPECT_THROW(Learner(parameters, {}, 1), Error);
 }
 
 TEST(Learner, ResumesInTheSameBits) {

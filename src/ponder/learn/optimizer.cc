@@ -79,15 +79,16 @@ at::Tensor orthogonalize(const at::Tensor& g) {
   return tall ? x.t() : x;
 }
 
-Optimizer::Optimizer(const model::Parameters& parameters, const OptimizerOptions& options)
-    : options_(options), flat_(parameters.flat) {
-  if (options.kind == "muon") matrices_ = model::layer_matrices(parameters.config);
+Optimizer::Optimizer(const model::Parameters& parameters, const OptimizerOptions& options) : options_(options) {
+  const model::Trained trained = model::trained_weights(parameters);
+  flat_ = trained.flat;
+  if (options.kind == "muon") matrices_ = trained.matrices;
   const auto in_matrix = [this](int64_t offset) {
     return std::any_of(matrices_.begin(), matrices_.end(), [offset](const model::MatrixInfo& m) {
       return offset >= m.offset && offset < m.offset + m.rows * m.columns;
     });
   };
-  for (const auto& p : model::parameter_table(parameters.config)) {
+  for (const auto& p : trained.table) {
     if (in_matrix(p.offset)) continue;
     auto& ranges = p.shape.size() >= 2 ? decayed_ : plain_;
     if (!ranges.empty() && ranges.back().offset + ranges.back().size == p.offset) {

@@ -21,7 +21,8 @@ at::Tensor norm(const DecoderConfig& config, const at::Tensor& x, const at::Tens
 
 // Queries, keys and values of one layer, before they turn.
 at::Tensor qkv_of(const DecoderConfig& config, const LayerWeights& w, const at::Tensor& x) {
-  at::Tensor qkv = tensor::linear(norm(config, x, w.attn_norm), w.qkv);
+  const at::Tensor normed = norm(config, x, w.attn_norm);
+  at::Tensor qkv = tensor::add_low_rank(tensor::linear(normed, w.qkv), normed, w.qkv_adapters);
   if (config.qkv_bias) qkv = qkv.add(w.qkv_bias);
   if (!config.head_norms) return qkv;
   return tensor::head_norm(qkv, w.q_norm, w.k_norm, config.head_shape(), config.norm_eps, config.norm_offset);
@@ -29,17 +30,30 @@ at::Tensor qkv_of(const DecoderConfig& config, const LayerWeights& w, const at::
 
 // residual + inner · wᵀ, with a norm around the product where the family has one.
 at::Tensor add_block(const DecoderConfig& config, const at::Tensor& residual, const at::Tensor& inner,
-                     const tensor::Matrix& w, const at::Tensor& output_norm) {
-  if (!config.output_norms) return tensor::linear_add(residual, inner, w);
-  return residual.add(norm(config, tensor::linear(inner, w), output_norm));
+                     const LayerWeights& w) {
+  if (!config.output_norms)
+    return tensor::add_low_rank(tensor::linear_add(residual, inner, w.out), inner, w.out_adapters);
+  const at::Tensor y = tensor::add_low_rank(tensor::linear(inner, w.out), inner, w.out_adapters);
+  return residual.add(norm(config, y, w.attn_output_norm));
+}
+
+// The feed-forward layer of normed x; with an adapter its products stand apart.
+at::Tensor ffn_of(const std::optional<at::Tensor>& residual, const at::Tensor& x, const LayerWeights& w,
+                  tensor::Gate gate) {
+  if (w.gate_up_adapters.empty() && w.down_adapters.empty())
+    return tensor::gated_ffn(residual, x, w.gate_up, w.down, gate);
+  const at::Tensor halves = tensor::add_low_rank(tensor::linear(x, w.gate_up), x, w.gate_up_adapters);
+  const at::Tensor inner = tensor::gated(halves, gate);
+  const at::Tensor y = residual ? tensor::linear_add(*residual, inner, w.down) : tensor::linear(inner, w.down);
+  return tensor::add_low_rank(y, inner, w.down_adapters);
 }
 
 // residual + the feed-forward layer.
 at::Tensor add_ffn(const DecoderConfig& config, const at::Tensor& residual, const LayerWeights& w) {
   const auto gate = config.activation == Activation::kGeluTanh ? tensor::Gate::kGelu : tensor::Gate::kSilu;
   const at::Tensor x = norm(config, residual, w.ffn_norm);
-  if (!config.output_norms) return tensor::gated_ffn(residual, x, w.gate_up, w.down, gate);
-  return residual.add(norm(config, tensor::gated_ffn(std::nullopt, x, w.gate_up, w.down, gate), w.ffn_output_norm));
+  if (!config.output_norms) return ffn_of(residual, x, w, gate);
+  return residual.add(norm(config, ffn_of(std::nullopt, x, w, gate), w.ffn_output_norm));
 }
 
 using torch::autograd::AutogradContext;
@@ -85,7 +99,7 @@ at::Tensor decoder_hidden(const DecoderConfig& config, const DecoderWeights& wei
                         l](const at::Tensor& x) {
       const at::Tensor qkv = qkv_of(config, w, x);
       const at::Tensor attended = attend(l, tensor::rope(qkv, positions, config.head_shape(), config.layer_rotary(l)));
-      return add_ffn(config, add_block(config, x, attended, w.out, w.attn_output_norm), w);
+      return add_ffn(config, add_block(config, x, attended, w), w);
     };
     x = keep == Keep::kInputs && at::GradMode::is_enabled() ? computed_again(x, layer) : layer(x);
   }

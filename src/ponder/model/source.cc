@@ -204,6 +204,13 @@ void read_floats(const SourceTensor& tensor, int64_t row, float* out) {
   }
 }
 
+Source open_safetensors_file(const std::string& path) {
+  Source source;
+  const auto file = std::make_shared<const store::SafetensorsFile>(path);
+  for (const store::TensorEntry& entry : file->entries()) source[entry.name] = tensor_of(file, entry);
+  return source;
+}
+
 Source open_safetensors(const std::string& directory) {
   Source source;
   for (const std::string& name : weight_files(directory)) {
@@ -214,28 +221,29 @@ Source open_safetensors(const std::string& directory) {
   return source;
 }
 
-void check_source(const DecoderConfig& config, const std::string& where, Source& source) {
-  if (config.tied) source.erase("lm_head.weight");
-  size_t known = 0;
-  for (const auto& p : parameter_table(config)) {
+void check_tensors(const std::vector<ParameterInfo>& table, const std::string& said_by, const std::string& where,
+                   const Source& source) {
+  std::set<std::string> names;
+  for (const ParameterInfo& p : table) {
+    names.insert(p.name);
     const auto found = source.find(p.name);
     if (found == source.end())
       throw Error(ErrorCode::kInput, base::cat("the weights lack ", p.name, " ", shape_text(p.shape)), where);
     if (found->second.shape != p.shape)
       throw Error(
           ErrorCode::kInput,
-          base::cat(p.name, " is ", shape_text(found->second.shape), "; config.json says ", shape_text(p.shape)),
+          base::cat(p.name, " is ", shape_text(found->second.shape), "; ", said_by, " says ", shape_text(p.shape)),
           found->second.where);
-    ++known;
   }
-  if (known == source.size()) return;
-  std::set<std::string> names;
-  for (const auto& p : parameter_table(config)) names.insert(p.name);
   for (const auto& [name, tensor] : source)
     if (!names.contains(name))
-      throw Error(ErrorCode::kInput,
-                  base::cat("the weights hold ", name, ", which a ", config.family, " of this config.json has not"),
+      throw Error(ErrorCode::kInput, base::cat("the weights hold ", name, ", which ", said_by, " does not know"),
                   tensor.where);
+}
+
+void check_source(const DecoderConfig& config, const std::string& where, Source& source) {
+  if (config.tied) source.erase("lm_head.weight");
+  check_tensors(parameter_table(config), "config.json", where, source);
 }
 
 void hold_source(const Source& source, const LoadOptions& options, Parameters& parameters) {

@@ -29,6 +29,13 @@ using Source = std::map<std::string, SourceTensor>;
 // and tensor of another kind.
 Source open_safetensors(const std::string& directory);
 
+// One such file, whatever it holds.
+Source open_safetensors_file(const std::string& path);
+
+// Every tensor of the table must be there in its shape and nothing else; `said_by` names what says so in messages.
+void check_tensors(const std::vector<ParameterInfo>& table, const std::string& said_by, const std::string& where,
+                   const Source& source);
+
 // Leaves out what other programs keep in files and this decoder works out itself; then every tensor of the
 // configuration must be there in its shape and nothing else. Error(kInput) names the first that is not.
 void check_source(const DecoderConfig& config, const std::string& where, Source& source);

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "ponder/base/error.h"
+#include "ponder/model/adapter.h"
 #include "ponder/model/families.h"
 #include "ponder/tensor/head_logp.h"
 #include "ponder/tensor/ops.h"
@@ -79,6 +80,14 @@ void set_number_features(float* embedding, const DecoderConfig& config) {
     }
 }
 
+std::vector<tensor::Matrix*> adapter_matrices_of(DecoderWeights& weights) {
+  std::vector<tensor::Matrix*> matrices;
+  for (LayerWeights& layer : weights.layers)
+    for (auto* parts : {&layer.qkv_adapters, &layer.out_adapters, &layer.gate_up_adapters, &layer.down_adapters})
+      for (tensor::LowRank& part : *parts) matrices.insert(matrices.end(), {&part.a, &part.b});
+  return matrices;
+}
+
 std::vector<tensor::Matrix*> matrices_of(DecoderWeights& weights) {
   std::vector<tensor::Matrix*> matrices;
   for (LayerWeights& layer : weights.layers)
@@ -95,6 +104,16 @@ void pack_matrices(DecoderWeights& weights, tensor::Compute compute, tensor::Use
         packs == Packs::kOnTheSpot || (trains && matrix == &weights.head && tensor::packs_by_block(*matrix));
     if (!on_the_spot) tensor::pack(*matrix, uses);
   }
+}
+
+// A view that autograd follows, with its gradient in grad_flat.
+at::Tensor make_leaf(const at::Tensor& flat, const at::Tensor& grad_flat, int64_t offset,
+                     const std::vector<int64_t>& shape) {
+  const int64_t n = product(shape);
+  at::Tensor leaf = flat.detach().narrow(0, offset, n).view(shape).detach();
+  leaf.requires_grad_(true);
+  leaf.mutable_grad() = grad_flat.narrow(0, offset, n).view(shape);
+  return leaf;
 }
 
 void share_packed(DecoderWeights& from, DecoderWeights& to) {
@@ -177,16 +196,21 @@ at::Tensor DecoderWeights::embed(const at::Tensor& ids) const {
   return x;
 }
 
-DecoderWeights Parameters::weights() const { return read_only ? *read_only : weight_views(config, flat); }
+DecoderWeights Parameters::weights() const { return read_views(*this, Packs::kKept); }
 
 Parameters Parameters::packed() const {
   if (read_only) return *this;
-  return {config, flat, std::make_shared<const DecoderWeights>(weight_views(config, flat))};
+  Parameters copy = *this;
+  copy.read_only = std::make_shared<const DecoderWeights>(weight_views(config, flat));
+  return copy;
 }
 
 Parameters Parameters::clone() const {
-  PONDER_CHECK(flat.defined(), "a model that is only read has no buffer to copy");
-  return {config, flat.clone()};
+  PONDER_CHECK(flat.defined() || adapter, "a model that is only read has no buffer to copy");
+  if (!adapter) return {config, flat.clone()};
+  Parameters copy = *this;
+  copy.adapter = std::make_shared<Adapter>(Adapter{adapter->config, adapter->flat.clone()});
+  return copy;
 }
 
 Parameters Parameters::on(const c10::Device& device) const {
@@ -195,6 +219,11 @@ Parameters Parameters::on(const c10::Device& device) const {
     return *this;
   }
   Parameters there{config, flat.to(device)};
+  if (adapter) {
+    there.adapter = adapter;
+    if (adapter->flat.device() != device)
+      there.adapter = std::make_shared<Adapter>(Adapter{adapter->config, adapter->flat.to(device)});
+  }
   if (!device.is_cpu()) there.config.compute = "f32";
   return there;
 }
@@ -231,8 +260,8 @@ uint64_t bit_sum(const Parameters& parameters) {
     for (int64_t i = 0; i < t.numel(); ++i) total += words[i];
     return static_cast<uint64_t>(total);
   };
-  if (parameters.flat.defined()) return sum(parameters.flat);
-  uint64_t total = 0;
+  uint64_t total = parameters.adapter ? sum(parameters.adapter->flat) : 0;
+  if (parameters.flat.defined()) return total + sum(parameters.flat);
   for (const at::Tensor& t : held_tensors(*parameters.read_only)) total += sum(t);
   return total;
 }
@@ -280,11 +309,8 @@ DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, c
                "flat and grad_flat must hold ", config.parameter_count(), " weights");
   int64_t offset = 0;
   const auto take = [&](const std::string&, const std::vector<int64_t>& shape) {
-    const int64_t n = product(shape);
-    at::Tensor leaf = flat.detach().narrow(0, offset, n).view(shape).detach();
-    leaf.requires_grad_(true);
-    leaf.mutable_grad() = grad_flat.narrow(0, offset, n).view(shape);
-    offset += n;
+    at::Tensor leaf = make_leaf(flat, grad_flat, offset, shape);
+    offset += leaf.numel();
     return leaf;
   };
   DecoderWeights weights = take_weights(config, take, take);
@@ -295,8 +321,61 @@ DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, c
   return weights;
 }
 
+DecoderWeights read_views(const Parameters& parameters, Packs packs) {
+  const DecoderConfig& config = parameters.config;
+  DecoderWeights weights = parameters.read_only ? *parameters.read_only : weight_views(config, parameters.flat, packs);
+  if (!parameters.adapter) return weights;
+  const Adapter& adapter = *parameters.adapter;
+  attach_adapter(
+      config, adapter.config,
+      [&](int64_t offset, int64_t rows, int64_t columns) {
+        tensor::Matrix matrix(adapter.flat.narrow(0, offset, rows * columns).view({rows, columns}),
+                              config.product_type());
+        tensor::pack(matrix, tensor::Uses::kForward);
+        return matrix;
+      },
+      weights);
+  return weights;
+}
+
+Trained trained_weights(const Parameters& parameters) {
+  const DecoderConfig& config = parameters.config;
+  if (!parameters.adapter) return {parameters.flat, parameter_table(config), layer_matrices(config)};
+  Trained trained{parameters.adapter->flat, adapter_table(config, parameters.adapter->config), {}};
+  for (const ParameterInfo& p : trained.table) trained.matrices.push_back({p.name, p.offset, p.shape[0], p.shape[1]});
+  return trained;
+}
+
+DecoderWeights trained_views(const Parameters& parameters, const at::Tensor& grad_flat, DecoderWeights* packed,
+                             Packs packs) {
+  const DecoderConfig& config = parameters.config;
+  if (!parameters.adapter) return leaf_views(config, parameters.flat, grad_flat, packed, packs);
+  const Adapter& adapter = *parameters.adapter;
+  DecoderWeights weights = packed                 ? *packed
+                           : parameters.read_only ? *parameters.read_only
+                                                  : weight_views(config, parameters.flat, packs);
+  const std::vector<tensor::Matrix*> shared = packed ? adapter_matrices_of(*packed) : std::vector<tensor::Matrix*>{};
+  for (LayerWeights& l : weights.layers) l.qkv_adapters = l.out_adapters = l.gate_up_adapters = l.down_adapters = {};
+  size_t next = 0;
+  attach_adapter(
+      config, adapter.config,
+      [&](int64_t offset, int64_t rows, int64_t columns) {
+        tensor::Matrix matrix(make_leaf(adapter.flat, grad_flat, offset, {rows, columns}), config.product_type());
+        if (packed) {
+          matrix.transposed = shared[next]->transposed, matrix.straight = shared[next]->straight;
+          ++next;
+        } else {
+          tensor::pack(matrix, tensor::Uses::kForwardAndBackward);
+        }
+        return matrix;
+      },
+      weights);
+  return weights;
+}
+
 void repack(DecoderWeights& weights) {
-  for (tensor::Matrix* matrix : matrices_of(weights))
+  const std::vector<tensor::Matrix*> of_adapter = adapter_matrices_of(weights);
+  for (tensor::Matrix* matrix : of_adapter.empty() ? matrices_of(weights) : of_adapter)
     if (matrix->transposed.defined())
       tensor::pack(*matrix, matrix->straight.defined() ? tensor::Uses::kForwardAndBackward : tensor::Uses::kForward);
 }

@@ -12,6 +12,7 @@
 
 #include "ponder/base/rng.h"
 #include "ponder/model/config.h"
+#include "ponder/tensor/low_rank.h"
 #include "ponder/tensor/matrix.h"
 #include "ponder/tensor/tensor.h"
 
@@ -46,6 +47,8 @@ struct LayerWeights {
   tensor::Matrix gate_up;       // [2F, D]
   tensor::Matrix down;          // [D, F]
   at::Tensor ffn_output_norm;   // [D]
+  // What an adapter (adapter.h) adds to the products of the four matrices; mostly nothing.
+  std::vector<tensor::LowRank> qkv_adapters, out_adapters, gate_up_adapters, down_adapters;
 };
 
 // Writes row `id` of an embedding that stays in its file: D floats.
@@ -70,13 +73,16 @@ using TakeTensor = std::function<at::Tensor(const std::string& name, const std::
 using TakeMatrix = std::function<tensor::Matrix(const std::string& name, const std::vector<int64_t>& shape)>;
 DecoderWeights take_weights(const DecoderConfig& config, const TakeTensor& take, const TakeMatrix& take_matrix);
 
-// Copies share the buffer; clone() does not.
+struct Adapter;  // adapter.h
+
+// Copies share the buffers; clone() does not share those that are trained.
 struct Parameters {
   DecoderConfig config;
   at::Tensor flat;                                       // f32 [N]; undefined in a model that is only read
   std::shared_ptr<const DecoderWeights> read_only = {};  // the weights of such a model, on the CPU; or packed()
+  std::shared_ptr<Adapter> adapter = {};                 // null: none; else it alone is trained
   bool exists() const { return flat.defined() || read_only; }
-  // As the decoder reads them: weight_views() of flat, or the read-only ones.
+  // As the decoder reads them: weight_views() of flat, or the read-only ones, and the adapter beside them.
   DecoderWeights weights() const;
   // The same buffer, its matrices packed once for all engines that are made of it: until the buffer changes.
   Parameters packed() const;
@@ -117,7 +123,20 @@ DecoderWeights weight_views(const DecoderConfig& config, const at::Tensor& flat,
 DecoderWeights leaf_views(const DecoderConfig& config, const at::Tensor& flat, const at::Tensor& grad_flat,
                           DecoderWeights* packed = nullptr, Packs packs = Packs::kKept);
 
-// Packs again what is packed from changed weights, for these views and all that share their packed copies.
+// What training changes, and views of it: the adapter's weights where there is one, all others where there is none.
+struct Trained {
+  at::Tensor flat;                   // f32 [N]
+  std::vector<ParameterInfo> table;  // its tensors
+  std::vector<MatrixInfo> matrices;  // those that a matrix optimizer works on
+};
+Trained trained_weights(const Parameters& parameters);
+DecoderWeights trained_views(const Parameters& parameters, const at::Tensor& grad_flat,
+                             DecoderWeights* packed = nullptr, Packs packs = Packs::kKept);
+// The views of such parameters for reading alone.
+DecoderWeights read_views(const Parameters& parameters, Packs packs);
+
+// Packs again what is packed from weights that training changes, for these views and all that share their packed
+// copies.
 void repack(DecoderWeights& weights);
 
 }  // namespace ponder::model

@@ -1,5 +1,7 @@
 #include "ponder/recipes/bench_cases.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <memory>
 #include <numeric>
@@ -58,6 +60,34 @@ std::function<BenchRun()> make_train_step(const model::Parameters& model, int wo
     const learn::StepStats stats = learner->step(rows, {"sft", {}}, 1e-4);
     PONDER_CHECK(stats.updated && stats.tokens == kRows * kRowTokens, "the step did not learn from all tokens");
     return BenchRun{.tokens = d(stats.tokens), .seconds = stats.seconds, .flops = stats.flops};
+  };
+}
+
+double peak_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return d(usage.ru_maxrss) / 1024;
+}
+
+// Nothing is copied: a large model is there once.
+std::function<BenchRun()> make_train_large(const model::Parameters& model, int workers) {
+  constexpr int64_t kRows = 4, kRowTokens = 192;  // predictions
+  auto learner = std::make_shared<learn::Learner>(model, learn::LearnerOptions{}, workers);
+  std::vector<learn::Row> rows;
+  for (int64_t i = 0; i < kRows; ++i) {
+    core::Example example{
+        random_tokens(kRowTokens + 1, model.config.vocab, base::RngKey(3).child(static_cast<uint64_t>(i))), {}};
+    example.weights.assign(example.tokens.size(), 1.0f);
+    example.weights[0] = 0;
+    rows.push_back(learn::make_row(example));
+  }
+  return [learner, rows = std::move(rows)] {
+    const learn::StepStats stats = learner->step(rows, {"sft", {}}, 1e-5);
+    PONDER_CHECK(stats.updated && stats.targets == kRows * kRowTokens, "the step did not learn from all tokens");
+    BenchRun run{.tokens = d(stats.tokens), .seconds = stats.seconds, .flops = stats.flops};
+    run.parts = {
+        {"pass_tokens_per_s", d(stats.tokens) / stats.pass_seconds}, {"loss", stats.loss}, {"peak_mib", peak_mib()}};
+    return run;
   };
 }
 
@@ -150,6 +180,8 @@ const std::vector<BenchCase>& bench_cases() {
       {"decode-32", "the same with 32 sequences", make_decode<32>},
       {"decode-64", "the same with 64 sequences", make_decode<64>},
       {"train-step", "one AdamW step with clipping on 64 rows of 256 tokens", make_train_step, true},
+      {"train-large", "one AdamW step with clipping on 4 rows of 192 tokens, of the model that --model names",
+       make_train_large, /*trains=*/true, /*large=*/true},
       {"grpo-step", "8 prompts of 64 tokens, 8 samples of 128 each, and the GRPO update from random rewards",
        make_grpo_step<Rewards::kRandom>, true},
       {"grpo-zero", "the same with equal rewards: nothing to learn from", make_grpo_step<Rewards::kEqual>, true},

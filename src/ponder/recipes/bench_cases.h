@@ -28,6 +28,7 @@ struct BenchCase {
   // Sets up once and gives what to time; the first run warms up.
   std::function<BenchRun()> (*make)(const model::Parameters& model, int workers);
   bool trains = false;  // wants a model that can be trained
+  bool large = false;   // and one of the user's, in place, instead of bench_model()
 };
 const std::vector<BenchCase>& bench_cases();
 

@@ -26,13 +26,15 @@ std::vector<const BenchCase*> chosen_cases(const BenchArgs& args) {
   std::string known = args.model.empty() ? "" : kLoad;
   const auto named = [&](const BenchCase& c) { return std::ranges::find(args.names, c.name) != args.names.end(); };
   for (const BenchCase& c : bench_cases()) {
-    if (!args.model.empty() && c.trains) {
+    if (!args.model.empty() && c.trains && !c.large) {
       if (named(c))
         throw Error(ErrorCode::kUsage, base::cat(c.name, " trains; with --model a model is only read"), "command line");
       continue;
     }
+    if (c.large && named(c) && (args.model.empty() || args.names.size() > 1))
+      throw Error(ErrorCode::kUsage, "train-large, and it alone, trains the model that --model names", "command line");
     known += base::cat(known.empty() ? "" : ", ", c.name);
-    if (args.names.empty() || named(c)) chosen.push_back(&c);
+    if (args.names.empty() ? !c.large : named(c)) chosen.push_back(&c);
   }
   for (const std::string& name : args.names)
     if (name != kLoad && std::ranges::none_of(chosen, [&](const BenchCase* c) { return name == c->name; }))
@@ -47,10 +49,15 @@ struct Subject {
   double load_seconds = 0, resident_bytes = 0;  // of the weights, tokenizer and all else that opening left
 };
 
-Subject open_subject(const BenchArgs& args) {
+Subject open_subject(const BenchArgs& args, bool trained) {
   if (args.model.empty()) {
     Subject s{bench_model(args.dtype), "", 0, 0};
     s.name = base::cat("llama ", s.model.config.parameter_count(), " parameters, ", args.dtype);
+    return s;
+  }
+  if (trained) {
+    Subject s{load_trainable(args.model).parameters, base::file_name(args.model), 0, 0};
+    s.model.config.compute = args.dtype;
     return s;
   }
   tensor::measure_gemm_rate(tensor::resolve_device("cpu"), 64, 64, 1e-4,
@@ -134,7 +141,7 @@ int command_bench(const BenchArgs& args) {
   const bool load = std::ranges::find(args.names, kLoad) != args.names.end();
   if (load && args.model.empty())
     throw Error(ErrorCode::kUsage, "load times a model from a file; give --model", "command line");
-  const Subject subject = open_subject(args);
+  const Subject subject = open_subject(args, std::ranges::any_of(cases, &BenchCase::large));
   if (!args.model.empty() && (load || args.names.empty())) print(load_row(subject, args), args.json);
   if (cases.empty()) return 0;
   const int workers = args.threads > 0 ? static_cast<int>(args.threads) : base::hardware_threads();

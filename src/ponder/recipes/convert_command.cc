@@ -6,7 +6,9 @@
 #include "ponder/base/file.h"
 #include "ponder/base/json.h"
 #include "ponder/base/log.h"
+#include "ponder/model/adapter.h"
 #include "ponder/model/gguf.h"
+#include "ponder/model/load.h"
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/start.h"
@@ -60,9 +62,16 @@ void write_gguf_as_directory(const store::GgufFile& file, const std::string& to,
   for (const auto& [name, bytes] : gguf_tokenizer_files(file)) base::write_file_atomic(base::join_path(to, name), bytes);
 }
 
-}  // namespace
+// What lies beside a model's weights and has nothing to do with them.
+void copy_texts(const std::string& from, const std::string& to) {
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
+                           "added_tokens.json", "generation_config.json"})
+    if (const std::string path = base::join_path(from, name); base::file_exists(path))
+      base::write_file_atomic(base::join_path(to, name), base::read_file(path));
+}
 
-int command_convert(const ConvertArgs& args) {
+// The name of the number format that was written.
+const char* convert_files(const ConvertArgs& args) {
   const bool from_gguf = is_gguf(args.from), to_gguf = is_gguf(args.to);
   const store::GgmlTypeInfo* type = nullptr;
   if (to_gguf) base::check_output_file(args.to);
@@ -87,12 +96,46 @@ int command_convert(const ConvertArgs& args) {
                      [&](const std::string& aside) { store::convert_directory(directory, aside, type->name); });
     }
   }
+  return type->name;
+}
+
+// The model with its adapter merged, in f32, in a directory beside the result; from there as any directory.
+const char* convert_merged(const ConvertArgs& args) {
+  if (is_gguf(args.to))
+    base::check_output_file(args.to);
+  else if (base::file_exists(args.to) || base::is_directory(args.to))
+    throw Error(ErrorCode::kUsage, "is there already; name a directory that is not", args.to);
+  const std::string aside = args.to + ".merged";
+  base::remove_all(aside);
+  try {
+    base::make_directories(aside);
+    {
+      model::LoadedModel loaded = load_trainable(args.from);
+      loaded.parameters.adapter = model::load_adapter(args.adapter, loaded.parameters.config);
+      model::save_hf(aside, model::merge_adapter(std::move(loaded.parameters)), loaded.tokenizer_json);
+    }
+    if (!is_gguf(args.from)) copy_texts(policy_directory(args.from), aside);
+    ConvertArgs merged = args;
+    merged.from = aside;
+    const char* type = convert_files(merged);
+    base::remove_all(aside);
+    return type;
+  } catch (...) {
+    base::remove_all(aside);
+    throw;
+  }
+}
+
+}  // namespace
+
+int command_convert(const ConvertArgs& args) {
+  const char* type = args.adapter.empty() ? convert_files(args) : convert_merged(args);
   base::Json json = base::Json::object();
-  json["from"] = args.from, json["to"] = args.to, json["dtype"] = type->name;
+  json["from"] = args.from, json["to"] = args.to, json["dtype"] = type;
   if (args.json)
     std::printf("%s\n", json.dump().c_str());
   else
-    std::printf("%s: %s\n", args.to.c_str(), type->name);
+    std::printf("%s: %s\n", args.to.c_str(), type);
   return 0;
 }
 

@@ -127,7 +127,7 @@ int command_generate(const GenerateArgs& args) {
   if (args.prompt.empty() == args.tokens.empty())
     throw Error(ErrorCode::kUsage, "give one of --prompt and --tokens", "command line");
   const char* option = args.tokens.empty() ? "--prompt" : "--tokens";
-  const OpenedModel model = open_model(args.model, {.weights = args.weights});
+  const OpenedModel model = open_model(args.model, {.weights = args.weights, .adapter = args.adapter});
   core::SampleRequest request;
   request.prefix = args.tokens.empty() ? encode_argument(model.tokenizer(), args.prompt, option)
                                        : parse_ids(args.tokens, model.policy.config.vocab, option);
@@ -171,7 +171,7 @@ int command_score(const ScoreArgs& args) {
   tensor::set_operator_threads(1);
   if (args.text.empty() + args.tokens.empty() + args.file.empty() != 2)
     throw Error(ErrorCode::kUsage, "give one of --text, --tokens and --file", "command line");
-  const OpenedModel model = open_model(args.model, {.weights = args.weights});
+  const OpenedModel model = open_model(args.model, {.weights = args.weights, .adapter = args.adapter});
   if (!args.text.empty())
     print_score(score_json(model, encode_argument(model.tokenizer(), args.text, "--text")), args.json);
   if (!args.tokens.empty())
@@ -184,7 +184,7 @@ int command_score(const ScoreArgs& args) {
 int command_logits(const ScoreArgs& args) {
   tensor::set_operator_threads(1);
   base::check_output_file(args.out);
-  const OpenedModel model = open_model(args.model, {.weights = args.weights});
+  const OpenedModel model = open_model(args.model, {.weights = args.weights, .adapter = args.adapter});
   const core::Tokens ids = parse_ids(args.tokens, model.policy.config.vocab, "--tokens");
   if (ids.empty()) throw Error(ErrorCode::kUsage, "give --tokens, for example 1,2,3", "command line");
   const at::Tensor logits = engine::token_logits(model.policy, ids);

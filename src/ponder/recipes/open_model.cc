@@ -2,6 +2,7 @@
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
+#include "ponder/model/adapter.h"
 #include "ponder/model/gguf.h"
 #include "ponder/model/load.h"
 #include "ponder/recipes/confidence.h"
@@ -91,6 +92,11 @@ std::string policy_directory(const std::string& path) {
   return newest;
 }
 
+model::LoadedModel load_trainable(const std::string& path) {
+  const bool is_gguf = path.ends_with(".gguf") && base::file_exists(path);
+  return load_verified(is_gguf ? path : policy_directory(path), model::Hold::kTrainable);
+}
+
 OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   const bool is_gguf = path.ends_with(".gguf") && base::file_exists(path);
   const std::string policy_path = is_gguf ? path : policy_directory(path);
@@ -111,6 +117,7 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   if (policy_path != path)  // a run's: checkpoints/STAGE/step-…
     opened.confidence = confidence_of_run(path, base::file_name(base::parent_path(policy_path)));
   if (!critic_path.empty()) opened.critic = load_verified(critic_path, load).parameters;
+  if (!options.adapter.empty()) opened.policy.adapter = model::load_adapter(options.adapter, opened.policy.config);
   opened.policy = opened.policy.on(where);
   if (opened.critic) opened.critic = opened.critic->on(where);
   return opened;

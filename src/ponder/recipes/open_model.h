@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ponder/core/confidence.h"
+#include "ponder/model/load.h"
 #include "ponder/model/weights.h"
 #include "ponder/recipes/commands.h"
 #include "ponder/text/problem_codec.h"
@@ -32,6 +33,7 @@ struct OpenOptions {
   std::string device = "auto";
   std::string compute = "";      // f32 or bf16; "" = what the files say
   std::string weights = "auto";  // how the policy's are kept (model/load.h)
+  std::string adapter = "";      // a PEFT directory with an adapter of the policy
 };
 OpenedModel open_model(const std::string& path, const OpenOptions& options = {});
 
@@ -43,6 +45,9 @@ std::shared_ptr<const text::ProblemCodec> open_codec(const std::string& path, co
 
 // The newest checkpoint of a run's policy; "" when there is none.
 std::string newest_policy(const std::string& run_dir);
+
+// Weights that can be trained, in one f32 buffer: of a MODEL without its critic. The same errors.
+model::LoadedModel load_trainable(const std::string& path);
 
 // The Hugging Face directory of a MODEL: itself, or the newest policy of a run directory. The same errors.
 std::string policy_directory(const std::string& path);

@@ -100,9 +100,9 @@ TEST_F(WordsRun, GoesFromARealModelToAReport) {
   EXPECT_LT(rows.train.back().loss, 0.7 * rows.train.front().loss);  // it learns to write solutions
 
   // Its checkpoints are models like the one that it began with.
-  const OpenedModel opened = open_model(dir, "cpu");
+  const OpenedModel opened = open_model(dir, {.device = "cpu"});
   const core::Tokens ids = opened.tokenizer().encode("Question: 2 pens\nAnswer: 2 + 3 = 5");
-  EXPECT_EQ(ids, open_model(model_, "cpu").tokenizer().encode("Question: 2 pens\nAnswer: 2 + 3 = 5"));
+  EXPECT_EQ(ids, open_model(model_, {.device = "cpu"}).tokenizer().encode("Question: 2 pens\nAnswer: 2 + 3 = 5"));
   const Replay replay = replay_step(dir, 1);
   EXPECT_TRUE(replay.mismatches.empty());
   EXPECT_EQ(replay.groups.size(), static_cast<size_t>(recipe().rl.prompts));

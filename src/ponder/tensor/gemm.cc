@@ -159,6 +159,23 @@ void pack_transposed(const float* w, int64_t n, int64_t k, Compute compute, uint
   });
 }
 
+void unpack_transposed(const uint32_t* words, int64_t n, int64_t k, Compute compute, int64_t first, int64_t count,
+                       float* rows) {
+  const int64_t steps = steps_of(k, compute), halves = compute == Compute::kF32 ? 1 : 2;
+  share_large(count * k, count, kGroup, [&](int64_t from, int64_t to) {
+    for (int64_t row = first + from; row < first + to; ++row) {
+      const int64_t panel = row / kPanel * kPanel, width = panel_width(n, panel, kPanel);
+      const uint32_t* word = words + panel * steps + row - panel;
+      float* out = rows + (row - first) * k;
+      for (int64_t i = 0; i < k; ++i) {
+        const uint32_t pair = word[i / halves * width];
+        const uint32_t bits = halves == 1 ? pair : i % 2 == 0 ? pair << 16 : pair & 0xFFFF0000;
+        std::memcpy(out + i, &bits, sizeof bits);
+      }
+    }
+  });
+}
+
 void pack_rows(const ReadRow& read, RowType type, int64_t n, int64_t k, Compute compute, uint32_t* words) {
   std::vector<float> floats(static_cast<size_t>(k));
   std::vector<uint16_t> halves(static_cast<size_t>(k));

@@ -29,6 +29,9 @@ int64_t packed_words(int64_t depth, int64_t columns, Compute compute);
 // w [N,K] as the right-hand side of x · wᵀ (depth K), and of g · w (depth N).
 void pack_transposed(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words);
 void pack_straight(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words);
+// Rows first … first + count of w [n,k] out of pack_transposed's words, as they were packed.
+void unpack_transposed(const uint32_t* words, int64_t n, int64_t k, Compute compute, int64_t first, int64_t count,
+                       float* rows);
 // pack_transposed of a weight whose rows are somewhere else, for example in a file: read(row, out) writes the k numbers
 // of a row, as floats or as bf16. The words are the same, but bf16 rows keep numbers below the smallest normal float.
 enum class RowType : uint8_t { kF32, kBf16 };

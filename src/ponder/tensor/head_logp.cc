@@ -23,6 +23,8 @@ using torch::autograd::variable_list;
 // Columns of a block are those whose log-sum-exp is taken together. Rows of a block: 1 Mi logits, but as many as the
 // gradient's product takes at a time.
 constexpr int64_t kColumns = kLogsumexpBlock;
+// The backward pass multiplies along a block's columns: fewer leave more rows beside a panel in the second cache.
+constexpr int64_t kBackwardColumns = 960;
 constexpr int64_t kRows = 512, kBlockLogits = int64_t{1} << 20;
 
 int64_t block_rows(int64_t columns) { return std::max(kRows, kBlockLogits / columns / kRows * kRows); }
@@ -45,7 +47,14 @@ class HeadBlocks {
   // The same rows of the head as depth of grad · head.
   PackedView straight(int64_t first, int64_t n) {
     if (n == vocab_ && head_.straight.defined()) return packed_view(head_.straight, n, width_, head_.compute);
-    return pack(straight_, pack_straight, first, n, n, width_);
+    if (head_.weight.defined()) return pack(straight_, pack_straight, first, n, n, width_);
+    const Compute compute = straight_compute(head_);
+    rows_.resize(static_cast<size_t>(n * width_));
+    straight_.resize(static_cast<size_t>(packed_words(n, width_, compute)));
+    unpack_transposed(packed_view(head_.transposed, width_, vocab_, head_.compute).words, vocab_, width_, head_.compute,
+                      first, n, rows_.data());
+    pack_straight(rows_.data(), n, width_, compute, straight_.data());
+    return {straight_.data(), n, width_, compute};
   }
 
  private:
@@ -60,22 +69,22 @@ class HeadBlocks {
   const Matrix& head_;
   int64_t vocab_, width_;
   std::vector<uint32_t> transposed_, straight_;
+  std::vector<float> rows_;
 };
 
-// work(first row, rows, first column, columns) for each block; the columns' turn changes last, so that a piece of the
-// head is packed once. begin(first column, columns) comes before the blocks of these columns.
+// work(first row, rows, first column, columns) for each block of `width` columns; the columns' turn changes last, so
+// that a piece of the head is packed once. begin(first column, columns) comes before the blocks of these columns.
 template <class Begin, class Work>
-void for_each_block(int64_t rows, int64_t vocab, Begin begin, Work work) {
-  const int64_t step = block_rows(std::min(kColumns, vocab));
-  for (int64_t column = 0; column < vocab; column += kColumns) {
-    const int64_t columns = std::min(kColumns, vocab - column);
+void for_each_block(int64_t rows, int64_t vocab, int64_t width, Begin begin, Work work) {
+  const int64_t step = block_rows(width);
+  for (int64_t column = 0; column < vocab; column += width) {
+    const int64_t columns = std::min(width, vocab - column);
     begin(column, columns);
     for (int64_t row = 0; row < rows; row += step) work(row, std::min(step, rows - row), column, columns);
   }
 }
 
-at::Tensor block_scratch(int64_t rows, int64_t vocab) {
-  const int64_t columns = std::min(kColumns, vocab);
+at::Tensor block_scratch(int64_t rows, int64_t columns) {
   return at::empty({std::min(block_rows(columns), rows) * columns}, at::kFloat);
 }
 
@@ -91,10 +100,11 @@ void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tens
     PONDER_CHECK(target[t] >= 0 && target[t] < vocab, "target ", target[t], " is not in 0 … ", vocab - 1);
   HeadBlocks blocks(head);
   PackedView words;
-  at::Tensor scratch = block_scratch(rows, vocab);
+  const bool one_block = vocab <= kColumns;
+  const int64_t block = std::min(kColumns, vocab);
+  at::Tensor scratch = block_scratch(rows, block);
   float *logits = out(scratch), *logp = out(values.logp), *logsumexp = out(values.logsumexp);
   float* entropy = with_entropy ? out(values.entropy) : nullptr;
-  const bool one_block = vocab <= kColumns;
   std::vector<RunningLogsumexp> running(static_cast<size_t>(rows));
   const auto read_row = [&](const float* x, int64_t t, int64_t column, int64_t columns) {
     row_logsumexp_add(x, columns, entropy && !one_block, &running[static_cast<size_t>(t)]);
@@ -102,7 +112,7 @@ void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tens
     if (entropy && one_block) row_entropy(x, columns, running[static_cast<size_t>(t)].logsumexp(), entropy + t);
   };
   for_each_block(
-      rows, vocab, [&](int64_t column, int64_t columns) { words = blocks.transposed(column, columns); },
+      rows, vocab, block, [&](int64_t column, int64_t columns) { words = blocks.transposed(column, columns); },
       [&](int64_t row, int64_t n, int64_t column, int64_t columns) {
         gemm(in(hidden) + row * width, n, words, nullptr, logits);
         share_large(n * columns, n, 16, [&](int64_t from, int64_t to) {
@@ -124,14 +134,15 @@ void backward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Ten
   const int64_t* target = targets.const_data_ptr<int64_t>();
   HeadBlocks blocks(head);
   PackedView words, straight;
-  at::Tensor scratch = block_scratch(rows, vocab);
+  const int64_t block = vocab <= kColumns ? vocab : kBackwardColumns;
+  at::Tensor scratch = block_scratch(rows, block);
   float* logits = out(scratch);
   const auto turn_row = [&](float* x, int64_t t, int64_t column, int64_t columns) {
     row_exp(x, columns, in(logsumexp)[t], -in(slope)[t]);
     if (target[t] >= column && target[t] < column + columns) x[target[t] - column] += in(slope)[t];
   };
   for_each_block(
-      rows, vocab,
+      rows, vocab, block,
       [&](int64_t column, int64_t columns) {
         words = blocks.transposed(column, columns);
         straight = blocks.straight(column, columns);
@@ -193,7 +204,7 @@ struct HeadLogpFunction : torch::autograd::Function<HeadLogpFunction> {
     (in_blocks(hidden) ? forward_blocks : forward_chunks)(hidden, head, targets, values, with_entropy);
     ctx->save_for_backward(
         {hidden, head_weight.value_or(at::Tensor()), targets, values.logsumexp, head.transposed, head.straight});
-    ctx->saved_data["head"] = std::vector<int64_t>{static_cast<int64_t>(head.compute), head.rows, head.columns};
+    ctx->saved_data["head"] = saved_shape(head);
     if (!with_entropy) return {values.logp};
     ctx->mark_non_differentiable({values.entropy});
     return {values.logp, values.entropy};
@@ -201,10 +212,8 @@ struct HeadLogpFunction : torch::autograd::Function<HeadLogpFunction> {
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
-    const auto of_head = ctx->saved_data["head"].toIntVector();
     const at::Tensor &hidden = saved[0], &targets = saved[2], &logsumexp = saved[3];
-    Matrix head(saved[1], static_cast<Compute>(of_head[0]));
-    head.transposed = saved[4], head.straight = saved[5], head.rows = of_head[1], head.columns = of_head[2];
+    const Matrix head = restored(saved[1], saved[5], saved[4], ctx->saved_data["head"].toIntVector());
     const at::Tensor slope = grads[0].contiguous();
     at::Tensor grad_hidden = at::empty_like(hidden);
     std::optional<WeightGradient> grad_head;
@@ -226,8 +235,7 @@ HeadLogp head_logp(const at::Tensor& hidden, const Matrix& head, const at::Tenso
   PONDER_CHECK(
       hidden.dim() == 2 && hidden.size(1) == head.size(1) && targets.dim() == 1 && targets.size(0) == hidden.size(0),
       "head_logp wants hidden [T,", head.size(1), "] and targets [T]");
-  const std::optional<at::Tensor> weight = head.weight.defined() ? std::optional(head.weight) : std::nullopt;
-  const auto out = HeadLogpFunction::apply(hidden, weight, targets, head, with_entropy);
+  const auto out = HeadLogpFunction::apply(hidden, followed(head), targets, head, with_entropy);
   return {out[0], with_entropy ? out[1] : at::Tensor()};
 }
 

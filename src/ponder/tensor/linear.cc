@@ -21,7 +21,7 @@ using torch::autograd::variable_list;
 using MaybeTensor = std::optional<at::Tensor>;
 
 bool on_cpu_f32(const at::Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; }
-bool wants_grad(const at::Tensor& x) { return at::GradMode::is_enabled() && x.requires_grad(); }
+bool wants_grad(const at::Tensor& x) { return at::GradMode::is_enabled() && x.defined() && x.requires_grad(); }
 
 const float* in(const at::Tensor& x) { return x.const_data_ptr<float>(); }
 
@@ -43,21 +43,21 @@ at::Tensor forward_product(const at::Tensor& x, const Matrix& w, const MaybeTens
 
 // The weight comes twice: as what autograd follows, and with its packed copies.
 struct Linear : Function<Linear> {
-  static Variable forward(AutogradContext* ctx, const Variable& x, const Variable& weight, const MaybeTensor& residual,
-                          const Matrix& w) {
-    ctx->save_for_backward({x, weight, w.straight});
-    ctx->saved_data["compute"] = static_cast<int64_t>(w.compute);
+  static Variable forward(AutogradContext* ctx, const Variable& x, const MaybeTensor& weight,
+                          const MaybeTensor& residual, const Matrix& w) {
+    const auto words = saved_words(w);
+    ctx->save_for_backward({x, weight.value_or(at::Tensor()), words[0], words[1]});
+    ctx->saved_data["shape"] = saved_shape(w);
     ctx->saved_data["adds"] = residual.has_value();
     return forward_product(x, w, residual);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor grad = grads[0].contiguous();
-    Matrix w(saved[1], static_cast<Compute>(ctx->saved_data["compute"].toInt()));
-    w.straight = saved[2];
+    const Matrix w = restored(saved[1], saved[2], saved[3], ctx->saved_data["shape"].toIntVector());
     at::Tensor grad_x, grad_w;
     if (ctx->needs_input_grad(0)) grad_x = linear_grad_x(grad, w);
-    if (ctx->needs_input_grad(1)) {
+    if (w.weight.defined() && ctx->needs_input_grad(1)) {
       WeightGradient gradient(w.weight);
       add_linear_grad_w(gradient.sum, grad, saved[0], w.compute);
       grad_w = gradient.hand_on;
@@ -68,7 +68,7 @@ struct Linear : Function<Linear> {
 
 at::Tensor product(const at::Tensor& x, const Matrix& w, const MaybeTensor& residual) {
   if (wants_grad(x) || wants_grad(w.weight) || (residual && wants_grad(*residual)))
-    return Linear::apply(x, w.weight, residual, w);
+    return Linear::apply(x, followed(w), residual, w);
   return forward_product(x, w, residual);
 }
 
@@ -84,7 +84,7 @@ at::Tensor linear_add(const at::Tensor& residual, const at::Tensor& x, const Mat
 
 at::Tensor linear_grad_x(const at::Tensor& grad, const Matrix& w) {
   if (!on_cpu_f32(grad)) return at::mm(grad, w.weight);
-  return multiply(grad, straight_words(w), w.size(1), w.compute, std::nullopt);
+  return multiply(grad, straight_words(w), w.size(1), straight_compute(w), std::nullopt);
 }
 
 void add_linear_grad_w(at::Tensor& grad_w, const at::Tensor& grad, const at::Tensor& x, Compute compute) {

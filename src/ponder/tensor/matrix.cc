@@ -66,8 +66,35 @@ at::Tensor transposed_words(const Matrix& matrix) {
 
 at::Tensor straight_words(const Matrix& matrix) {
   at::Tensor packed = matrix.straight;
-  if (!packed.defined()) pack_for_gradient(packed, matrix);
+  if (packed.defined()) return packed;
+  if (matrix.weight.defined()) {
+    pack_for_gradient(packed, matrix);
+    return packed;
+  }
+  const int64_t n = matrix.rows, k = matrix.columns;
+  at::Tensor rows = at::empty({n, k}, at::kFloat);
+  const PackedView words = packed_view(matrix.transposed, k, n, matrix.compute);
+  unpack_transposed(words.words, n, k, matrix.compute, 0, n, rows.mutable_data_ptr<float>());
+  packed = at::empty({packed_words(n, k, straight_compute(matrix))}, at::kInt);
+  pack_straight(rows.const_data_ptr<float>(), n, k, straight_compute(matrix), words_of(packed));
   return packed;
+}
+
+// The transposed words are of use to a backward pass only where there is nothing else to make the straight ones of.
+std::vector<at::Tensor> saved_words(const Matrix& matrix) {
+  return {matrix.straight, matrix.weight.defined() ? at::Tensor() : matrix.transposed};
+}
+
+std::vector<int64_t> saved_shape(const Matrix& matrix) {
+  return {static_cast<int64_t>(matrix.compute), matrix.rows, matrix.columns};
+}
+
+Matrix restored(const at::Tensor& weight, const at::Tensor& straight, const at::Tensor& transposed,
+                const std::vector<int64_t>& shape) {
+  Matrix matrix(weight, static_cast<Compute>(shape[0]));
+  matrix.straight = straight, matrix.transposed = transposed;
+  matrix.rows = shape[1], matrix.columns = shape[2];
+  return matrix;
 }
 
 PackedView packed_view(const at::Tensor& words, int64_t depth, int64_t columns, Compute compute) {

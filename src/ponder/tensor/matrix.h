@@ -1,7 +1,9 @@
 // A weight as it is multiplied: the tensor, and the packed copies of it that the CPU's products read. Made by model
 // when it takes views of a model's weights, read by linear() and its gradients.
 #pragma once
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "ponder/tensor/gemm.h"
 #include "ponder/tensor/gemm_int8.h"
@@ -45,9 +47,23 @@ struct WeightGradient {
   at::Tensor hand_on;  // for autograd; undefined where it is in place already
 };
 
-// The packed copies; made on the spot where there are none.
+// The packed copies; made on the spot where there are none, of a matrix that is only read out of its other packing.
 at::Tensor transposed_words(const Matrix& matrix);
 at::Tensor straight_words(const Matrix& matrix);
+// What straight_words() are packed for: bf16 weights of f32 products are widened there.
+inline Compute straight_compute(const Matrix& matrix) {
+  return matrix.compute == Compute::kF32ByBf16 ? Compute::kF32 : matrix.compute;
+}
+// For functions that keep a matrix for their backward pass: what reading it needs, beside the weight that autograd
+// follows.
+std::vector<at::Tensor> saved_words(const Matrix& matrix);  // two, undefined where there is none
+std::vector<int64_t> saved_shape(const Matrix& matrix);
+Matrix restored(const at::Tensor& weight, const at::Tensor& straight, const at::Tensor& transposed,
+                const std::vector<int64_t>& shape);
+// As an argument that autograd follows: a matrix that is only read has none.
+inline std::optional<at::Tensor> followed(const Matrix& matrix) {
+  return matrix.weight.defined() ? std::optional(matrix.weight) : std::nullopt;
+}
 // Such words as products take them; borrows.
 PackedView packed_view(const at::Tensor& words, int64_t depth, int64_t columns, Compute compute);
 

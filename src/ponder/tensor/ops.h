@@ -39,6 +39,8 @@ enum class Gate : uint8_t { kSilu, kGelu };
 // [D,F]. Block by block of rows, so that what is between the products stays in the cache.
 at::Tensor gated_ffn(const std::optional<at::Tensor>& residual, const at::Tensor& x, const Matrix& gate_up,
                      const Matrix& down, Gate gate);
+// Its activation alone, act(gate) · up of [T,2F] → [T,F], for layers that have more between the products.
+at::Tensor gated(const at::Tensor& halves, Gate gate);
 
 // How keys and values are kept for attention: as they are, or rounded to bf16 (to nearest, ties to even), which halves
 // what a cache holds and streams. CPU only; gradients pass the rounding straight through.

@@ -1,0 +1,254 @@
+#include "ponder/model/adapter.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "ponder/base/error.h"
+#include "ponder/base/file.h"
+#include "ponder/model/source.h"
+#include "ponder/store/safetensors.h"
+#include "ponder/tensor/guard.h"
+
+namespace ponder::model {
+namespace {
+
+constexpr const char* kConfigFile = "adapter_config.json";
+constexpr const char* kWeightsFile = "adapter_model.safetensors";
+
+// A matrix of a layer that may be adapted: W [out,in], rows first … of the fused matrix that the decoder multiplies.
+struct Module {
+  std::string name, path;  // "q_proj", "self_attn.q_proj"
+  int64_t out = 0, in = 0, first = 0;
+  std::vector<tensor::LowRank> LayerWeights::*beside = nullptr;
+};
+
+std::vector<Module> modules_of(const DecoderConfig& c) {
+  const int64_t q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
+  return {{"q_proj", "self_attn.q_proj", q, c.width, 0, &LayerWeights::qkv_adapters},
+          {"k_proj", "self_attn.k_proj", kv, c.width, q, &LayerWeights::qkv_adapters},
+          {"v_proj", "self_attn.v_proj", kv, c.width, q + kv, &LayerWeights::qkv_adapters},
+          {"o_proj", "self_attn.o_proj", c.width, q, 0, &LayerWeights::out_adapters},
+          {"gate_proj", "mlp.gate_proj", c.ffn, c.width, 0, &LayerWeights::gate_up_adapters},
+          {"up_proj", "mlp.up_proj", c.ffn, c.width, c.ffn, &LayerWeights::gate_up_adapters},
+          {"down_proj", "mlp.down_proj", c.width, c.ffn, 0, &LayerWeights::down_adapters}};
+}
+
+bool targets(const AdapterConfig& adapter, const Module& module) {
+  return std::ranges::find(adapter.target_modules, module.name) != adapter.target_modules.end();
+}
+
+// visit(layer, module, name of A, name of B) in the order of the buffer.
+template <class Visit>
+void visit_modules(const DecoderConfig& config, const AdapterConfig& adapter, Visit visit) {
+  const std::vector<Module> modules = modules_of(config);
+  for (int64_t l = 0; l < config.layers; ++l)
+    for (const Module& module : modules) {
+      if (!targets(adapter, module)) continue;
+      const std::string name = base::cat("base_model.model.model.layers.", l, ".", module.path);
+      visit(l, module, name + ".lora_A.weight", name + ".lora_B.weight");
+    }
+}
+
+int64_t adapter_size(const std::vector<ParameterInfo>& table) {
+  return table.empty() ? 0 : table.back().offset + table.back().numel();
+}
+
+std::string list_text(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += base::cat(text.empty() ? "" : ", ", name);
+  return text;
+}
+
+base::Json config_json(const AdapterConfig& c, const std::string& base_model) {
+  base::Json json = base::Json::object();
+  json["peft_type"] = "LORA", json["task_type"] = "CAUSAL_LM";
+  json["base_model_name_or_path"] = base_model.empty() ? base::Json() : base::Json(base_model);
+  json["r"] = c.r, json["lora_alpha"] = c.lora_alpha, json["lora_dropout"] = c.lora_dropout;
+  json["target_modules"] = base::Json::list(c.target_modules);
+  json["use_rslora"] = c.use_rslora, json["bias"] = "none", json["fan_in_fan_out"] = false;
+  json["inference_mode"] = true;
+  return json;
+}
+
+// Keys with which PEFT computes something else, and the values that leave it as it is here.
+void check_plain(const base::Json& json, const std::string& where) {
+  const auto refuse = [&](const char* key, const char* right) {
+    throw Error(ErrorCode::kInput,
+                base::cat(key, " is ", json.at(key).dump(), "; this program computes adapters with ", right), where);
+  };
+  const auto is_empty = [](const base::Json& v) {
+    return v.is_null() || (v.is_bool() && !v.as_bool()) || ((v.is_array() || v.is_object()) && v.size() == 0);
+  };
+  if (json.string_at("peft_type") != "LORA") refuse("peft_type", "\"LORA\"");
+  if (json.find("bias") && json.string_at("bias") != "none") refuse("bias", "\"none\"");
+  for (const char* key :
+       {"fan_in_fan_out", "use_dora", "lora_bias", "modules_to_save", "rank_pattern", "alpha_pattern",
+        "layers_to_transform", "layer_replication", "exclude_modules", "target_parameters", "trainable_token_indices",
+        "alora_invocation_tokens", "arrow_config", "use_qalora", "use_bdlora"})
+    if (const base::Json* value = json.find(key); value && !is_empty(*value)) refuse(key, "none of it");
+}
+
+AdapterConfig read_config(const base::Json& json, const std::string& where) {
+  check_plain(json, where);
+  AdapterConfig config;
+  config.r = json.int_at("r"), config.lora_alpha = json.double_at("lora_alpha");
+  if (json.find("use_rslora")) config.use_rslora = json.at("use_rslora").as_bool();
+  if (json.find("lora_dropout")) config.lora_dropout = json.double_at("lora_dropout");
+  config.target_modules.clear();
+  const base::Json& modules = json.at("target_modules");
+  if (modules.is_string() && modules.as_string() == "all-linear") {
+    config.target_modules = adapter_modules();
+  } else if (modules.is_array()) {
+    for (const base::Json& module : modules.as_array()) config.target_modules.push_back(module.as_string());
+  } else {
+    throw Error(ErrorCode::kInput,
+                base::cat("target_modules is ", modules.dump(), "; it must be a list of ", list_text(adapter_modules()),
+                          ", or \"all-linear\""),
+                where);
+  }
+  try {
+    config.check();
+  } catch (const Error& e) {
+    throw Error(ErrorCode::kInput, e.message(), where);
+  }
+  return config;
+}
+
+}  // namespace
+
+const std::vector<std::string>& adapter_modules() {
+  static const std::vector<std::string> names = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                                 "gate_proj", "up_proj", "down_proj"};
+  return names;
+}
+
+void AdapterConfig::fields(base::Fields& f) {
+  f.field("r", r, {.min = 1, .max = 4096, .help = "rank: rows of A, columns of B"});
+  f.field("lora_alpha", lora_alpha, {.min = 0, .help = "the adapter's product is scaled by lora_alpha / r"});
+  f.field("target_modules", target_modules,
+          {.help = "matrices of each layer beside which an adapter stands", .choices = adapter_modules()});
+  f.field("use_rslora", use_rslora, {.help = "scale by lora_alpha / √r (Kalajdzievski 2023)"});
+}
+
+void AdapterConfig::check() const {
+  const auto refuse = [](const std::string& what) { throw Error(ErrorCode::kUsage, what); };
+  if (r < 1 || r > 4096) refuse(base::cat("r is ", r, "; a rank is 1 to 4096"));
+  if (!(lora_alpha >= 0) || std::isinf(lora_alpha))
+    refuse(base::cat("lora_alpha is ", lora_alpha, "; it is 0 or more"));
+  if (!(lora_dropout >= 0 && lora_dropout < 1))
+    refuse(base::cat("lora_dropout is ", lora_dropout, "; it is at least 0 and less than 1"));
+  if (target_modules.empty())
+    refuse(base::cat("target_modules is empty; it names some of ", list_text(adapter_modules())));
+  for (const std::string& name : target_modules)
+    if (std::ranges::find(adapter_modules(), name) == adapter_modules().end())
+      refuse(base::cat("target_modules names ", name, "; adapters can stand beside ", list_text(adapter_modules())));
+}
+
+double AdapterConfig::scale() const {
+  const auto rank = static_cast<double>(r);
+  return lora_alpha / (use_rslora ? std::sqrt(rank) : rank);
+}
+
+std::vector<ParameterInfo> adapter_table(const DecoderConfig& config, const AdapterConfig& adapter) {
+  std::vector<ParameterInfo> table;
+  int64_t offset = 0;
+  const auto add = [&](const std::string& name, int64_t rows, int64_t columns) {
+    table.push_back({name, offset, {rows, columns}});
+    offset += rows * columns;
+  };
+  visit_modules(config, adapter, [&](int64_t, const Module& module, const std::string& a, const std::string& b) {
+    add(a, adapter.r, module.in);
+    add(b, module.out, adapter.r);
+  });
+  return table;
+}
+
+std::shared_ptr<Adapter> make_adapter(const DecoderConfig& config, const AdapterConfig& adapter, base::RngKey key) {
+  adapter.check();
+  const std::vector<ParameterInfo> table = adapter_table(config, adapter);
+  auto made = std::make_shared<Adapter>(Adapter{adapter, at::empty({adapter_size(table)}, at::kFloat)});
+  float* flat = made->flat.mutable_data_ptr<float>();
+  for (const ParameterInfo& p : table) {
+    const bool is_b = p.name.ends_with("lora_B.weight");
+    const double bound = is_b ? 0 : 1 / std::sqrt(static_cast<double>(p.shape[1]));
+    base::Rng rng(key.child(p.name));
+    for (int64_t i = 0; i < p.numel(); ++i)
+      flat[p.offset + i] = is_b ? 0.0f : static_cast<float>(bound * (2 * rng.uniform() - 1));
+  }
+  return made;
+}
+
+void attach_adapter(const DecoderConfig& config, const AdapterConfig& adapter, const TakeAdapterMatrix& take_matrix,
+                    DecoderWeights& weights) {
+  int64_t offset = 0;
+  const auto take = [&](int64_t rows, int64_t columns) {
+    tensor::Matrix matrix = take_matrix(offset, rows, columns);
+    offset += rows * columns;
+    return matrix;
+  };
+  visit_modules(config, adapter, [&](int64_t layer, const Module& module, const std::string&, const std::string&) {
+    tensor::LowRank part;
+    part.a = take(adapter.r, module.in), part.b = take(module.out, adapter.r);
+    part.first = module.first, part.scale = adapter.scale();
+    (weights.layers[static_cast<size_t>(layer)].*module.beside).push_back(std::move(part));
+  });
+}
+
+Parameters merge_adapter(Parameters parameters) {
+  PONDER_CHECK(parameters.adapter && parameters.flat.defined(), "merging wants an adapter and weights in one buffer");
+  const at::NoGradGuard no_grad;
+  const std::shared_ptr<Adapter> merged = std::exchange(parameters.adapter, nullptr);
+  const Adapter& adapter = *merged;
+  const std::vector<ParameterInfo> table = adapter_table(parameters.config, adapter.config);
+  const auto piece = [](const at::Tensor& flat, const ParameterInfo& p) {
+    return flat.narrow(0, p.offset, p.numel()).view(p.shape);
+  };
+  const std::vector<ParameterInfo> weights = parameter_table(parameters.config);
+  size_t next = 0;
+  visit_modules(
+      parameters.config, adapter.config,
+      [&](int64_t layer, const Module& module, const std::string&, const std::string&) {
+        const ParameterInfo &a = table[next], &b = table[next + 1];
+        next += 2;
+        const std::string name = base::cat("model.layers.", layer, ".", module.path, ".weight");
+        const auto w = std::ranges::find(weights, name, &ParameterInfo::name);
+        PONDER_CHECK(w != weights.end(), "there is no ", name, " to merge into");
+        piece(parameters.flat, *w).addmm_(piece(adapter.flat, b), piece(adapter.flat, a), 1, adapter.config.scale());
+      });
+  return parameters;
+}
+
+void save_adapter(const std::string& directory, const Parameters& parameters, const std::string& base_model) {
+  PONDER_CHECK(parameters.adapter, "there is no adapter to save");
+  const Adapter& adapter = *parameters.adapter;
+  base::write_file_atomic(base::join_path(directory, kConfigFile),
+                          config_json(adapter.config, base_model).dump(2) + "\n");
+  std::vector<store::TensorView> tensors;
+  for (const ParameterInfo& p : adapter_table(parameters.config, adapter.config))
+    tensors.push_back({p.name, "F32", p.shape, adapter.flat.const_data_ptr<float>() + p.offset});
+  store::write_safetensors(base::join_path(directory, kWeightsFile), tensors, {{"format", "pt"}});
+}
+
+std::shared_ptr<Adapter> load_adapter(const std::string& directory, const DecoderConfig& config) {
+  const std::string path = base::join_path(directory, kConfigFile), file = base::join_path(directory, kWeightsFile);
+  const base::Json json = base::Json::parse(base::read_file(path), path);
+  const AdapterConfig adapter = read_config(json, path);
+  const std::vector<ParameterInfo> table = adapter_table(config, adapter);
+  auto loaded = std::make_shared<Adapter>(Adapter{adapter, at::empty({adapter_size(table)}, at::kFloat)});
+  tensor::guarded("adapter", [&] {
+    const Source source = open_safetensors_file(file);
+    check_tensors(table, "adapter_config.json and the model", file, source);
+    for (const ParameterInfo& p : table) {
+      float* out = loaded->flat.mutable_data_ptr<float>() + p.offset;
+      const SourceTensor& tensor = source.at(p.name);
+      for (int64_t row = 0; row < tensor.rows(); ++row, out += tensor.columns()) read_floats(tensor, row, out);
+    }
+  });
+  return loaded;
+}
+
+}  // namespace ponder::model

@@ -278,13 +278,12 @@ class Commands {
     auto& b = args_.bench;
     s = add("bench", &b.json, [&b] { return command_bench(b); });
     s->add_option("names", b.names, "which benchmarks (default: all that need no --model)");
-    s->add_option("--model", b.model, "of train-large: model directory or GGUF file");
     s->add_option("--threads", b.threads, "worker threads; 0 = one a core")->check(at_least(0));
     s->add_option("--dtype", b.dtype, "what the model computes in")->check(CLI::IsMember({"f32", "bf16"}));
     s->add_option("--repeats", b.repeats, "timed runs of each; the median counts")->check(at_least(1));
     add_weights(s, b.weights);
     s->add_flag("!--no-warm-up", b.warm_up, "time the first run of each, too");
-    s->add_option("--model", b.model, "time this model (run directory, model directory or GGUF file), not a tiny one");
+    s->add_option("--model", b.model, "time this model (run directory, model directory or GGUF file), not a tiny one; train-large trains it");
     s->add_option("--save-model", b.save_model, "write the model that is timed as a Hugging Face directory, and leave");
     s->footer(base::cat("benchmarks:\n", bench_help()));
   }

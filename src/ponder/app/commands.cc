@@ -283,7 +283,9 @@ class Commands {
     s->add_option("--repeats", b.repeats, "timed runs of each; the median counts")->check(at_least(1));
     add_weights(s, b.weights);
     s->add_flag("!--no-warm-up", b.warm_up, "time the first run of each, too");
-    s->add_option("--model", b.model, "time this model (run directory, model directory or GGUF file), not a tiny one; train-large trains it");
+    s->add_option(
+        "--model", b.model,
+        "time this model (run directory, model directory or GGUF file), not a tiny one; train-large trains it");
     s->add_option("--save-model", b.save_model, "write the model that is timed as a Hugging Face directory, and leave");
     s->footer(base::cat("benchmarks:\n", bench_help()));
   }

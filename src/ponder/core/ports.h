@@ -25,14 +25,14 @@ struct SampleParams {
   double top_p = 1.0;        // 1 = off
   double min_p = 0.0;        // 0 = off
   int64_t max_tokens = 256;
-  Tokens stop = {};  // ends after one of these (it is kept); the model's own end token always stops
+  Tokens stop = {};                  // ends after one of these (it is kept); the model's own end token always stops
   const Endings* endings = nullptr;  // borrowed; ends after the token that they say (it is kept). Null: none
 };
 
 struct SampleRequest {
   Tokens prefix;  // prompt and what was already written; shared prefixes cost nothing twice
   SampleParams params;
-  base::RngKey key;  // token i of the completion is drawn with uniform_at(key, i)
+  base::RngKey key;     // token i of the completion is drawn with uniform_at(key, i)
   int64_t written = 0;  // tokens at the end of the prefix that params.endings reads as the completion's own
 };
 

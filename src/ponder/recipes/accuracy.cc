@@ -25,8 +25,9 @@ std::map<std::string, double> mean_behaviours(const std::vector<text::BehaviourC
 
 }  // namespace
 
-GreedyAnswers answer_greedily(const Models& models, const text::ProblemCodec& codec, const std::vector<core::Item>& items,
-                              int64_t max_tokens, const std::function<void(int64_t)>& done) {
+GreedyAnswers answer_greedily(const Models& models, const text::ProblemCodec& codec,
+                              const std::vector<core::Item>& items, int64_t max_tokens,
+                              const std::function<void(int64_t)>& done) {
   core::SampleParams params;
   params.temperature = 0;
   params.max_tokens = max_tokens;
@@ -41,7 +42,8 @@ GreedyAnswers answer_greedily(const Models& models, const text::ProblemCodec& co
     out.verdicts.push_back(grade(codec, items[i], text));
     out.correct.push_back(out.verdicts.back().correct() ? 1.0 : 0.0);
     out.tokens.push_back(static_cast<int64_t>(completions[i].tokens.size()));
-    out.thought_tokens += static_cast<double>(codec.tokenizer().encode(codec.thought(text), {false}).size()) / items.size();
+    out.thought_tokens +=
+        static_cast<double>(codec.tokenizer().encode(codec.thought(text), {false}).size()) / items.size();
     out.processed += completions[i].processed;
     counts.push_back(codec.behaviours(text));
     out.texts.push_back(text);
@@ -107,7 +109,9 @@ void write_rl_gain(Run& run, int64_t step, int64_t n) {
     const std::vector<core::Item> items = run.test_problems(task, n);
     const GreedyAnswers before = answer_greedily(run.models(run.before_rl), run.codec, items, run.recipe.rl.max_tokens);
     const GreedyAnswers after = answer_greedily(run.models(run.policy), run.codec, items, run.recipe.rl.max_tokens);
-    run.write(eval::to_json(gain_row(task, items, before.correct, after.correct, run.key.child("bootstrap").child(task))), "rl", step);
+    run.write(
+        eval::to_json(gain_row(task, items, before.correct, after.correct, run.key.child("bootstrap").child(task))),
+        "rl", step);
   }
 }
 

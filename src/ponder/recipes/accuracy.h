@@ -20,8 +20,9 @@ struct GreedyAnswers {
   int64_t processed = 0;  // tokens that ran through the model
 };
 
-GreedyAnswers answer_greedily(const Models& models, const text::ProblemCodec& codec, const std::vector<core::Item>& items,
-                              int64_t max_tokens, const std::function<void(int64_t)>& done = {});
+GreedyAnswers answer_greedily(const Models& models, const text::ProblemCodec& codec,
+                              const std::vector<core::Item>& items, int64_t max_tokens,
+                              const std::function<void(int64_t)>& done = {});
 
 // Canonical instances of the items: problems of one multiset are one cluster of every interval.
 std::vector<std::string> clusters_of(const std::vector<core::Item>& items);

@@ -72,7 +72,8 @@ std::vector<eval::DataRow> audit_data(const Run& run) {
   if (has_stage(run.recipe, "pretrain"))
     leaks.merge(leaks_in_text(run, run.recipe.pretrain.train.steps, pretrain_batch));
   const bool demonstrations = run.recipe.sft.solutions.empty();
-  if (has_stage(run.recipe, "sft") && demonstrations) leaks.merge(leaks_in_text(run, run.recipe.sft.train.steps, sft_batch));
+  if (has_stage(run.recipe, "sft") && demonstrations)
+    leaks.merge(leaks_in_text(run, run.recipe.sft.train.steps, sft_batch));
   std::map<std::string, std::set<std::string>> trained;  // task -> canonical instances that were trained on
   for (const core::Item& item : training_problems(run))
     trained[item.problem.task].insert(tasks::find_task(item.problem.task).canonical(item.problem));
@@ -90,12 +91,13 @@ std::vector<eval::DataRow> audit_data(const Run& run) {
     row.test = static_cast<int64_t>(held_out.size());
     for (const std::string& instance : held_out)
       row.overlap += trained[task].contains(instance) || leaks.contains(instance);
-    row.note = demonstrations
-                   ? "canonical instances (sorted numbers, sorted instructions) that RL and critics trained on, and that "
-                     "test problems come from; overlap also counts test instances shown anywhere in pre-training text "
-                     "and demonstrations, failed tries included"
-                   : "questions, by their words and numbers, that SFT, RL and critics trained on, and that test problems "
-                     "come from; what the model that the run started from has read is not known here";
+    row.note =
+        demonstrations
+            ? "canonical instances (sorted numbers, sorted instructions) that RL and critics trained on, and that "
+              "test problems come from; overlap also counts test instances shown anywhere in pre-training text "
+              "and demonstrations, failed tries included"
+            : "questions, by their words and numbers, that SFT, RL and critics trained on, and that test problems "
+              "come from; what the model that the run started from has read is not known here";
     rows.push_back(row);
   };
   // Every test problem that any row of the run speaks of: those of the training curve and those of the searches.

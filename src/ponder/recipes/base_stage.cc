@@ -1,5 +1,5 @@
-// Stage "base": what a real model can do before anything is learned, behind worked examples (few-shot prompting, Brown et
-// al. 2020, arXiv 2005.14165). Later stages say what they add to it.
+// Stage "base": what a real model can do before anything is learned, behind worked examples (few-shot prompting, Brown
+// et al. 2020, arXiv 2005.14165). Later stages say what they add to it.
 #include "ponder/base/clock.h"
 #include "ponder/base/log.h"
 #include "ponder/recipes/accuracy.h"

@@ -1,5 +1,5 @@
-// Rows that are given, in epochs: which of them each step learns from. A function of the key, so a resumed run goes on with
-// the same batches.
+// Rows that are given, in epochs: which of them each step learns from. A function of the key, so a resumed run goes on
+// with the same batches.
 #pragma once
 #include <vector>
 

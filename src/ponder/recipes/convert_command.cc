@@ -59,7 +59,8 @@ void write_gguf_as_directory(const store::GgufFile& file, const std::string& to,
   base::write_file_atomic(base::join_path(to, "config.json"), config.dump(2) + "\n");
   store::export_safetensors(file, base::join_path(to, "model.safetensors"), dtype);
   if (file.metadata().string_or("tokenizer.ggml.model", "none") == "none") return;
-  for (const auto& [name, bytes] : gguf_tokenizer_files(file)) base::write_file_atomic(base::join_path(to, name), bytes);
+  for (const auto& [name, bytes] : gguf_tokenizer_files(file))
+    base::write_file_atomic(base::join_path(to, name), bytes);
 }
 
 // What lies beside a model's weights and has nothing to do with them.

@@ -23,10 +23,10 @@ namespace {
 
 // What the arithmetic assumes of samples, and how much of the measured rate learning and sampling reach: both measured
 // on the laptop recipe.
-constexpr double kPromptTokens = 16;       // of a procedural task
-constexpr double kWordPromptTokens = 80;   // of a problem in words
-constexpr double kWordSolutionTokens = 40; // of its worked solution
-constexpr double kShareOfLongest = 0.5;  // a completion, of max_tokens
+constexpr double kPromptTokens = 16;        // of a procedural task
+constexpr double kWordPromptTokens = 80;    // of a problem in words
+constexpr double kWordSolutionTokens = 40;  // of its worked solution
+constexpr double kShareOfLongest = 0.5;     // a completion, of max_tokens
 constexpr double kTrainingShare = 0.65;
 constexpr double kSamplingShare = 0.5;
 constexpr double kRolloutBytes = 6;  // a recorded token, compressed
@@ -203,7 +203,8 @@ bool trains_critic(const Recipe& recipe, const std::string& stage) {
 }
 
 bool is_learning(const Recipe& recipe, const std::string& stage) {
-  return stage != "search" && stage != "report" && stage != "base" && stage != "probe" && (!stage.starts_with("critic") || trains_critic(recipe, stage));
+  return stage != "search" && stage != "report" && stage != "base" && stage != "probe" &&
+         (!stage.starts_with("critic") || trains_critic(recipe, stage));
 }
 
 void plan_memory(const Recipe& recipe, Plan& plan) {

@@ -41,9 +41,10 @@ std::vector<std::string> policy_loss_names() {
 }  // namespace
 
 void StartOptions::fields(base::Fields& f) {
-  f.field("from", from,
-          {.help = "MODEL to start from, which then says shape and tokenizer: a Hugging Face directory, a run directory "
-                   "or a .gguf file; empty = drawn weights of the shape that `model` says"});
+  f.field(
+      "from", from,
+      {.help = "MODEL to start from, which then says shape and tokenizer: a Hugging Face directory, a run directory "
+               "or a .gguf file; empty = drawn weights of the shape that `model` says"});
   InitOptions::fields(f);
 }
 
@@ -238,7 +239,8 @@ void check_stages(const std::vector<std::string>& stages, bool from_model) {
       impossible("stages", "stages must begin with pretrain where it is named: it starts from nothing");
     const bool has_policy = from_model || contains(before, "pretrain") || contains(before, "sft");
     if ((stage == "critic" || stage == "rl" || stage == "probe" || stage == "search") && !has_policy)
-      impossible("stages", base::cat("stage ", stage, " needs a policy; put pretrain or sft before it, or name a model "
+      impossible("stages", base::cat("stage ", stage,
+                                     " needs a policy; put pretrain or sft before it, or name a model "
                                      "with init.from"));
     if (stage == "base" && (contains(before, "sft") || contains(before, "rl")))
       impossible("stages", "stage base is for the model before anything is learned; put it before sft and rl");
@@ -276,12 +278,15 @@ void check_start(const Recipe& recipe) {
   }
   for (const char* stage : {"pretrain", "probe"})
     if (contains(recipe.stages, stage))
-      impossible("stages", base::cat("stage ", stage, " is for models that ponder has begun itself; leave it out with "
+      impossible("stages", base::cat("stage ", stage,
+                                     " is for models that ponder has begun itself; leave it out with "
                                      "init.from"));
   if (contains(recipe.stages, "sft") && recipe.sft.solutions.empty())
-    impossible("sft.solutions", "with init.from, sft learns worked solutions; name tasks that have them in sft.solutions");
+    impossible("sft.solutions",
+               "with init.from, sft learns worked solutions; name tasks that have them in sft.solutions");
   if (contains(recipe.stages, "sft") && recipe.sft.pretrain_share > 0)
-    impossible("sft.pretrain_share", "sft.pretrain_share is text in the tasks' own language; it must be 0 with init.from");
+    impossible("sft.pretrain_share",
+               "sft.pretrain_share is text in the tasks' own language; it must be 0 with init.from");
   if (contains(recipe.stages, "rl") && recipe.rl.repairs > 0)
     impossible("rl.repairs", "rl.repairs are in the tasks' own language; it must be 0 with init.from");
 }

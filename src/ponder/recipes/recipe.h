@@ -19,7 +19,7 @@
 
 namespace ponder::recipes {
 
-inline constexpr int64_t kLongestPrompt = 48;  // tokens; no procedural task's question is longer
+inline constexpr int64_t kLongestPrompt = 48;       // tokens; no procedural task's question is longer
 inline constexpr int64_t kLongestWordPrompt = 512;  // tokens that are kept free for a problem in words
 
 // Weights at the start: drawn, or those of a real model, which then gives the shape and the tokenizer too.
@@ -59,7 +59,7 @@ struct SftOptions {
   double pretrain_share = 0.0;  // share of each batch that stays pre-training text
   craft::DemoOptions demos;
   std::vector<std::string> solutions = {};  // tasks whose worked solutions are learned in place of demonstrations
-  int64_t eval_problems = 200;  // test problems a task, answered greedily at the end
+  int64_t eval_problems = 200;              // test problems a task, answered greedily at the end
   void fields(base::Fields& f);
 };
 

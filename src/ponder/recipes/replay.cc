@@ -46,7 +46,8 @@ void compare(const std::string& recorded, const std::string& replayed, Mismatch 
   mismatches.push_back(std::move(at));
 }
 
-void compare_groups(const text::ProblemCodec& codec, const Groups& recorded, const Groups& replayed, std::vector<Mismatch>& mismatches) {
+void compare_groups(const text::ProblemCodec& codec, const Groups& recorded, const Groups& replayed,
+                    std::vector<Mismatch>& mismatches) {
   for (size_t p = 0; p < recorded.size(); ++p) {
     const core::Group &a = recorded[p], &b = replayed[p];
     const std::string prompt = ids_text(codec.prompt(a.item.problem));
@@ -119,8 +120,7 @@ void print_samples(const text::ProblemCodec& codec, const Replay& replay, int64_
                   core::verdict_name(group.verdicts[i].kind), base::fixed(group.rewards[i], 3).c_str(),
                   parts_text(group.reward_parts[i]).c_str(), base::fixed(group.advantages[i], 3).c_str(),
                   group.verdicts[i].reason.empty() ? "" : ": ", group.verdicts[i].reason.c_str(),
-                  group.item.problem.question.c_str(),
-                  codec.decode(group.trajectories[i].tokens).c_str());
+                  group.item.problem.question.c_str(), codec.decode(group.trajectories[i].tokens).c_str());
   }
 }
 
@@ -134,8 +134,7 @@ Replay replay_step(const std::string& run_dir, int64_t step) {
   Replay replay{step, {}, recorded, {}};
   judge_groups(recipe, *codec, base::RngKey(static_cast<uint64_t>(recipe.seed)), step - 1, replay.groups);
   const reward::Advantages advantages = reward::fill_advantages(replay.groups, recipe.rl.advantage);
-  replay.row = measure_groups(recipe, *codec, replay.groups, advantages,
-                              recorded[0].trajectories[0].policy_version);
+  replay.row = measure_groups(recipe, *codec, replay.groups, advantages, recorded[0].trajectories[0].policy_version);
   replay.row.step = step;
   compare_groups(*codec, recorded, replay.groups, replay.mismatches);
   compare_row(run_dir, replay.row, replay.mismatches);

@@ -21,14 +21,16 @@ void write_real_notes(Run& run) {
   };
   note("use", base::cat("Begun from ", base::file_name(r.init.from), " and trained on ", joined(r.rl.mix.tasks),
                         " alone. The licence of that model goes with it."));
-  note("data", base::cat("SFT: worked solutions of ", r.sft.solutions.empty() ? "nothing" : joined(r.sft.solutions),
-                         ", training parts. What the model had read before is not known: it may have seen test problems."));
-  note("rewards", base::cat("Math answers compared exactly: ", r.rl.reward.correct, " for a right answer, ",
-                            r.rl.reward.wrong, " otherwise. Algorithm ", r.rl.algo, ", advantages ",
-                            r.rl.advantage.estimator, "."));
+  note("data",
+       base::cat("SFT: worked solutions of ", r.sft.solutions.empty() ? "nothing" : joined(r.sft.solutions),
+                 ", training parts. What the model had read before is not known: it may have seen test problems."));
+  note("rewards",
+       base::cat("Math answers compared exactly: ", r.rl.reward.correct, " for a right answer, ", r.rl.reward.wrong,
+                 " otherwise. Algorithm ", r.rl.algo, ", advantages ", r.rl.advantage.estimator, "."));
   note("search",
        "Budgets are tokens a problem: written by the policy plus read by the critic. No search sees a verifier.");
-  note("evaluation", "Test problems were never trained on in this run; intervals are 95%, by bootstrap over questions.");
+  note("evaluation",
+       "Test problems were never trained on in this run; intervals are 95%, by bootstrap over questions.");
 }
 
 void write_notes(Run& run) {

@@ -38,7 +38,8 @@ int64_t sample_groups(const Run& run, const model::Parameters& sampler, int64_t 
   std::vector<core::SampleRequest> requests;
   for (size_t p = 0; p < groups.size(); ++p)
     for (int64_t g = 0; g < o.group; ++g)
-      requests.push_back(request_for(run.codec, groups[p].item.problem, params, key.child(p).child(static_cast<uint64_t>(g))));
+      requests.push_back(
+          request_for(run.codec, groups[p].item.problem, params, key.child(p).child(static_cast<uint64_t>(g))));
   const std::vector<core::SampleRequest> sent = requests;
   std::vector<core::Completion> completions =
       sample_requests(run.models(sampler), std::move(requests), static_cast<size_t>(o.group));
@@ -101,7 +102,7 @@ StepReport take_rl_step(Run& run, const model::Parameters& sampler, learn::Learn
   const RlOptions& o = run.recipe.rl;
   Groups groups = draw_groups(run, doctor, step);                                      // 1.
   const int64_t sampled = sample_groups(run, sampler, step, groups);                   // 2., 3.
-  judge_groups(run.recipe, run.codec, run.key, step, groups);                                     // 4.
+  judge_groups(run.recipe, run.codec, run.key, step, groups);                          // 4.
   const reward::Advantages advantages = reward::fill_advantages(groups, o.advantage);  // 5.
   run.records.append("rl", step + 1, rollout_rows("rl", step + 1, groups));
   const std::vector<learn::Row> rows = training_rows(run, step, groups);  // 6.
@@ -144,7 +145,8 @@ double sampler_gap(const model::Parameters& parameters, const Groups& groups, do
 }
 
 // 4. tasks judges, reward makes numbers of it.
-void judge_groups(const Recipe& recipe, const text::ProblemCodec& codec, base::RngKey key, int64_t step, Groups& groups) {
+void judge_groups(const Recipe& recipe, const text::ProblemCodec& codec, base::RngKey key, int64_t step,
+                  Groups& groups) {
   const RlOptions& o = recipe.rl;
   for (core::Group& group : groups) {
     group.verdicts.clear();

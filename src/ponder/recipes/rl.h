@@ -16,7 +16,8 @@ using Groups = std::vector<core::Group>;
 inline constexpr int64_t kOtherWeights = -1;
 
 // Verdicts and rewards of the samples; `step` counts from 0.
-void judge_groups(const Recipe& recipe, const text::ProblemCodec& codec, base::RngKey key, int64_t step, Groups& groups);
+void judge_groups(const Recipe& recipe, const text::ProblemCodec& codec, base::RngKey key, int64_t step,
+                  Groups& groups);
 
 // What a step's row says of its samples; policy_version: of the weights that learn from them.
 eval::RlRow measure_groups(const Recipe& recipe, const text::ProblemCodec& codec, const Groups& groups,

@@ -2,8 +2,7 @@
 
 namespace ponder::recipes {
 
-std::vector<search::SearchInput> search_inputs(const text::ProblemCodec& codec,
-                                               const std::vector<core::Item>& items) {
+std::vector<search::SearchInput> search_inputs(const text::ProblemCodec& codec, const std::vector<core::Item>& items) {
   std::vector<search::SearchInput> inputs;
   for (const core::Item& item : items) inputs.push_back({item.problem, codec.prompt(item.problem)});
   return inputs;

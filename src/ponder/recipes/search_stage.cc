@@ -122,7 +122,8 @@ Selected select_at_budget(const UnitContext& c, const Pools& pools, const std::s
     if (how == "random") std::erase_if(a.samples, [](const search::Candidate& x) { return !x.answer; });
     const int64_t chosen = search::select_candidate(a.samples, how, c.key.child(problem.id));
     const bool right =
-        chosen >= 0 && grade(c.run.codec, c.items[i], c.run.codec.decode(a.samples[static_cast<size_t>(chosen)].tokens)).correct();
+        chosen >= 0 &&
+        grade(c.run.codec, c.items[i], c.run.codec.decode(a.samples[static_cast<size_t>(chosen)].tokens)).correct();
     s.correct.push_back(right ? 1.0 : 0.0);
   }
   return s;
@@ -194,8 +195,8 @@ Pools run_strategy(UnitContext& c, const StrategyFactory& factory, int64_t budge
   core::Budget budget;
   if (budget_tokens > 0) budget.tokens = budget_tokens;
   std::atomic<int64_t> finished = 0;
-  return collect(c, search_problems(c.models, c.run.codec, search_inputs(c.run.codec, c.items), factory,
-                                    budget, c.key, [&](size_t, search::SearchRow&) { done(++finished); }));
+  return collect(c, search_problems(c.models, c.run.codec, search_inputs(c.run.codec, c.items), factory, budget, c.key,
+                                    [&](size_t, search::SearchRow&) { done(++finished); }));
 }
 
 // A greedy answer that is longer than the budget is cut before its end.
@@ -214,7 +215,8 @@ void write_greedy(UnitContext& c, const GreedyAnswers& answers) {
 // Greedy before and after RL on the same problems: transcripts by a rule that looks at no outcome, or the paired gain
 // of a harder task.
 void compare_with_before(UnitContext& c, const GreedyAnswers& after) {
-  const GreedyAnswers before = answer_greedily(c.run.models(c.run.before_rl), c.run.codec, c.items, c.run.recipe.search.max_tokens);
+  const GreedyAnswers before =
+      answer_greedily(c.run.models(c.run.before_rl), c.run.codec, c.items, c.run.recipe.search.max_tokens);
   add_tokens(c, before.processed);
   if (c.unit.harder) {  // rl compares the tasks that it trains on
     c.write(eval::to_json(gain_row(c.unit.task, c.items, before.correct, after.correct, c.bootstrap())));

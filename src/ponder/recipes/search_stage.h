@@ -23,7 +23,6 @@ std::vector<search::SearchRow> search_problems(const Models& models, const text:
                                                const std::function<void(size_t, search::SearchRow&)>& finished = {});
 
 // Problems without their gold, with prompts in the model's own tokens.
-std::vector<search::SearchInput> search_inputs(const text::ProblemCodec& codec,
-                                               const std::vector<core::Item>& items);
+std::vector<search::SearchInput> search_inputs(const text::ProblemCodec& codec, const std::vector<core::Item>& items);
 
 }  // namespace ponder::recipes

@@ -28,8 +28,8 @@ tasks::WordModel word_model(std::shared_ptr<const text::Tokenizer> tokenizer, co
 
 // How the recipe's model meets problems. `directory`: where the tokenizer's files lie; "" = those of init.from.
 std::shared_ptr<const text::ProblemCodec> make_codec(const Recipe& recipe, const std::string& directory = "");
-// How a model that has learned nothing yet is asked: behind worked examples of the training part, unless base.prompt names
-// a file of others.
+// How a model that has learned nothing yet is asked: behind worked examples of the training part, unless base.prompt
+// names a file of others.
 std::shared_ptr<const text::ProblemCodec> make_base_codec(const Recipe& recipe);
 // The same for a run's directory, whose checkpoints have the files; before there is one, what the run starts from.
 std::shared_ptr<const text::ProblemCodec> codec_of_run(const std::string& run_dir, const Recipe& recipe);

@@ -1,5 +1,5 @@
-// A whole run that starts from a "real" model: a Hugging Face directory with a byte-level tokenizer and drawn weights, so
-// small that it learns a few word problems within seconds.
+// A whole run that starts from a "real" model: a Hugging Face directory with a byte-level tokenizer and drawn weights,
+// so small that it learns a few word problems within seconds.
 #include <gtest/gtest.h>
 
 #include <algorithm>

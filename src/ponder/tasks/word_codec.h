@@ -15,10 +15,10 @@ namespace ponder::tasks {
 // What a codec must know of its model.
 struct WordModel {
   std::shared_ptr<const text::Tokenizer> tokenizer;
-  text::ChatTemplateSource chat;  // without templates: a base model
-  core::Tokens ends;              // its end tokens, as its configuration has them
-  int64_t context = 0;            // tokens
-  std::string path;               // for messages
+  text::ChatTemplateSource chat;             // without templates: a base model
+  core::Tokens ends;                         // its end tokens, as its configuration has them
+  int64_t context = 0;                       // tokens
+  std::string path;                          // for messages
   std::vector<WorkedExample> examples = {};  // for few-shot, where the options name no file; empty: ponder's own
 };
 

@@ -42,8 +42,8 @@ std::string thought_of(const std::string& completion);
 
 BehaviourCounts count_behaviours(const std::string& completion);
 
-// Votes count the canonical answer: spaces normalised; two answers that differ only in the order of commutative operands
-// or of independent lines are NOT merged (that would need the task's rules).
+// Votes count the canonical answer: spaces normalised; two answers that differ only in the order of commutative
+// operands or of independent lines are NOT merged (that would need the task's rules).
 class TaskCodec : public ProblemCodec {
  public:
   explicit TaskCodec(const WordTokenizer& tokenizer) : tokenizer_(tokenizer) {}
@@ -54,7 +54,9 @@ class TaskCodec : public ProblemCodec {
   const Tokenizer& tokenizer() const override { return tokenizer_; }
   core::Tokens prompt(const core::Problem& problem) const override { return render_prompt(tokenizer_, problem); }
   core::Tokens response(const std::string& solution) const override { return tokenizer_.encode(solution); }
-  std::optional<std::string> claimed(const std::string& completion) const override { return claimed_answer(completion); }
+  std::optional<std::string> claimed(const std::string& completion) const override {
+    return claimed_answer(completion);
+  }
   const char* no_answer() const override { return "there is no \"ans … end\""; }
   std::string thought(const std::string& completion) const override { return thought_of(completion); }
   BehaviourCounts behaviours(const std::string& completion) const override { return count_behaviours(completion); }

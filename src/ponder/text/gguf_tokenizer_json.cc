@@ -81,16 +81,15 @@ class Writer {
  private:
   bool is_added(size_t id) const {
     const int32_t type = v_.type(id);
-    return !spelled_[id].empty() &&
-           (type == kControl || type == kUserDefined || (is_llama_ && type == kUnknown));
+    return !spelled_[id].empty() && (type == kControl || type == kUserDefined || (is_llama_ && type == kUnknown));
   }
 
   void add_added_tokens(std::string& out) const {
     bool first = true;
     for (size_t id = 0; id < spelled_.size(); ++id) {
       if (!is_added(id)) continue;
-      base::append(out, base::cat(std::exchange(first, false) ? "\n" : ",\n", "{\"id\": ", id, ", \"content\": ",
-                                  quoted(spelled_[id]),
+      base::append(out, base::cat(std::exchange(first, false) ? "\n" : ",\n", "{\"id\": ", id,
+                                  ", \"content\": ", quoted(spelled_[id]),
                                   ", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": "
                                   "false, \"special\": ",
                                   v_.type(id) == kUserDefined ? "false}" : "true}"));
@@ -163,7 +162,8 @@ class Writer {
   }
 
   void add_merge(std::string_view left, std::string_view right, std::string& out) {
-    base::append(out, base::cat(std::exchange(has_merge_, true) ? ",\n[" : "\n[", quoted(left), ", ", quoted(right), "]"));
+    base::append(out,
+                 base::cat(std::exchange(has_merge_, true) ? ",\n[" : "\n[", quoted(left), ", ", quoted(right), "]"));
   }
 
   // Every way to cut the token into two others.

@@ -149,8 +149,8 @@ TEST(GgufVocabulary, ItsTokenizerJsonGivesTheSameIds) {
     for (const Json& row : file.at("cases").as_array()) texts.push_back(row.string_at("text"));
     expect_same_as_json(byte_level(file.at("tokenizer"), pre), texts);
   }
-  const std::vector<std::string> texts = {"", "ab", "abc xabc", " a  b   c", "\"quoted\" \\ \n\t é 🙂", "<s>ab</s>",
-                                          "<tag>  <tag>", "bcbc", "▁ab"};
+  const std::vector<std::string> texts = {
+      "", "ab", "abc xabc", " a  b   c", "\"quoted\" \\ \n\t é 🙂", "<s>ab</s>", "<tag>  <tag>", "bcbc", "▁ab"};
   for (const bool prefix : {true, false}) {
     GgufVocabulary v = sentence_piece();
     v.add_space_prefix = prefix;

@@ -184,10 +184,11 @@ StagePlan plan_stage(const Recipe& recipe, const std::string& stage, StageSums& 
 // ---- memory and disk ----
 
 // Floats that backward needs of each token: in every layer the residual stream and its norm twice, the heads, what they
-// give, gate and up, and their product; behind the layers the logits and their gradient.
+// give, gate and up, and their product; behind the layers a block of the logits and its gradient.
 double activation_floats(const model::DecoderConfig& c) {
   const double layer = 4 * d(c.width) + d(c.head_shape().columns()) + d(c.heads * c.head_dim) + 3 * d(c.ffn);
-  return d(c.layers) * layer + 2 * d(c.vocab) + 2 * d(c.width);
+  constexpr int64_t kLogits = 1536;  // columns of a block (tensor/head_logp.h)
+  return d(c.layers) * layer + 2 * d(std::min(c.vocab, kLogits)) + 2 * d(c.width);
 }
 
 double cache_bytes(const Recipe& recipe) {
@@ -220,12 +221,15 @@ void plan_memory(const Recipe& recipe, Plan& plan) {
   const bool learns =
       std::ranges::any_of(recipe.stages, [&](const std::string& stage) { return is_learning(recipe, stage); });
   plan.program = base::resident_bytes();
-  // As products read them: once for all that sample, and once more, both ways round, for learning.
+  // As products read them: once for all that sample, and of a small model both ways round for learning. Workers that
+  // share a large one's products have one gradient, one set of activations, and pack on the spot.
+  const bool shared = learn::shares_products(recipe.rl.train.learner, plan.parameters);
   const double packed_bytes = model_bytes * (recipe.model.compute == "bf16" ? 0.5 : 1);
-  plan.weights = models * model_bytes + (models + (learns ? 2 : 0)) * packed_bytes;
+  plan.weights = models * model_bytes + (1 + (learns && !shared ? 2 : 0)) * packed_bytes;
   plan.optimizer = learns ? 2 * model_bytes : 0;
-  plan.gradients = learns ? d(plan.workers) * model_bytes : 0;
-  plan.activations = d(plan.workers) * pack_tokens * activation_floats(recipe.model) * kFloat;
+  const double learners = shared ? 1 : d(plan.workers);
+  plan.gradients = learns ? learners * model_bytes : 0;
+  plan.activations = learners * pack_tokens * activation_floats(recipe.model) * kFloat;
   plan.kv_cache = d(plan.workers) * cache_bytes(recipe);
   plan.memory =
       plan.program + plan.weights + plan.optimizer + plan.gradients + std::max(plan.activations, plan.kv_cache);

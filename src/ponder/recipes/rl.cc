@@ -132,7 +132,7 @@ double sampler_gap(const model::Parameters& parameters, const Groups& groups, do
                    const learn::LearnerOptions& options, int workers) {
   model::Parameters tempered = parameters.clone();
   const double offset = tempered.config.norm_offset;
-  at::Tensor norm = model::weight_views(tempered.config, tempered.flat).final_norm;
+  at::Tensor norm = model::weight_views(tempered.config, tempered.flat, model::Packs::kOnTheSpot).final_norm;
   norm.add_(offset).div_(temperature).sub_(offset);
   std::vector<learn::Row> rows;
   for (const core::Group& group : groups) rows.push_back(learn::make_row(group.trajectories.front(), 1));

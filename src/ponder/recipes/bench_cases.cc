@@ -45,18 +45,22 @@ std::function<BenchRun()> make_prefill(const model::Parameters& model, int worke
 
 // ---- training ----
 
+// Random rows that predict `tokens` tokens each, all of them learned.
+std::vector<learn::Row> random_rows(int64_t rows, int64_t tokens, int64_t vocab) {
+  std::vector<learn::Row> made;
+  for (int64_t i = 0; i < rows; ++i) {
+    core::Example example{random_tokens(tokens + 1, vocab, base::RngKey(3).child(static_cast<uint64_t>(i))), {}};
+    example.weights.assign(example.tokens.size(), 1.0f);
+    example.weights[0] = 0;
+    made.push_back(learn::make_row(example));
+  }
+  return made;
+}
+
 std::function<BenchRun()> make_train_step(const model::Parameters& model, int workers) {
   constexpr int64_t kRows = 64, kRowTokens = 256;  // predictions; a row has one token more
   auto learner = std::make_shared<learn::Learner>(model.clone(), learn::LearnerOptions{}, workers);
-  std::vector<learn::Row> rows;
-  for (int64_t i = 0; i < kRows; ++i) {
-    core::Example example{
-        random_tokens(kRowTokens + 1, model.config.vocab, base::RngKey(3).child(static_cast<uint64_t>(i))), {}};
-    example.weights.assign(example.tokens.size(), 1.0f);
-    example.weights[0] = 0;
-    rows.push_back(learn::make_row(example));
-  }
-  return [learner, rows = std::move(rows)] {
+  return [learner, rows = random_rows(kRows, kRowTokens, model.config.vocab)] {
     const learn::StepStats stats = learner->step(rows, {"sft", {}}, 1e-4);
     PONDER_CHECK(stats.updated && stats.tokens == kRows * kRowTokens, "the step did not learn from all tokens");
     return BenchRun{.tokens = d(stats.tokens), .seconds = stats.seconds, .flops = stats.flops};
@@ -73,15 +77,7 @@ double peak_mib() {
 std::function<BenchRun()> make_train_large(const model::Parameters& model, int workers) {
   constexpr int64_t kRows = 4, kRowTokens = 192;  // predictions
   auto learner = std::make_shared<learn::Learner>(model, learn::LearnerOptions{}, workers);
-  std::vector<learn::Row> rows;
-  for (int64_t i = 0; i < kRows; ++i) {
-    core::Example example{
-        random_tokens(kRowTokens + 1, model.config.vocab, base::RngKey(3).child(static_cast<uint64_t>(i))), {}};
-    example.weights.assign(example.tokens.size(), 1.0f);
-    example.weights[0] = 0;
-    rows.push_back(learn::make_row(example));
-  }
-  return [learner, rows = std::move(rows)] {
+  return [learner, rows = random_rows(kRows, kRowTokens, model.config.vocab)] {
     const learn::StepStats stats = learner->step(rows, {"sft", {}}, 1e-5);
     PONDER_CHECK(stats.updated && stats.targets == kRows * kRowTokens, "the step did not learn from all tokens");
     BenchRun run{.tokens = d(stats.tokens), .seconds = stats.seconds, .flops = stats.flops};

@@ -52,23 +52,17 @@ void make_directory(const std::string& to, const std::function<void(const std::s
   }
 }
 
+void copy_tokenizer(const std::string& from, const std::string& to) {
+  for (const auto& [name, bytes] : tokenizer_files(from)) base::write_file_atomic(base::join_path(to, name), bytes);
+}
+
 // config.json, the weights, and the tokenizer where the file has one.
 void write_gguf_as_directory(const store::GgufFile& file, const std::string& to, const std::string& dtype) {
   base::Json config = model::gguf_config_json(file);
   config["torch_dtype"] = dtype == "BF16" ? "bfloat16" : dtype == "F16" ? "float16" : "float32";
   base::write_file_atomic(base::join_path(to, "config.json"), config.dump(2) + "\n");
   store::export_safetensors(file, base::join_path(to, "model.safetensors"), dtype);
-  if (file.metadata().string_or("tokenizer.ggml.model", "none") == "none") return;
-  for (const auto& [name, bytes] : gguf_tokenizer_files(file))
-    base::write_file_atomic(base::join_path(to, name), bytes);
-}
-
-// What lies beside a model's weights and has nothing to do with them.
-void copy_texts(const std::string& from, const std::string& to) {
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
-                           "added_tokens.json", "generation_config.json"})
-    if (const std::string path = base::join_path(from, name); base::file_exists(path))
-      base::write_file_atomic(base::join_path(to, name), base::read_file(path));
+  copy_tokenizer(file.path(), to);
 }
 
 // The name of the number format that was written.
@@ -113,9 +107,9 @@ const char* convert_merged(const ConvertArgs& args) {
     {
       model::LoadedModel loaded = load_trainable(args.from);
       loaded.parameters.adapter = model::load_adapter(args.adapter, loaded.parameters.config);
-      model::save_hf(aside, model::merge_adapter(std::move(loaded.parameters)), loaded.tokenizer_json);
+      model::save_hf(aside, model::merge_adapter(std::move(loaded.parameters)), "");
     }
-    if (!is_gguf(args.from)) copy_texts(policy_directory(args.from), aside);
+    copy_tokenizer(args.from, aside);
     ConvertArgs merged = args;
     merged.from = aside;
     const char* type = convert_files(merged);

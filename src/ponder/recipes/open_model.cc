@@ -76,6 +76,8 @@ const text::WordTokenizer& OpenedModel::words() const {
   return *words;
 }
 
+bool is_gguf_file(const std::string& path) { return path.ends_with(".gguf") && base::file_exists(path); }
+
 std::string newest_policy(const std::string& run_dir) { return newest_of(run_dir, {"rl", "sft", "pretrain"}); }
 
 std::string policy_directory(const std::string& path) {
@@ -93,13 +95,11 @@ std::string policy_directory(const std::string& path) {
 }
 
 model::LoadedModel load_trainable(const std::string& path) {
-  const bool is_gguf = path.ends_with(".gguf") && base::file_exists(path);
-  return load_verified(is_gguf ? path : policy_directory(path), model::Hold::kTrainable);
+  return load_verified(is_gguf_file(path) ? path : policy_directory(path), model::Hold::kTrainable);
 }
 
 OpenedModel open_model(const std::string& path, const OpenOptions& options) {
-  const bool is_gguf = path.ends_with(".gguf") && base::file_exists(path);
-  const std::string policy_path = is_gguf ? path : policy_directory(path);
+  const std::string policy_path = is_gguf_file(path) ? path : policy_directory(path);
   const std::string critic_path = policy_path == path ? "" : newest_of(path, {"critic_rl", "critic"});
   const c10::Device where = tensor::resolve_device(options.device);
   model::LoadOptions load = where.is_cpu() ? model::Hold::kReadOnly : model::Hold::kTrainable;

@@ -43,6 +43,9 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options = {})
 std::shared_ptr<const text::ProblemCodec> open_codec(const std::string& path, const OpenedModel& model,
                                                      const WordArgs& args);
 
+// A MODEL that is one file.
+bool is_gguf_file(const std::string& path);
+
 // The newest checkpoint of a run's policy; "" when there is none.
 std::string newest_policy(const std::string& run_dir);
 

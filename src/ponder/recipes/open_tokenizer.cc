@@ -27,7 +27,7 @@ text::GgufVocabulary gguf_vocabulary(const store::GgufMetadata& m) {
 }
 
 std::shared_ptr<const text::Tokenizer> open_tokenizer(const std::string& model) {
-  if (model.ends_with(".gguf") && base::file_exists(model)) {
+  if (is_gguf_file(model)) {
     const store::GgufFile file(model);
     return text::make_gguf_tokenizer(gguf_vocabulary(file.metadata()), model);
   }

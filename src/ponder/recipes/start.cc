@@ -15,23 +15,10 @@
 namespace ponder::recipes {
 namespace {
 
-// What a directory may have; tokenizer.json it must.
+// What may lie beside a model's weights and has nothing to do with them.
 constexpr const char* kTokenizerFiles[] = {"tokenizer.json",        "tokenizer_config.json", "special_tokens_map.json",
                                            "added_tokens.json",     "chat_template.jinja",   "chat_template.json",
                                            "generation_config.json"};
-
-bool is_gguf(const std::string& path) { return path.ends_with(".gguf") && base::file_exists(path); }
-
-TokenizerFiles files_of_directory(const std::string& directory) {
-  TokenizerFiles files;
-  for (const char* name : kTokenizerFiles) {
-    const std::string path = base::join_path(directory, name);
-    if (base::file_exists(path)) files[name] = base::read_file(path);
-  }
-  if (!files.contains("tokenizer.json"))
-    throw Error(ErrorCode::kInput, "has no tokenizer.json, so it cannot be trained on texts", directory);
-  return files;
-}
 
 std::string gguf_config(const store::GgufFile& file) {
   return text::gguf_tokenizer_config(gguf_vocabulary(file.metadata()),
@@ -58,7 +45,7 @@ tasks::WordModel word_model(std::shared_ptr<const text::Tokenizer> tokenizer, co
                             const std::string& path) {
   tasks::WordModel model;
   model.tokenizer = std::move(tokenizer);
-  if (is_gguf(path)) {
+  if (is_gguf_file(path)) {
     const store::GgufFile file(path);
     model.chat = text::parse_tokenizer_config(gguf_config(file), path);
   } else {
@@ -71,31 +58,42 @@ tasks::WordModel word_model(std::shared_ptr<const text::Tokenizer> tokenizer, co
 }
 
 model::DecoderConfig read_model_config(const std::string& path) {
-  if (is_gguf(path)) return model::from_hf_json(model::gguf_config_json(store::GgufFile(path)), path);
+  if (is_gguf_file(path)) return model::from_hf_json(model::gguf_config_json(store::GgufFile(path)), path);
   return model::read_hf_config(policy_directory(path));
 }
 
-TokenizerFiles gguf_tokenizer_files(const store::GgufFile& file) {
-  const text::GgufVocabulary vocabulary = gguf_vocabulary(file.metadata());
+TokenizerFiles tokenizer_files(const std::string& model) {
   TokenizerFiles files;
-  files["tokenizer.json"] = text::gguf_tokenizer_json(vocabulary, file.path());
-  files["tokenizer_config.json"] = gguf_config(file);
+  if (is_gguf_file(model)) {
+    const store::GgufFile file(model);
+    if (file.metadata().string_or("tokenizer.ggml.model", "none") == "none") return files;
+    files["tokenizer.json"] = text::gguf_tokenizer_json(gguf_vocabulary(file.metadata()), model);
+    files["tokenizer_config.json"] = gguf_config(file);
+    return files;
+  }
+  const std::string directory = policy_directory(model);
+  for (const char* name : kTokenizerFiles)
+    if (const std::string path = base::join_path(directory, name); base::file_exists(path))
+      files[name] = base::read_file(path);
   return files;
 }
 
 model::Parameters load_start(const Recipe& recipe) {
-  const std::string& path = recipe.init.from;
-  model::Parameters parameters = is_gguf(path)
-                                     ? model::load_gguf(path, model::Hold::kTrainable).parameters
-                                     : model::load_hf(policy_directory(path), model::Hold::kTrainable).parameters;
+  model::Parameters parameters = load_trainable(recipe.init.from).parameters;
   parameters.config.compute = recipe.model.compute;
   return parameters;
 }
 
 TokenizerFiles start_tokenizer_files(const Recipe& recipe) {
-  const std::string& path = recipe.init.from;
-  if (path.empty()) return {{"tokenizer.json", text::task_tokenizer().to_json()}};
-  return is_gguf(path) ? gguf_tokenizer_files(store::GgufFile(path)) : files_of_directory(policy_directory(path));
+  const std::string& from = recipe.init.from;
+  if (from.empty()) return {{"tokenizer.json", text::task_tokenizer().to_json()}};
+  TokenizerFiles files = tokenizer_files(from);
+  if (!files.contains("tokenizer.json"))
+    throw Error(ErrorCode::kInput,
+                "has no tokenizer that ponder reads (tokenizer.json, or a vocabulary in its GGUF file), "
+                "so it cannot be trained on texts",
+                from);
+  return files;
 }
 
 std::shared_ptr<const text::ProblemCodec> make_codec(const Recipe& recipe, const std::string& directory) {

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "ponder/recipes/recipe.h"
-#include "ponder/store/gguf.h"
 #include "ponder/tasks/word_codec.h"
 
 namespace ponder::recipes {
@@ -16,10 +15,11 @@ model::DecoderConfig read_model_config(const std::string& path);
 // All its weights, to be trained.
 model::Parameters load_start(const Recipe& recipe);
 
-// The files that a model's tokenizer and chat template are made of, by name, as they lie beside its weights; those of a
-// GGUF file as the tokenizer.json that its vocabulary stands for. A run writes them into its checkpoints.
+// The files that a MODEL's tokenizer and chat template are made of, by name, as they lie beside its weights; those of a
+// GGUF file as the tokenizer.json that its vocabulary stands for. Empty where a model takes ids alone.
 using TokenizerFiles = std::map<std::string, std::string>;
-TokenizerFiles gguf_tokenizer_files(const store::GgufFile& file);
+TokenizerFiles tokenizer_files(const std::string& model);
+// Those that a run writes into its checkpoints; Error(kInput) where its model has no tokenizer.
 TokenizerFiles start_tokenizer_files(const Recipe& recipe);
 
 // What a codec needs of the model in `path`: a directory, a run's, or a GGUF file.

@@ -196,6 +196,24 @@ class Model(CliTest):
         self.ponder("convert", "--from", made, "--adapter", refused, "--to", self.folder / "x", status=3, says=["use_dora"])
         self.assertFalse((self.folder / "x.merged").exists())
 
+    def test_an_adapter_merged_into_a_gguf_file_keeps_its_vocabulary(self):
+        base, text = self.folder / "base", "Hello 12 worlds"
+        shutil.copytree(next(Path(made).glob("checkpoints/sft/*/config.json")).parent, base)
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            (base / name).unlink(missing_ok=True)
+        data = json.loads((cli.REPOSITORY / "tests/data/tokenizers/qwen2.json").read_text(encoding="utf-8"))
+        vocab = json.loads((base / "config.json").read_text())["vocab_size"]
+        small = {**data["tokenizer"], "added_tokens": []}  # the model has fewer ids than the fixture
+        kept = {t: i for t, i in small["model"]["vocab"].items() if i < vocab}
+        merges = [m if isinstance(m, list) else m.split(" ") for m in small["model"]["merges"]]
+        small["model"] = {**small["model"], "vocab": kept, "merges": [m for m in merges if {*m, "".join(m)} <= {*kept}]}
+        (base / "tokenizer.json").write_text(json.dumps(small))
+        gguf, merged = self.folder / "base.gguf", self.folder / "merged.gguf"
+        self.one("convert", "--from", base, "--to", gguf, "--dtype", "f32")
+        self.one("convert", "--from", gguf, "--adapter", self.write_adapter("zero", 0), "--to", merged)
+        ids = lambda model: self.one("tokenize", "--model", model, "--text", text)["ids"]
+        self.assertEqual(ids(merged), ids(gguf))
+
     def test_tokenize_and_back(self):
         text = "Q 13 8 2 > 18 :"
         ids = self.one("tokenize", "--model", made, "--text", text)["ids"]

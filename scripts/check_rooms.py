@@ -21,7 +21,7 @@ TORCH_HEADER = re.compile(r"(torch|ATen|c10|caffe2)/")
 HEAVY_TORCH_HEADER = re.compile(r"(torch/(torch|all|extension|types)\.h|torch/(nn|optim)\b|torch/csrc/api/|ATen/ATen\.h)")
 
 # Third-party libraries stay behind the .cc files of one room.
-LIBRARY_HOME = {"nlohmann/": "base", "yaml-cpp/": "base", "simdjson": "base", "CLI/": "app", "zstd.h": "store", "gmp": "tasks", "mpfr.h": "tasks"}
+LIBRARY_HOME = {"nlohmann/": "base", "yaml-cpp/": "base", "simdjson": "base", "CLI/": "app", "zstd.h": "store", "arrow/": "store", "parquet/": "store", "gmp": "tasks", "mpfr.h": "tasks"}
 
 LONG_FILE = 600  # lines
 

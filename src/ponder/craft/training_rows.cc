@@ -5,6 +5,7 @@
 
 #include "ponder/base/error.h"
 #include "ponder/base/fields.h"
+#include "ponder/store/parquet.h"
 #include "ponder/store/text_lines.h"
 
 namespace ponder::craft {
@@ -330,19 +331,27 @@ TrainingRow parse_training_row(const base::Json& row, const std::string& where, 
 void read_training_rows(const std::string& path, std::optional<RowType> stated,
                         const std::function<void(TrainingRow&&)>& row,
                         const std::function<void(const std::string& message)>& bad) {
+  const auto take = [&](const auto& value, const std::string& where) {
+    TrainingRow parsed;
+    try {
+      parsed = parse_training_row(value(), where, stated);
+    } catch (const Error& e) {
+      if (!bad || e.code() != ErrorCode::kInput) throw;
+      bad(e.what());
+      return;
+    }
+    row(std::move(parsed));
+  };
+  if (store::is_parquet(path)) {
+    store::ParquetRows rows(path);
+    for (Json json; rows.next(json);) take([&]() -> const Json& { return json; }, base::cat(path, ":", rows.number()));
+    return;
+  }
   store::TextLines lines(path);
   for (std::string line; lines.next(line);) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string where = base::cat(path, ":", lines.number());
-    TrainingRow parsed;
-    try {
-      parsed = parse_training_row(Json::parse(line, where), where, stated);
-    } catch (const Error& e) {
-      if (!bad || e.code() != ErrorCode::kInput) throw;
-      bad(e.what());
-      continue;
-    }
-    row(std::move(parsed));
+    take([&] { return Json::parse(line, where); }, where);
   }
 }
 

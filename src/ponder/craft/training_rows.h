@@ -1,6 +1,6 @@
-// Training and evaluation data as users have them: rows of JSONL files (.gz and .zst too) in TRL's types, standard
-// (text) and conversational (messages), verl's rows, OpenAI's and ShareGPT's conversations. Called by whoever trains on
-// files.
+// Training and evaluation data as users have them: rows of JSONL files (.gz and .zst too) and of Parquet files
+// (store/parquet.h) in TRL's types, standard (text) and conversational (messages), verl's rows, OpenAI's and ShareGPT's
+// conversations. Called by whoever trains on files.
 #pragma once
 #include <functional>
 #include <optional>
@@ -46,15 +46,16 @@ struct TrainingRow {
   base::Json tools;                         // null or a list, for the chat template
   base::Json extra = base::Json::object();  // all other keys, for reward functions
   double weight = 1;                        // "weight" of the row
-  std::string where;                        // "file:line"
+  std::string where;                        // "file:line"; of a Parquet file "file:row", from 1
 };
 
 // where: "file:line", in front of every message, which names the key. A type that is stated is held against the keys.
 TrainingRow parse_training_row(const base::Json& row, const std::string& where,
                                std::optional<RowType> stated = std::nullopt);
 
-// Calls row() for each line of the file that is not empty; no more than one is in memory. A row that is wrong goes to
-// bad() when given (the rest is still read), else the error is thrown.
+// Calls row() for each line of the file that is not empty, or for each row of a Parquet file; no more than one line, or
+// a batch of rows, is in memory. A row that is wrong goes to bad() when given (the rest is still read), else the error
+// is thrown; a damaged file is an error in any case.
 void read_training_rows(const std::string& path, std::optional<RowType> stated,
                         const std::function<void(TrainingRow&&)>& row,
                         const std::function<void(const std::string& message)>& bad = {});

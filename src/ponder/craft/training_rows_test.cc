@@ -5,6 +5,7 @@
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/craft/chat_examples.h"
+#include "ponder/store/parquet.h"
 
 namespace ponder::craft {
 namespace {
@@ -135,6 +136,70 @@ TEST(TrainingRows, BadRowsAreNamedAndTheRestIsRead) {
   ASSERT_EQ(bad.size(), 2u);
   EXPECT_TRUE(bad[0].starts_with(path + ":2")) << bad[0];
   EXPECT_EQ(bad[1], path + ":3: \"text\": expected a text, found integer");
+}
+
+std::string shown(const TrainingRow& row) {
+  std::string out = row_type_name(row.type);
+  for (const RowContent* c : {&row.prompt, &row.completion, &row.chosen, &row.rejected})
+    out += base::cat(" | ", c->is_chat, " ", c->text, " ", c->messages.dump());
+  out += base::cat(" | ", row.label, " ", row.weight, " ", row.data_source, " ", row.ability, " ", row.reward_style,
+                   " ", row.ground_truth.dump(), " ", row.tools.dump(), " ", row.extra.dump());
+  for (size_t i = 0; i < row.steps.size(); ++i) out += base::cat(" | ", row.steps[i], " ", bool(row.step_labels[i]));
+  return out;
+}
+
+TEST(TrainingRows, ParquetFilesGiveTheRowsOfJsonLines) {
+  if (!store::has_parquet()) GTEST_SKIP() << "built without -DPONDER_PARQUET=ON";
+  const std::pair<const char*, const char*> files[] = {{"text", "text"},
+                                                       {"messages", "text"},
+                                                       {"prompt-only", "prompt-only"},
+                                                       {"prompt-completion", "prompt-completion"},
+                                                       {"prompt-completion-chat", "prompt-completion"},
+                                                       {"preference", "preference"},
+                                                       {"preference-chat", "preference"},
+                                                       {"unpaired", "unpaired"},
+                                                       {"stepwise", "stepwise"},
+                                                       {"verl", "verl"}};
+  for (const auto& [name, type] : files) {
+    std::vector<std::string> rows[2];
+    std::string where[2];
+    for (const int i : {0, 1})
+      read_training_rows(base::cat("tests/data/parquet/", name, i == 0 ? ".jsonl" : ".parquet"), row_type_of(type),
+                         [&](TrainingRow&& row) {
+                           rows[i].push_back(shown(row));
+                           where[i] = row.where;
+                         });
+    EXPECT_FALSE(rows[0].empty()) << name;
+    EXPECT_EQ(rows[1], rows[0]) << name;
+    EXPECT_EQ(where[1], base::cat("tests/data/parquet/", name, ".parquet:", rows[0].size()));
+  }
+}
+
+TEST(TrainingRows, RowsOfParquetFilesAreNamedByTheirNumber) {
+  if (!store::has_parquet()) GTEST_SKIP() << "built without -DPONDER_PARQUET=ON";
+  std::vector<std::string> bad;
+  const auto read = [&] {
+    read_training_rows(
+        "tests/data/parquet/unpaired.parquet", RowType::kPreference, [](TrainingRow&&) {},
+        [&](const std::string& message) { bad.push_back(message); });
+  };
+  read();
+  ASSERT_EQ(bad.size(), 2u);
+  EXPECT_EQ(bad[1], "tests/data/parquet/unpaired.parquet:2: \"chosen\": the key is missing");
+}
+
+TEST(TrainingRows, WithoutTheModuleAParquetFileIsAnErrorThatIsThrown) {
+  if (store::has_parquet()) GTEST_SKIP() << "this build has the module";
+  try {
+    read_training_rows(
+        "tests/data/parquet/text.parquet", std::nullopt, [](TrainingRow&&) { FAIL(); },
+        [](const std::string&) { FAIL(); });
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kUsage);
+    EXPECT_TRUE(std::string(e.what()).starts_with("tests/data/parquet/text.parquet: this build reads no Parquet files"))
+        << e.what();
+  }
 }
 
 // --- Rows as examples. A token a byte, but <e>, which is 1.

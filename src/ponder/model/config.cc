@@ -23,7 +23,9 @@ void check_range(const char* name, int64_t value, int64_t least, int64_t most) {
 
 void check_stretch(const tensor::Rotary& r) {
   if (!(r.theta >= 1)) bad(base::cat("rope_theta = ", r.theta, "; it must be at least 1"));
-  if (!(r.factor >= 1) || !(r.length > 0)) bad("the rope's factor must be at least 1 and its attention factor above 0");
+  if (!(r.factor >= 1)) bad(base::cat("the rope's factor = ", r.factor, "; it must be at least 1"));
+  if (!(r.length > 0 && r.length <= 1000))
+    bad(base::cat("the rope's attention_factor = ", r.length, "; it must be above 0 and at most 1000"));
   if (r.scaling != tensor::RotaryScaling::kLlama3 && r.scaling != tensor::RotaryScaling::kYarn) return;
   if (r.original_context < 1) bad("the rope's original context must be at least 1");
   if (!(r.slow > 0 && r.slow < r.fast)) bad("the rope's slow bound must be above 0 and below its fast one");
@@ -78,6 +80,7 @@ void DecoderConfig::resolve() {
     bad(base::cat("kinds of attention for ", windowed.size(), " layers; there are ", layers));
   if (std::find(windowed.begin(), windowed.end(), true) == windowed.end()) windowed.clear(), window = 0;
   if (!windowed.empty() && window < 1) bad("windowed layers need a window of at least 1 token");
+  check_range("sliding_window", window, 0, int64_t{1} << 31);
   if (compute == "auto") compute = tensor::has_fast_bf16() ? "bf16" : "f32";
   if (compute != "f32" && compute != "bf16") bad(base::cat("compute = \"", compute, "\"; valid: auto, f32, bf16"));
   for (const int64_t id : eos_ids)

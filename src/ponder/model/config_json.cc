@@ -42,6 +42,16 @@ bool is_off(const base::Json& value) {
          (value.is_object() && value.size() == 0) || (value.is_array() && value.size() == 0);
 }
 
+// A value in a message, of which a hostile file may hold megabytes.
+std::string shown(const base::Json& value) {
+  std::string text = value.dump();
+  constexpr size_t kMost = 80;
+  if (text.size() <= kMost) return text;
+  text.resize(kMost);
+  while (!text.empty() && static_cast<unsigned char>(text.back()) >= 0x80) text.pop_back();  // not half a character
+  return text + " …";
+}
+
 bool is_without_effect(const std::string& key) {
   if (key.starts_with("_") || key.starts_with("unsloth_")) return true;
   return std::find(std::begin(kWithoutEffect), std::end(kWithoutEffect), key) != std::end(kWithoutEffect);
@@ -122,7 +132,8 @@ ConfigReader::ConfigReader(const base::Json& json, std::string where, const std:
 void ConfigReader::fail(const std::string& message) const { throw Error(ErrorCode::kInput, part_ + message, where_); }
 
 void ConfigReader::refuse(const std::string& key, const std::string& found, const std::string& computed) const {
-  fail(base::cat(key, " is ", found, "; this decoder computes ", computed));
+  fail(base::cat(key, " is ", found.size() > 100 ? found.substr(0, 100) + " …" : found, "; this decoder computes ",
+                 computed));
 }
 
 const base::Json* ConfigReader::find(const char* key) {
@@ -138,25 +149,25 @@ int64_t ConfigReader::integer(const char* key) {
 
 int64_t ConfigReader::integer_or(const char* key, int64_t missing) {
   const base::Json* value = find(key);
-  if (value && !value->is_int()) fail(base::cat(key, " is ", value->dump(), "; a whole number is wanted"));
+  if (value && !value->is_int()) fail(base::cat(key, " is ", shown(*value), "; a whole number is wanted"));
   return value ? value->as_int() : missing;
 }
 
 double ConfigReader::number_or(const char* key, double missing) {
   const base::Json* value = find(key);
-  if (value && !value->is_number()) fail(base::cat(key, " is ", value->dump(), "; a number is wanted"));
+  if (value && !value->is_number()) fail(base::cat(key, " is ", shown(*value), "; a number is wanted"));
   return value ? value->as_double() : missing;
 }
 
 bool ConfigReader::flag_or(const char* key, bool missing) {
   const base::Json* value = find(key);
-  if (value && !value->is_bool()) fail(base::cat(key, " is ", value->dump(), "; true or false is wanted"));
+  if (value && !value->is_bool()) fail(base::cat(key, " is ", shown(*value), "; true or false is wanted"));
   return value ? value->as_bool() : missing;
 }
 
 std::string ConfigReader::text_or(const char* key, const char* missing) {
   const base::Json* value = find(key);
-  if (value && !value->is_string()) fail(base::cat(key, " is ", value->dump(), "; a text is wanted"));
+  if (value && !value->is_string()) fail(base::cat(key, " is ", shown(*value), "; a text is wanted"));
   return value ? value->as_string() : missing;
 }
 
@@ -166,7 +177,7 @@ std::vector<int64_t> ConfigReader::integers(const char* key) {
   if (!value->is_array()) return {integer_or(key, 0)};
   std::vector<int64_t> numbers;
   for (const base::Json& item : value->as_array()) {
-    if (!item.is_int()) fail(base::cat(key, " holds ", item.dump(), "; whole numbers are wanted"));
+    if (!item.is_int()) fail(base::cat(key, " holds ", shown(item), "; whole numbers are wanted"));
     numbers.push_back(item.as_int());
   }
   return numbers;
@@ -174,7 +185,7 @@ std::vector<int64_t> ConfigReader::integers(const char* key) {
 
 void ConfigReader::want_off(std::initializer_list<const char*> keys, const char* computed) {
   for (const char* key : keys)
-    if (const base::Json* value = find(key); value && !is_off(*value)) refuse(key, value->dump(), computed);
+    if (const base::Json* value = find(key); value && !is_off(*value)) refuse(key, shown(*value), computed);
 }
 
 void ConfigReader::ignore(std::initializer_list<const char*> keys) { asked_.insert(keys.begin(), keys.end()); }
@@ -259,7 +270,7 @@ bool read_layer_types(ConfigReader& json, DecoderConfig& config) {
     json.fail(base::cat("layer_types must be a list of ", config.layers, ", one for each layer"));
   config.windowed.clear();
   for (const base::Json& type : types->as_array()) {
-    const std::string name = type.is_string() ? type.as_string() : type.dump();
+    const std::string name = type.is_string() ? type.as_string() : shown(type);
     if (name != "full_attention" && name != "sliding_attention")
       json.refuse("layer_types", name, "full_attention and sliding_attention");
     config.windowed.push_back(name == "sliding_attention");

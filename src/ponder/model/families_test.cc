@@ -192,7 +192,57 @@ const Malformed kMalformed[] = {
     {"llama", "model_type", "7", "model_type is 7; a text"},
     {"llama", "vocab_size", "", "no vocab_size"},
     {"llama", "vocab_size", "0", "vocabulary"},
+    {"llama", "model_type", "null", "there is no model_type"},
     {"llama", "vocab_size", "1e300", "vocab_size is 1e+300"},
+    {"llama", "vocab_size", "96.0", "vocab_size is 96"},
+    {"llama", "vocab_size", "96.5", "vocab_size is 96.5; a whole number"},
+    {"llama", "vocab_size", "-1", "vocabulary"},
+    {"llama", "vocab_size", "true", "vocab_size is true; a whole number"},
+    {"llama", "vocab_size", "null", "no vocab_size"},
+    {"llama", "vocab_size", "99999999999999999999", "vocab_size is 1e+20"},
+    {"llama", "hidden_size", "0", "width = 0"},
+    {"llama", "hidden_size", "9223372036854775792", "width = 9223372036854775792; it must be 1 …"},
+    {"llama", "num_hidden_layers", "-1", "num_hidden_layers is -1"},
+    {"llama", "num_hidden_layers", "\"two\"", "num_hidden_layers is \"two\"; a whole number"},
+    {"llama", "num_attention_heads", "-4", "heads"},
+    {"llama", "num_attention_heads", "4294967297", "heads = 4294967297; it must be 1 … 1024"},
+    {"llama", "num_key_value_heads", "-2", "num_key_value_heads is -2"},
+    {"llama", "num_key_value_heads", "1024", "kv_heads = 1024"},
+    {"llama", "head_dim", "-16", "head_dim = -16"},
+    {"llama", "head_dim", "24", "head_dim = 24 is not a positive multiple of 16"},
+    {"llama", "head_dim", "{}", "head_dim is {}; a whole number"},
+    {"llama", "intermediate_size", "", "no intermediate_size"},
+    {"llama", "intermediate_size", "0", "ffn = 0"},
+    {"llama", "intermediate_size", "4611686018427387904", "ffn = 4611686018427387904"},
+    {"llama", "max_position_embeddings", "0", "context"},
+    {"llama", "max_position_embeddings", "4611686018427387904", "context = 4611686018427387904"},
+    {"llama", "rms_norm_eps", "1e300", "norm_eps = 1e+300; it must be 0 … 1"},
+    {"llama", "eos_token_id", "-2", "end token -2"},
+    {"llama", "eos_token_id", "\"</s>\"", "eos_token_id is \"</s>\"; a whole number"},
+    {"llama", "eos_token_id", "[[2]]", "eos_token_id holds [2]"},
+    {"llama", "eos_token_id", "4294967298", "end token 4294967298"},
+    {"llama", "bos_token_id", "\"<s>\"", "bos_token_id is \"<s>\"; a whole number"},
+    {"llama", "tie_word_embeddings", "\"yes\"", "tie_word_embeddings is \"yes\"; true or false"},
+    {"llama", "hidden_act", "[\"silu\"]", "hidden_act is [\"silu\"]; a text"},
+    {"llama", "rope_parameters.rope_theta", "-10000.0", "rope_theta = -10000"},
+    {"llama", "rope_parameters.rope_theta", "\"1e4\"", "rope_theta is \"1e4\"; a number"},
+    {"llama", "rope_parameters.rope_type", "7", "rope_type is 7; a text"},
+    {"llama", "rope_scaling", "[]", "rope_scaling: this is array; an object"},
+    {"llama", "rope_scaling", "{\"type\": \"ntk\", \"factor\": 2.0}", "rope_type is ntk"},
+    {"llama", "layer_types", "[\"full_attention\"]", "layer_types is not a key"},
+    {"llama-linear", "rope_parameters.factor", "-4.0", "factor = -4; it must be at least 1"},
+    {"llama-yarn", "rope_parameters.attention_factor", "1e300", "attention_factor = 1e+300; it must be above 0"},
+    {"llama-yarn", "rope_parameters.attention_factor", "-1.0", "attention_factor = -1"},
+    {"llama-yarn", "rope_parameters.truncate", "1", "truncate is 1; true or false"},
+    {"mistral", "sliding_window", "9223372036854775807", "sliding_window = 9223372036854775807"},
+    {"qwen2-windows", "layer_types", "{}", "layer_types must be a list of 2"},
+    {"qwen2-windows", "layer_types", "[1, 2]", "layer_types is 1"},
+    {"qwen2-windows", "sliding_window", "-4", "window"},
+    {"qwen2-windows", "use_sliding_window", "\"true\"", "use_sliding_window is \"true\"; true or false"},
+    {"gemma3", "query_pre_attn_scalar", "-256", "query_pre_attn_scalar"},
+    {"gemma3", "layer_types", "[\"sliding_attention\"]", "layer_types must be a list of 3"},
+    {"gemma3", "rope_parameters.sliding_attention", "{\"rope_theta\": -1.0}", "rope_local_base_freq"},
+    {"gemma3", "rope_parameters.full_attention", "7", "rope_parameters.full_attention: this is integer; an object"},
     {"llama", "vocab_size", "9223372036854775807", "vocab = 9223372036854775807"},
     {"llama", "hidden_size", "33", "multiple of 16"},
     {"llama", "hidden_size", "-32", "width = -32"},
@@ -296,8 +346,78 @@ TEST(ConfigJson, GenerationConfigSaysWhatEnds) {
   EXPECT_EQ(config.eos_ids, std::vector<int64_t>{7});
   EXPECT_EQ(config.pad_id, 4);
   EXPECT_EQ(config.bos_id, 1) << "config.json's own stays";
-  EXPECT_THROW(read_generation_json(base::Json::parse(R"({"eos_token_id": [7, 96]})"), "g", config), Error);
-  EXPECT_THROW(read_generation_json(base::Json::parse(R"({"eos_token_id": "</s>"})"), "g", config), Error);
+}
+
+TEST(ConfigJson, GenerationConfigsThatAreNoneAreNamed) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"[]", "this is array; an object is wanted"},
+      {"null", "this is null; an object is wanted"},
+      {"7", "this is integer; an object is wanted"},
+      {R"({"eos_token_id": [7, 96]})", "token 96 is not in 0 … 95"},
+      {R"({"eos_token_id": 96})", "token 96 is not in 0 … 95"},
+      {R"({"eos_token_id": -2})", "token -2 is not in 0 … 95"},
+      {R"({"eos_token_id": 4294967298})", "token 4294967298 is not in 0 … 95"},
+      {R"({"eos_token_id": 1e300})", "eos_token_id is 1e+300; a whole number is wanted"},
+      {R"({"eos_token_id": 2.0})", "eos_token_id is 2.0; a whole number is wanted"},
+      {R"({"eos_token_id": "</s>"})", "eos_token_id is \"</s>\"; a whole number is wanted"},
+      {R"({"eos_token_id": ["</s>"]})", "eos_token_id holds \"</s>\"; whole numbers are wanted"},
+      {R"({"eos_token_id": [[2]]})", "eos_token_id holds [2]"},
+      {R"({"eos_token_id": [null]})", "eos_token_id holds null"},
+      {R"({"eos_token_id": {"id": 2}})", "eos_token_id is {\"id\":2}"},
+      {R"({"eos_token_id": true})", "eos_token_id is true"},
+      {R"({"bos_token_id": [1]})", "bos_token_id is [1]"},
+      {R"({"bos_token_id": 100000000000})", "token 100000000000 is not in 0 … 95"},
+      {R"({"pad_token_id": "<pad>"})", "pad_token_id is \"<pad>\""},
+      {R"({"pad_token_id": 96})", "token 96 is not in 0 … 95"}};
+  DecoderConfig whole = from_hf_json(test::read_case("llama").at("config"), "x");
+  whole.bos_id = whole.pad_id = -1;
+  const auto expect_named = [&](const base::Json& json, const std::string& says) {
+    DecoderConfig config = whole;
+    try {
+      read_generation_json(json, "m/generation_config.json", config);
+      ADD_FAILURE() << json.dump() << " was read";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInput);
+      EXPECT_EQ(error.where(), "m/generation_config.json");
+      EXPECT_NE(error.message().find(says), std::string::npos) << error.what() << "\nlacks: " << says;
+      EXPECT_LT(error.message().size(), 300u);
+    }
+  };
+  for (const auto& [json, says] : cases) expect_named(base::Json::parse(json), says);
+  base::Json large;
+  large["eos_token_id"] = std::string(1 << 20, 'x');
+  expect_named(large, "a whole number is wanted");
+}
+
+TEST(ConfigJson, FilesThatAreNoJsonAreNamed) {
+  const std::string directory = base::cat(testing::TempDir(), "ponder_config_", static_cast<int64_t>(getpid()));
+  base::make_directories(directory);
+  const std::string config = base::join_path(directory, "config.json");
+  const std::string generation = base::join_path(directory, "generation_config.json");
+  const std::string good = test::read_case("llama").at("config").dump();
+  const auto expect_named = [&](const std::string& path, const std::string& bytes, const std::string& says) {
+    base::write_file_atomic(config, good);
+    base::write_file_atomic(path, bytes);
+    try {
+      read_hf_config(directory);
+      ADD_FAILURE() << bytes.substr(0, 100) << " was read";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInput);
+      EXPECT_TRUE(error.where().starts_with(path)) << error.what();
+      EXPECT_NE(error.message().find(says), std::string::npos) << error.what();
+    }
+  };
+  for (const std::string& path : {config, generation}) {
+    for (const std::string& bytes :
+         {std::string(), std::string("{"), std::string("{\"vocab_size\": NaN}"),
+          std::string("{\"rms_norm_eps\": Infinity}"), std::string("{\"a\": 1, \"a\": 2}"),
+          std::string("{\"a\": \"\xFF\"}"), std::string("{\"a\": 1e999}"),
+          "{\"a\": " + std::string(300, '[') + std::string(300, ']') + "}", good.substr(0, good.size() / 2)})
+      expect_named(path, bytes, "");
+    expect_named(path, std::string(17 << 20, ' ') + "{}", "the file has 17 MiB; at most 16 are read");
+    base::write_file_atomic(generation, "{}");
+  }
+  base::remove_all(directory);
 }
 
 TEST(Config, WindowedLayersCostTheirWindow) {

@@ -29,6 +29,7 @@ void read_ropes(ConfigReader& json, DecoderConfig& config) {
     }
     ropes.finish();
   }
+  if (!(config.window_theta >= 1)) json.fail("rope_local_base_freq (of the windowed layers) must be at least 1");
   if (const base::Json* scaling = json.find("rope_scaling"))
     config.rotary = read_rotary(json, *scaling, "rope_scaling", config.rotary.theta, config.context);
   config.rope_theta = config.rotary.theta;

@@ -57,11 +57,17 @@ void save_hf(const std::string& directory, const Parameters& parameters, const s
 }
 
 DecoderConfig read_hf_config(const std::string& directory) {
+  const auto read = [](const std::string& path) {
+    constexpr int64_t kMaxMib = 16;  // thousands of times what published files have
+    if (const int64_t bytes = base::file_size(path); bytes > kMaxMib << 20)
+      throw Error(ErrorCode::kInput, base::cat("the file has ", bytes >> 20, " MiB; at most ", kMaxMib, " are read"),
+                  path);
+    return base::Json::parse(base::read_file(path), path);
+  };
   const std::string path = base::join_path(directory, kConfigFile);
-  DecoderConfig config = from_hf_json(base::Json::parse(base::read_file(path), path), path);
+  DecoderConfig config = from_hf_json(read(path), path);
   const std::string generation = base::join_path(directory, kGenerationFile);
-  if (base::file_exists(generation))
-    read_generation_json(base::Json::parse(base::read_file(generation), generation), generation, config);
+  if (base::file_exists(generation)) read_generation_json(read(generation), generation, config);
   return config;
 }
 

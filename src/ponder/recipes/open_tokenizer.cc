@@ -1,5 +1,8 @@
 #include "ponder/recipes/open_tokenizer.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include "ponder/base/file.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/text/open_tokenizer.h"
@@ -13,8 +16,9 @@ text::GgufVocabulary gguf_vocabulary(const store::GgufMetadata& m) {
   for (const std::string_view token : m.strings_at("tokenizer.ggml.tokens")) v.tokens.emplace_back(token);
   if (m.has("tokenizer.ggml.scores")) v.scores = m.floats_at("tokenizer.ggml.scores");
   if (m.has("tokenizer.ggml.token_type"))
-    for (const int64_t type : m.ints_at("tokenizer.ggml.token_type")) v.types.push_back(static_cast<int32_t>(type));
-  if (m.has("tokenizer.ggml.merges"))
+    for (const int64_t type : m.ints_at("tokenizer.ggml.token_type"))
+      v.types.push_back(static_cast<int32_t>(std::clamp<int64_t>(type, INT32_MIN, INT32_MAX)));
+  if (v.model == "gpt2" || m.has("tokenizer.ggml.merges"))  // without them every text would be single bytes, in silence
     for (const std::string_view merge : m.strings_at("tokenizer.ggml.merges")) v.merges.emplace_back(merge);
   v.bos = m.int_or("tokenizer.ggml.bos_token_id", -1);
   v.eos = m.int_or("tokenizer.ggml.eos_token_id", -1);

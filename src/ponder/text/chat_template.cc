@@ -23,13 +23,14 @@ constexpr const char* kSpecialTokens[] = {"bos_token", "eos_token", "unk_token",
 void read_special_tokens(const Json& config, const std::string& where, ChatTemplateSource& source) {
   for (const char* name : kSpecialTokens) {
     const Json* v = config.find(name);
-    if (v && v->is_object()) v = v->find("content");
     if (!v || v->is_null()) continue;
-    if (!v->is_string())
-      fail(base::cat(where, ":", name), base::cat("expected a text or {\"content\": …}, found ", v->type_name()));
+    const Json* text = v->is_object() ? v->find("content") : v;
+    if (!text || !text->is_string())
+      fail(base::cat(where, ":", name), base::cat("expected a text or {\"content\": a text}, found ",
+                                                  !text ? "an object without content" : text->type_name()));
     const auto known = std::find_if(source.special_tokens.begin(), source.special_tokens.end(),
                                     [&](const auto& token) { return token.first == name; });
-    if (known == source.special_tokens.end()) source.special_tokens.emplace_back(name, v->as_string());
+    if (known == source.special_tokens.end()) source.special_tokens.emplace_back(name, text->as_string());
   }
 }
 
@@ -55,7 +56,12 @@ void read_templates(const Json& json, const std::string& where, ChatTemplateSour
   }
 }
 
+// A hundred times what published files have; a tree of values takes many times the text's memory.
+constexpr size_t kMaxConfigMib = 64;
+
 Json parse_object(const std::string& text, const std::string& where) {
+  if (text.size() > kMaxConfigMib << 20)
+    fail(where, base::cat("the file has ", text.size() >> 20, " MiB; at most ", kMaxConfigMib, " are read"));
   Json json = Json::parse(text, where);
   if (!json.is_object()) fail(where, base::cat("expected an object, found ", json.type_name()));
   return json;

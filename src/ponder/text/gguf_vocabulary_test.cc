@@ -162,6 +162,70 @@ TEST(GgufVocabulary, ItsTokenizerJsonGivesTheSameIds) {
   }
 }
 
+TEST(GgufVocabulary, ListsThatDoNotFitAreNamed) {
+  using V = GgufVocabulary;
+  struct Case {
+    void (*change)(V&);
+    const char* message;
+  };
+  static constexpr auto byte_level = [](V& v) { v.model = "gpt2", v.pre = "gpt-2", v.merges = {"a b"}; };
+  const Case cases[] = {
+      {[](V& v) { v.model = ""; }, "tokenizer.ggml.model: \"\" is not supported; known are llama and gpt2"},
+      {[](V& v) { v.model = "LLAMA"; }, "tokenizer.ggml.model"},
+      {[](V& v) { v.model = "gpt2", v.pre = std::string(1 << 20, 'x'); }, "tokenizer.ggml.pre: \"xxx"},
+      {[](V& v) { v.tokens.push_back("new"); }, "tokenizer.ggml.token_type: has 268 items for 269 tokens"},
+      {[](V& v) { v.types.push_back(1); }, "tokenizer.ggml.token_type: has 269 items for 268 tokens"},
+      {[](V& v) { v.types.resize(1); }, "tokenizer.ggml.token_type: has 1 items for 268 tokens"},
+      {[](V& v) { v.types[3] = -1; }, "tokenizer.ggml.token_type: token 3 is of type -1"},
+      {[](V& v) { v.types[3] = INT32_MAX; }, "tokenizer.ggml.token_type: token 3 is of type 2147483647"},
+      {[](V& v) { v.types[3] = INT32_MIN; }, "tokenizer.ggml.token_type: token 3"},
+      {[](V& v) { v.scores.clear(); }, "tokenizer.ggml.scores: has 0 items for 268 tokens"},
+      {[](V& v) { v.scores.push_back(0); }, "tokenizer.ggml.scores: has 269 items for 268 tokens"},
+      {[](V& v) { v.scores[0] = NAN; }, "tokenizer.ggml.scores: token 0 has no number as its score"},
+      {[](V& v) { v.tokens[4] = v.tokens[3]; }, "stands twice"},
+      {[](V& v) { v.tokens[260] = "\xC3"; }, "tokenizer.ggml.tokens: token 260 is not valid UTF-8"},
+      {[](V& v) { v.tokens[260] = "\xED\xA0\x80"; }, "tokenizer.ggml.tokens: token 260 is not valid UTF-8"},
+      {[](V& v) { v.bos = 268; }, "tokenizer.ggml.bos_token_id: is 268; ids are 0 … 267"},
+      {[](V& v) { v.bos = INT64_MIN; }, "tokenizer.ggml.bos_token_id: is -9223372036854775808"},
+      {[](V& v) { v.eos = INT64_MAX; }, "tokenizer.ggml.eos_token_id: is 9223372036854775807"},
+      {[](V& v) { v.eos = (int64_t{1} << 32) + 1; }, "tokenizer.ggml.eos_token_id: is 4294967297"},
+      {[](V& v) { v.unk = 268; }, "tokenizer.ggml.unknown_token_id: is 268"},
+      {[](V& v) { v.pad = 100000; }, "tokenizer.ggml.padding_token_id: is 100000"},
+      {[](V& v) { byte_level(v), v.merges.push_back(""); }, "tokenizer.ggml.merges: each merge must be \"left right\""},
+      {[](V& v) { byte_level(v), v.merges.push_back(" "); }, "tokenizer.ggml.merges: each merge"},
+      {[](V& v) { byte_level(v), v.merges.push_back("ab"); }, "tokenizer.ggml.merges: each merge"},
+      {[](V& v) { byte_level(v), v.merges.push_back("a \xFF"); }, "tokenizer.ggml.merges: each merge"},
+      {[](V& v) { byte_level(v), v.merges.push_back("a b c"); }, "tokenizer.ggml.merges: merge 1 (\"a\" and \"b c\")"},
+      {[](V& v) { byte_level(v), v.merges.push_back("a "); }, "tokenizer.ggml.merges: merge 1"},
+      {[](V& v) { byte_level(v), v.merges.push_back("b a"); }, "needs \"ba\", which is not in the vocabulary"},
+      {[](V& v) { byte_level(v), v.merges.push_back("q a"); }, "needs \"q\", which is not in the vocabulary"},
+      {[](V& v) { byte_level(v), v.merges.push_back("a " + std::string(1 << 20, 'q')); },
+       "which is not in the vocabulary"},
+      {[](V& v) { byte_level(v), v.tokens.back() = "a"; }, "\"a\" stands twice in the vocabulary"}};
+  EXPECT_EQ(sentence_piece().tokens.size(), 268u);
+  for (const Case& c : cases) {
+    GgufVocabulary v = sentence_piece();
+    c.change(v);
+    const std::string said = error_of(v);
+    EXPECT_TRUE(said.starts_with("x.gguf: tokenizer.ggml.")) << said.substr(0, 300);
+    EXPECT_NE(said.find(c.message), std::string::npos) << said.substr(0, 300) << "\nwanted: " << c.message;
+    EXPECT_LT(said.size(), 2000u);
+  }
+}
+
+TEST(GgufVocabulary, MergesInACircleAndScoresWithoutBoundEnd) {
+  GgufVocabulary v = sentence_piece();
+  v.model = "gpt2", v.pre = "gpt-2";
+  v.tokens[260] = "aa", v.tokens[261] = "aaa";
+  v.merges = {"a aa", "aa a", "a a", "a aa"};
+  const core::Tokens ids = make_gguf_tokenizer(v, "x.gguf")->encode(std::string(3000, 'a'), {false, false});
+  EXPECT_EQ(ids.size(), 1000u);
+  v = sentence_piece();
+  for (size_t i = 259; i < v.scores.size(); ++i) v.scores[i] = i % 2 ? INFINITY : -INFINITY;
+  EXPECT_EQ(make_gguf_tokenizer(v, "x.gguf")->decode(make_gguf_tokenizer(v, "x.gguf")->encode("abc ab"), true),
+            "abc ab");
+}
+
 TEST(GgufVocabulary, WhatCannotBeReadIsNamed) {
   const auto with = [](const std::function<void(GgufVocabulary&)>& change) {
     GgufVocabulary v = sentence_piece();

@@ -105,7 +105,13 @@ struct JinjaTemplate::Parsed {
   Tree tree;
 };
 
+constexpr size_t kMaxSourceMib = 2;  // published templates have less than a tenth of one
+
 JinjaTemplate::JinjaTemplate(std::string_view source, std::string where) : where_(std::move(where)) {
+  if (source.size() > kMaxSourceMib << 20)
+    throw Error(ErrorCode::kInput,
+                base::cat("the template has ", source.size() >> 20, " MiB; at most ", kMaxSourceMib, " are read"),
+                where_);
   try {
     parsed_ = std::make_unique<Parsed>(Parsed{parse_template(source)});
     resolve_scopes(parsed_->tree);

@@ -1,6 +1,7 @@
 // Chat templates are Jinja. This engine renders the part of the language that they use, byte for byte as Jinja2 does in
 // the sandbox that transformers runs it in; what it does not know is an error, never a guess. Used by chat_template.
-// A template is code from strangers: steps, memory and depth are bounded, and it reaches nothing but its variables.
+// A template is code from strangers: its length (2 MiB), steps, memory and depth are bounded, and it reaches nothing
+// but its variables.
 #pragma once
 #include <cstdint>
 #include <ctime>

@@ -1,7 +1,10 @@
 #include "ponder/recipes/open_model.h"
 
+#include <future>
+
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
+#include "ponder/base/memory.h"
 #include "ponder/model/adapter.h"
 #include "ponder/model/gguf.h"
 #include "ponder/model/load.h"
@@ -106,10 +109,12 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   load.compute = options.compute;
   model::LoadOptions load_policy = load;
   load_policy.weights = model::weight_type(options.weights);
+  // A large vocabulary takes as long as the weights: they are read side by side.
+  auto text = std::async([&] { return open_tokenizer(policy_path); });
   model::LoadedModel loaded = load_verified(policy_path, load_policy);
   OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt, std::nullopt, nullptr, ""};
   try {
-    opened.text = open_tokenizer(policy_path);
+    opened.text = text.get();
   } catch (const Error& e) {  // token ids do without
     if (e.code() != ErrorCode::kInput) throw;
     opened.no_text = e.message();
@@ -120,6 +125,7 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   if (!options.adapter.empty()) opened.policy.adapter = model::load_adapter(options.adapter, opened.policy.config);
   opened.policy = opened.policy.on(where);
   if (opened.critic) opened.critic = opened.critic->on(where);
+  base::return_freed_memory();
   return opened;
 }
 

@@ -59,10 +59,11 @@ void check_products(const model::DecoderWeights& weights) {
 
 }  // namespace
 
-Batcher::Batcher(const model::Parameters& parameters, const EngineOptions& options)
+Batcher::Batcher(const model::Parameters& parameters, const EngineOptions& options, int threads)
     : config_(parameters.config),
       model_context_(config_.context),
       options_(options),
+      team_(threads > 1 ? std::make_unique<tensor::Team>(threads) : nullptr),
       weights_(parameters.weights()),
       cache_(config_.layers, config_.head_shape(), cache_pages(config_, options), options.share_prefixes) {
   const int64_t held = (cache_.page_count() - 1) * kPageTokens;
@@ -78,6 +79,7 @@ void Batcher::expect(int64_t length) {
 }
 
 Batcher::Step Batcher::step() {
+  const tensor::TeamScope scope(team_.get());
   slots_.clear();
   room_ = options_.max_forward_tokens;
   reserve_for_live_rows();

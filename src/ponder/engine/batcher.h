@@ -1,5 +1,6 @@
 // Continuous batching: decides which tokens of which sequences go into the next forward pass, and runs it over the page
-// cache. LocalPolicy and LocalCritic are thin over it. Single-threaded; several may share one model's weights.
+// cache. LocalPolicy and LocalCritic are thin over it. Called by one thread, which may have a team behind it; several may
+// share one model's weights.
 #pragma once
 #include <deque>
 #include <memory>
@@ -8,6 +9,7 @@
 #include "ponder/engine/kv_cache.h"
 #include "ponder/engine/options.h"
 #include "ponder/model/weights.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::engine {
 
@@ -27,7 +29,7 @@ struct Row {
 class Batcher {
  public:
   // parameters is borrowed for its memory: new weights in the same buffer are seen after clear_cache().
-  Batcher(const model::Parameters& parameters, const EngineOptions& options);
+  Batcher(const model::Parameters& parameters, const EngineOptions& options, int threads = 1);
 
   // Says once when the cache is too small for a sequence of this length that the model could read.
   void expect(int64_t length);
@@ -47,6 +49,7 @@ class Batcher {
   const model::DecoderConfig& config() const { return config_; }
   const model::DecoderWeights& weights() const { return weights_; }
   const KvCache& cache() const { return cache_; }
+  tensor::Team* team() const { return team_.get(); }  // null: the caller computes alone
 
  private:
   // A token in the pass that is being put together.
@@ -66,6 +69,7 @@ class Batcher {
   const int64_t model_context_;
   bool said_that_it_is_short_ = false;
   EngineOptions options_;
+  std::unique_ptr<tensor::Team> team_;
   model::DecoderWeights weights_;
   KvCache cache_;
   std::deque<std::unique_ptr<Row>> waiting_;

@@ -20,10 +20,10 @@ struct ScoreRow : Row {
 
 }  // namespace
 
-LocalCritic::LocalCritic(const model::Parameters& parameters, const EngineOptions& options) {
+LocalCritic::LocalCritic(const model::Parameters& parameters, const EngineOptions& options, int threads) {
   if (!parameters.config.value_head)
     throw Error(ErrorCode::kUsage, "this model has no value head; a critic is trained with `critic:` in a recipe");
-  batcher_ = tensor::guarded("engine", [&] { return std::make_unique<Batcher>(parameters, options); });
+  batcher_ = tensor::guarded("engine", [&] { return std::make_unique<Batcher>(parameters, options, threads); });
 }
 
 LocalCritic::~LocalCritic() = default;

@@ -18,7 +18,7 @@ class Batcher;
 class LocalCritic : public core::Critic {
  public:
   // Error(kUsage) when the model has no value head.
-  LocalCritic(const model::Parameters& parameters, const EngineOptions& options);
+  LocalCritic(const model::Parameters& parameters, const EngineOptions& options, int threads = 1);
   ~LocalCritic() override;
 
   // Error(kInput) for a prefix that is empty, longer than the context, or has ids outside the vocabulary.

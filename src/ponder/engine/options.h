@@ -1,6 +1,7 @@
 // The knobs of decoding, for LocalPolicy and LocalCritic. None of them changes a result, only speed and memory.
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include "ponder/base/fields.h"
 
@@ -12,6 +13,9 @@ struct EngineOptions {
   int64_t kv_pages = 0;               // pages of 16 positions; 0 = room for max_rows whole contexts, within kv_mib
   int64_t kv_mib = 1024;
   bool share_prefixes = true;
+  // How workers share sequences out: each has an engine of its own; or all compute one engine's passes together,
+  // product by product, so that a large model's weights are read once for all sequences.
+  std::string share = "auto";
 
   void fields(base::Fields& f) {
     f.field("max_rows", max_rows, {.min = 1, .unit = "sequences", .help = "sequences that are decoded together"});
@@ -22,7 +26,20 @@ struct EngineOptions {
     f.field("kv_mib", kv_mib,
             {.min = 1, .unit = "MiB", .help = "most memory of the cache of one worker, when kv_pages = 0"});
     f.field("share_prefixes", share_prefixes, {.help = "keep and share the cache of common prefixes"});
+    f.field("share", share,
+            {.help = "what workers share out: sequences, or products of one engine; auto: products from 64 Mi weights on",
+             .choices = {"auto", "sequences", "products"}});
   }
 };
+
+// Engines, and threads of each, that make `workers` threads in all.
+struct Crew {
+  int engines = 1, threads = 1;
+};
+inline Crew crew_of(const EngineOptions& options, int64_t parameters, int workers) {
+  constexpr int64_t kLarge = int64_t{64} << 20;
+  const bool together = options.share == "products" || (options.share == "auto" && parameters >= kLarge);
+  return together ? Crew{1, workers} : Crew{workers, 1};
+}
 
 }  // namespace ponder::engine

@@ -10,6 +10,7 @@
 #include "ponder/engine/sampler.h"
 #include "ponder/tensor/guard.h"
 #include "ponder/tensor/ops.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::engine {
 namespace {
@@ -21,6 +22,22 @@ struct SampleRow : Row {
   core::Completion* out = nullptr;
   core::Waiter* waiter = nullptr;
 };
+
+// A token for each row, out of logits [rows,vocab].
+std::vector<Drawn> draw_all(const std::vector<Row*>& rows, const float* logits, int64_t vocab) {
+  constexpr int64_t kOperations = 8;  // for each logit, about
+  const auto n = static_cast<int64_t>(rows.size());
+  std::vector<Drawn> drawn(rows.size());
+  tensor::share_large(n * vocab * kOperations, n, 1, [&](int64_t from, int64_t to) {
+    thread_local Sampler sampler;
+    for (int64_t i = from; i < to; ++i) {
+      const auto& row = static_cast<const SampleRow&>(*rows[static_cast<size_t>(i)]);
+      const float uniform = base::uniform_at(row.key, row.out->tokens.size());
+      drawn[static_cast<size_t>(i)] = sampler.draw(logits + i * vocab, vocab, row.params, uniform);
+    }
+  });
+  return drawn;
+}
 
 // Takes the token in; true when it was the last one.
 bool extend(SampleRow& row, const Drawn& drawn, const model::DecoderConfig& config) {
@@ -56,12 +73,12 @@ uint64_t weights_id(const model::Parameters& parameters) {
 struct PolicyState {
   model::Parameters parameters;  // for the id alone: shares the memory that is sampled from
   uint64_t weights = weights_id(parameters);
-  Sampler sampler = {};
+  at::Tensor logits = {};  // memory of a step's
   std::vector<core::Waiter*> answered = {};  // requests that needed no forward pass
 };
 
-LocalPolicy::LocalPolicy(const model::Parameters& parameters, const EngineOptions& options)
-    : batcher_(tensor::guarded("engine", [&] { return std::make_unique<Batcher>(parameters, options); })),
+LocalPolicy::LocalPolicy(const model::Parameters& parameters, const EngineOptions& options, int threads)
+    : batcher_(tensor::guarded("engine", [&] { return std::make_unique<Batcher>(parameters, options, threads); })),
       state_(std::make_unique<PolicyState>(PolicyState{parameters})) {}
 
 LocalPolicy::~LocalPolicy() = default;
@@ -96,17 +113,17 @@ bool LocalPolicy::advance() {
   if (!batcher_->idle()) {
     tensor::guarded("engine", [&] {
       const c10::InferenceMode inference;
+      const tensor::TeamScope scope(batcher_->team());
       const Batcher::Step step = batcher_->step();
       const model::DecoderConfig& config = batcher_->config();
-      const at::Tensor logits = tensor::linear(step.hidden, batcher_->weights().head).cpu().contiguous();  // [rows,V]
-      const float* row_logits = logits.const_data_ptr<float>();
+      const at::Tensor logits =
+          tensor::linear_into(state_->logits, step.hidden, batcher_->weights().head).cpu().contiguous();  // [rows,V]
+      const std::vector<Drawn> drawn = draw_all(step.rows, logits.const_data_ptr<float>(), config.vocab);
       std::vector<Row*> finished;
-      for (Row* any : step.rows) {
+      for (size_t i = 0; i < step.rows.size(); ++i) {
+        Row* any = step.rows[i];
         auto& row = static_cast<SampleRow&>(*any);
-        const float uniform = base::uniform_at(row.key, row.out->tokens.size());
-        const Drawn drawn = state_->sampler.draw(row_logits, config.vocab, row.params, uniform);
-        row_logits += config.vocab;
-        if (!extend(row, drawn, config)) continue;
+        if (!extend(row, drawn[i], config)) continue;
         row.out->processed = row.processed;
         answered.push_back(row.waiter);
         finished.push_back(any);

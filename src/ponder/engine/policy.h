@@ -1,6 +1,6 @@
 // core::Policy over a model in this process: continuous batching with a shared page cache. A completion's bits depend
 // on the weights, the prefix, the parameters and the key alone: not on batch size, neighbours, order, sharing or
-// eviction. One a worker thread; all of them share the model's weights.
+// eviction. One a worker thread, or one with a team of threads; all of them share the model's weights.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -24,7 +24,8 @@ uint64_t weights_id(const model::Parameters& parameters);
 class LocalPolicy : public core::Policy {
  public:
   // Shares the parameters' memory: what a trainer writes there is sampled from next, after set_version().
-  LocalPolicy(const model::Parameters& parameters, const EngineOptions& options);
+  // `threads` compute together what it is asked, the caller among them.
+  LocalPolicy(const model::Parameters& parameters, const EngineOptions& options, int threads = 1);
   ~LocalPolicy() override;
 
   // Error(kInput) for a prefix that is empty or has ids outside the vocabulary, Error(kUsage) for parameters out of

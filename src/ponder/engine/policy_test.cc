@@ -88,6 +88,21 @@ void expect_same(const std::vector<core::Completion>& a, const std::vector<core:
   }
 }
 
+// Large enough that products, draws and (with many rows) attention are cut up.
+TEST(LocalPolicy, ATeamChangesNoBit) {
+  model::DecoderConfig c = small_config();
+  c.width = 64, c.heads = 8, c.head_dim = 64, c.vocab = 6000;
+  c.resolve();
+  const model::Parameters parameters = model::make_parameters(c, {.embedding_std = 0.7}, base::RngKey(2));
+  const auto requests = random_requests(3, 60);
+  LocalPolicy alone(parameters, {.max_rows = 64});
+  const auto expected = sample_batch(alone, requests);
+  for (const int threads : {2, 3}) {
+    LocalPolicy together(parameters, {.max_rows = 64}, threads);
+    expect_same(expected, sample_batch(together, requests));
+  }
+}
+
 class Computes : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(LocalPolicy, Computes, testing::Values("f32", "bf16"));
 

@@ -133,9 +133,10 @@ std::function<BenchRun()> make_sampling_bench(const model::Parameters& model, in
   auto bench = std::make_shared<Bench>();
   bench->config = model.config, bench->shape = shape, bench->timed = timed;
   bench->requests = sample_requests_for(shape, model.config.vocab, base::RngKey(7));
-  const int64_t engines = std::min<int64_t>(workers, shape.prompts * shape.samples);
+  const engine::Crew crew = engine::crew_of({}, model.config.parameter_count(), workers);
+  const int64_t engines = std::min<int64_t>(crew.engines, shape.prompts * shape.samples);
   for (int64_t i = 0; i < engines; ++i)
-    bench->policies.push_back(std::make_unique<engine::LocalPolicy>(model, engine::EngineOptions{}));
+    bench->policies.push_back(std::make_unique<engine::LocalPolicy>(model, engine::EngineOptions{}, crew.threads));
   return [bench] { return bench->run(); };
 }
 

@@ -252,7 +252,8 @@ void plan_memory(const Recipe& recipe, Plan& plan) {
   const double learners = shared ? 1 : d(plan.workers);
   plan.gradients = learns ? learners * trained_bytes : 0;
   plan.activations = learners * pack_tokens * activation_floats(recipe) * kFloat;
-  plan.kv_cache = d(plan.workers) * cache_bytes(recipe);
+  plan.kv_cache =
+      engine::crew_of(recipe.engine, plan.parameters, static_cast<int>(plan.workers)).engines * cache_bytes(recipe);
   plan.memory =
       plan.program + plan.weights + plan.optimizer + plan.gradients + std::max(plan.activations, plan.kv_cache);
   plan.memory_available = available_memory() + plan.program;

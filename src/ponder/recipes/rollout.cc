@@ -27,6 +27,10 @@ std::vector<size_t> share_of(int worker, int workers, size_t requests, size_t ne
   return share;
 }
 
+engine::Crew crew_for(const Models& models, const model::Parameters& parameters) {
+  return engine::crew_of(models.engine, parameters.config.parameter_count(), models.workers);
+}
+
 }  // namespace
 
 std::vector<core::Completion> sample_requests(const Models& models, std::vector<core::SampleRequest> requests,
@@ -34,11 +38,12 @@ std::vector<core::Completion> sample_requests(const Models& models, std::vector<
   std::vector<core::Completion> results(requests.size());
   const model::Parameters policy_weights = models.policy->packed();
   std::atomic<int64_t> finished = 0;
-  base::run_workers(models.workers, [&](int worker) {
+  const engine::Crew crew = crew_for(models, *models.policy);
+  base::run_workers(crew.engines, [&](int worker) {
     tensor::set_operator_threads(1);
-    const std::vector<size_t> share = share_of(worker, models.workers, requests.size(), neighbours);
+    const std::vector<size_t> share = share_of(worker, crew.engines, requests.size(), neighbours);
     if (share.empty()) return;
-    engine::LocalPolicy policy(policy_weights, models.engine);
+    engine::LocalPolicy policy(policy_weights, models.engine, crew.threads);
     core::ReadyQueue nobody;
     core::Waiter waiter{&nobody, std::noop_coroutine(), share.size()};
     for (size_t i : share) policy.submit(std::move(requests[i]), &results[i], &waiter);
@@ -57,13 +62,14 @@ std::vector<core::Completion> sample_requests(const Models& models, std::vector<
 std::vector<core::Score> score_prefixes(const Models& models, std::vector<core::ScoreRequest> requests) {
   std::vector<core::Score> results(requests.size());
   const model::Parameters critic_weights = models.critic->packed();
-  base::run_workers(models.workers, [&](int worker) {
+  const engine::Crew crew = crew_for(models, *models.critic);
+  base::run_workers(crew.engines, [&](int worker) {
     tensor::set_operator_threads(1);
-    const std::vector<size_t> share = share_of(worker, models.workers, requests.size(), 1);
+    const std::vector<size_t> share = share_of(worker, crew.engines, requests.size(), 1);
     if (share.empty()) return;
     std::vector<core::ScoreRequest> mine;
     for (size_t i : share) mine.push_back(std::move(requests[i]));
-    engine::LocalCritic critic(critic_weights, models.engine);
+    engine::LocalCritic critic(critic_weights, models.engine, crew.threads);
     const std::vector<core::Score> scores = engine::score_batch(critic, std::move(mine));
     for (size_t k = 0; k < share.size(); ++k) results[share[k]] = scores[k];
   });
@@ -71,20 +77,21 @@ std::vector<core::Score> score_prefixes(const Models& models, std::vector<core::
 }
 
 void with_ports(const Models& models, const text::ProblemCodec& codec,
-                const std::function<void(int worker, const core::Ports& ports)>& work) {
+                const std::function<void(int engine, int engines, const core::Ports& ports)>& work) {
   const model::Parameters policy_weights = models.policy->packed();
   const model::Parameters critic_weights = models.critic ? models.critic->packed() : model::Parameters{};
-  base::run_workers(models.workers, [&](int worker) {
+  const engine::Crew crew = crew_for(models, *models.policy);
+  base::run_workers(crew.engines, [&](int engine) {
     tensor::set_operator_threads(1);
     core::ReadyQueue ready;
-    engine::LocalPolicy policy(policy_weights, models.engine);
+    engine::LocalPolicy policy(policy_weights, models.engine, crew.threads);
     std::unique_ptr<core::Critic> critic;
     if (models.oracle) {
       critic = std::make_unique<Oracle>(*models.oracle, codec);
     } else if (models.critic) {
-      critic = std::make_unique<engine::LocalCritic>(critic_weights, models.engine);
+      critic = std::make_unique<engine::LocalCritic>(critic_weights, models.engine, crew.threads);
     }
-    work(worker, core::Ports{&policy, critic.get(), &codec, &ready, models.confidence});
+    work(engine, crew.engines, core::Ports{&policy, critic.get(), &codec, &ready, models.confidence});
   });
 }
 

@@ -1,5 +1,5 @@
 // Sampling, scoring and searching with several workers: each worker thread has an engine of its own over the same
-// weights. Which worker serves a request changes nothing in its result.
+// weights, or all are the threads of one (engine.share). Which worker serves a request changes nothing in its result.
 #pragma once
 #include <functional>
 #include <vector>
@@ -32,8 +32,8 @@ std::vector<core::Completion> sample_requests(const Models& models, std::vector<
 // The critic's values of whole prefixes, in order.
 std::vector<core::Score> score_prefixes(const Models& models, std::vector<core::ScoreRequest> requests);
 
-// Runs work(worker, ports) with an engine a worker; for searches.
+// Runs work(engine, engines, ports) for each engine, in threads of their own; for searches.
 void with_ports(const Models& models, const text::ProblemCodec& codec,
-                const std::function<void(int worker, const core::Ports& ports)>& work);
+                const std::function<void(int engine, int engines, const core::Ports& ports)>& work);
 
 }  // namespace ponder::recipes

@@ -14,10 +14,10 @@ std::vector<search::SearchRow> search_problems(const Models& models, const text:
                                                base::RngKey key,
                                                const std::function<void(size_t, search::SearchRow&)>& finished) {
   std::vector<search::SearchRow> rows(inputs.size());
-  with_ports(models, codec, [&](int worker, const core::Ports& ports) {
+  with_ports(models, codec, [&](int engine, int engines, const core::Ports& ports) {
     std::vector<search::SearchInput> share;
     std::vector<size_t> places;
-    for (size_t i = static_cast<size_t>(worker); i < inputs.size(); i += static_cast<size_t>(models.workers)) {
+    for (auto i = static_cast<size_t>(engine); i < inputs.size(); i += static_cast<size_t>(engines)) {
       share.push_back(inputs[i]);
       places.push_back(i);
     }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ponder/tensor/gemm_amx.h"
+#include "ponder/tensor/gemm_blocks.h"
 #include "ponder/tensor/gemm_int8.h"
 #include "ponder/tensor/gemm_tile.h"
 #include "ponder/tensor/team.h"
@@ -28,6 +29,7 @@ class Scratch {
     }
     return memory_.get();
   }
+  float* floats(int64_t count) { return reinterpret_cast<float*>(words(count)); }
 
  private:
   struct Free {
@@ -207,12 +209,13 @@ namespace {
 // Columns first … end of a product.
 void gemm_columns(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y,
                   int64_t first, int64_t end) {
-  constexpr int64_t kLeftWords = 65536;  // 256 KiB of the left side beside a panel in the second cache
+  constexpr int64_t kLeftWords = 262144;  // 1 MiB of the left side, in the caches behind the panel's
   const int64_t depth = packed.depth, columns = packed.columns, steps = steps_of(depth, packed.compute);
   // Words of a row on the left, and of a step.
   const int64_t left_row = packed.compute == Compute::kBf16 ? steps : depth, left_step = left_row / steps;
   const int64_t block = std::max(kGroup, kLeftWords / left_row / kGroup * kGroup);
-  thread_local Scratch scratch;
+  thread_local Scratch scratch, block_scratch;
+  float* const floats = block_scratch.floats(scratch_floats(std::min(block, rows), steps));
   for (int64_t from = 0; from < rows; from += block) {
     const int64_t n = std::min(block, rows - from);
     Product p{reinterpret_cast<const uint32_t*>(x + from * depth),
@@ -226,7 +229,8 @@ void gemm_columns(const float* x, int64_t rows, const PackedView& packed, const 
               residual ? residual + from * columns : nullptr,
               y + from * columns,
               first,
-              end};
+              end,
+              floats};
     if (packed.compute == Compute::kBf16) {
       const int64_t stride = tiles() ? tile_stride(steps) : steps;
       uint32_t* words = scratch.words((tiles() ? tile_rows(block) : block) * stride);
@@ -245,7 +249,8 @@ void gemm_columns(const float* x, int64_t rows, const PackedView& packed, const 
 void transposed_add_rows(const float* g, const float* x, int64_t rows, int64_t n, int64_t k, Compute compute, float* y,
                          int64_t begin, int64_t end) {
   constexpr int64_t kRows = 512, kColumns = 512;
-  thread_local Scratch left_scratch, right_scratch, turned_scratch;
+  thread_local Scratch left_scratch, right_scratch, turned_scratch, block_scratch;
+  float* const floats = block_scratch.floats(scratch_floats(kColumns, kRows));
   for (int64_t from = 0; from < rows; from += kRows) {
     const int64_t count = std::min(kRows, rows - from), steps = steps_of(count, compute);
     uint32_t* right = right_scratch.words(packed_words(count, k, compute));
@@ -255,7 +260,7 @@ void transposed_add_rows(const float* g, const float* x, int64_t rows, int64_t n
       uint32_t* left = left_scratch.words(packed_words(count, block, compute));
       pack_panels(g + from * n + first, count, n, block, kGroup, compute, left);
       float* part = y + first * k;
-      Product p{left, kGroup * steps, 1, kGroup, block, steps, right, k, part, part, 0, k};
+      Product p{left, kGroup * steps, 1, kGroup, block, steps, right, k, part, part, 0, k, floats};
       if (compute == Compute::kBf16 && tiles()) {
         uint32_t* turned = turned_scratch.words(tile_rows(block) * tile_stride(steps));
         rows_of_groups(left, block, steps, turned);
@@ -271,8 +276,7 @@ void transposed_add_rows(const float* g, const float* x, int64_t rows, int64_t n
 void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y) {
   if (packed.compute == Compute::kInt8)
     return gemm_int8(x, rows, packed.words, packed.depth, packed.columns, residual, y);
-  constexpr int64_t kGrain = 4 * kPanel;
-  share_large(rows * packed.depth * packed.columns, packed.columns, kGrain,
+  share_large(rows * packed.depth * packed.columns, packed.columns, kPanel,
               [&](int64_t from, int64_t to) { gemm_columns(x, rows, packed, residual, y, from, to); });
 }
 

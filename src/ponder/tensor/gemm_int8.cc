@@ -7,6 +7,7 @@
 
 #include "ponder/tensor/half.h"
 #include "ponder/tensor/simd.h"
+#include "ponder/tensor/team.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -164,19 +165,24 @@ void gemm_int8(const float* x, int64_t rows, const uint32_t* words, int64_t dept
       scales[static_cast<size_t>(r * blocks + b)] =
           to_int8_block(x + r * depth + b * kBlockDepth, std::min(kBlockDepth, depth - b * kBlockDepth), 0,
                         values.data() + (r * blocks + b) * kBlockDepth);
-  float out[kMostRows * kColumns];
-  for (int64_t first = 0; first < columns; first += kColumns, words += blocks * kBlockWords) {
-    const int64_t width = std::min(kColumns, columns - first);
-    for (int64_t row = 0, n; row < rows; row += n) {
-      n = rows - row >= 4 ? 4 : rows - row >= 2 ? 2 : 1;
-      tile_of(n)({values.data() + row * blocks * kBlockDepth, scales.data() + row * blocks, blocks}, words, out);
-      for (int64_t r = 0; r < n; ++r) {
-        const int64_t at = (row + r) * columns + first;
-        for (int64_t c = 0; c < width; ++c)
-          y[at + c] = residual ? residual[at + c] + out[r * kColumns + c] : out[r * kColumns + c];
+  const int8_t* left = values.data();  // of this thread, whoever multiplies
+  const float* left_scales = scales.data();
+  share_large(rows * depth * columns, columns, 4 * kColumns, [=](int64_t from, int64_t to) {
+    float out[kMostRows * kColumns];
+    for (int64_t first = from; first < to; first += kColumns) {
+      const uint32_t* panel = words + first / kColumns * blocks * kBlockWords;
+      const int64_t width = std::min(kColumns, columns - first);
+      for (int64_t row = 0, n; row < rows; row += n) {
+        n = rows - row >= 4 ? 4 : rows - row >= 2 ? 2 : 1;
+        tile_of(n)({left + row * blocks * kBlockDepth, left_scales + row * blocks, blocks}, panel, out);
+        for (int64_t r = 0; r < n; ++r) {
+          const int64_t at = (row + r) * columns + first;
+          for (int64_t c = 0; c < width; ++c)
+            y[at + c] = residual ? residual[at + c] + out[r * kColumns + c] : out[r * kColumns + c];
+        }
       }
     }
-  }
+  });
 }
 
 }  // namespace ponder::tensor

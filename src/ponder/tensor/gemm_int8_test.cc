@@ -10,6 +10,7 @@
 #include "ponder/tensor/gemm.h"
 #include "ponder/tensor/half.h"
 #include "ponder/tensor/simd.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::tensor {
 namespace {
@@ -92,6 +93,16 @@ TEST_P(Levels, ARowsBitsDoNotDependOnOtherRows) {
     const Floats alone = w.product(x, r, 1, residual.data() + r * n);
     EXPECT_TRUE(std::equal(alone.begin(), alone.end(), all.begin() + r * n)) << r;
   }
+}
+
+TEST_P(Levels, ATeamChangesNoBit) {
+  constexpr int64_t kRows = 7, n = 700, k = 320;
+  const Weight w(n, k, 12);
+  const Floats x = random(kRows * k, 13), residual = random(kRows * n, 14);
+  const Floats alone = w.product(x, 0, kRows, residual.data());
+  Team team(3);
+  const TeamScope scope(&team);
+  EXPECT_EQ(alone, w.product(x, 0, kRows, residual.data()));
 }
 
 INSTANTIATE_TEST_SUITE_P(GemmInt8, Levels, testing::Values(1, 9));

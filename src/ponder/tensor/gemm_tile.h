@@ -154,11 +154,20 @@ struct Product {
   const float* residual;
   float* y;
   int64_t from, to;  // of the columns, which are computed; from is a multiple of kPanel
+  float* scratch;    // gemm_blocks.h
 };
 
 template <class S, int R, int C, int kPart>
 PONDER_INLINE void add_part(typename S::F (&sums)[R][C], const uint32_t* left, int64_t left_row,
                             const uint32_t* right) {
+  if constexpr (C > 3) {  // operands of the right side one at a time: there are no registers for more
+    PONDER_UNROLL for (int c = 0; c < C; ++c) {
+      const typename S::Right operand = S::template right<kPart>(right + c * S::kLanes);
+      PONDER_UNROLL for (int r = 0; r < R; ++r) sums[r][c] =
+          S::template step<kPart>(sums[r][c], left + r * left_row, operand);
+    }
+    return;
+  }
   typename S::Right operands[C];
   PONDER_UNROLL for (int c = 0; c < C; ++c) operands[c] = S::template right<kPart>(right + c * S::kLanes);
   PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < C; ++c) sums[r][c] =
@@ -231,21 +240,9 @@ PONDER_INLINE void multiply_panels(const Product& p) {
     const uint32_t* panel = p.right + first * p.steps;
     int64_t c = 0;
     for (; c + kVectors * L <= width; c += kVectors * L) all_rows<S, kVectors>(p, first + c, panel + c, width);
-    if (c + 2 * L <= width) {
-      all_rows<S, 2>(p, first + c, panel + c, width);
-      c += 2 * L;
-    }
+    for (; c + 2 * L <= width; c += 2 * L) all_rows<S, 2>(p, first + c, panel + c, width);
     if (c < width) all_rows<S, 1>(p, first + c, panel + c, width);
   }
-}
-
-// One or two rows have few sums: three vectors of columns make up for it.
-template <class S>
-PONDER_INLINE void multiply_body(const Product& p) {
-  if (S::kVectors == 2 && p.rows <= 2)
-    multiply_panels<S, 3>(p);
-  else
-    multiply_panels<S, S::kVectors>(p);
 }
 
 // kLanes floats of a row, 0 behind its end or when there is no such row.

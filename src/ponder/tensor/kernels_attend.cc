@@ -6,6 +6,7 @@
 
 #include "ponder/tensor/kernels.h"
 #include "ponder/tensor/simd.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::tensor {
 
@@ -413,14 +414,18 @@ void copy_page_slots(const std::byte* from, const HeadShape& shape, int64_t slot
 
 void attend_rows(const float* qkv, const AttendRow* rows, int64_t count, const HeadShape& shape, const Pages& pages,
                  float* out, float* lse) {
-  Block& block = scratch_block();
-  for (int64_t first = 0; first < count; first += kBlockRows) {
-    block.rows = rows + first;
-    block.count = std::min(kBlockRows, count - first);
-    open_block(block, qkv + first * shape.columns(), shape, out + first * shape.heads * shape.head_dim);
-    attend_block_with(block, shape, pages);
-    close_block(block, shape, lse ? lse + first * shape.heads : nullptr);
-  }
+  int64_t positions = 0;
+  for (int64_t i = 0; i < count; ++i) positions += rows[i].length - shape.first_visible(rows[i].length);
+  share_large(positions * shape.heads * shape.head_dim, count, kBlockRows, [&](int64_t from, int64_t to) {
+    Block& block = scratch_block();
+    for (int64_t first = from; first < to; first += kBlockRows) {
+      block.rows = rows + first;
+      block.count = std::min(kBlockRows, to - first);
+      open_block(block, qkv + first * shape.columns(), shape, out + first * shape.heads * shape.head_dim);
+      attend_block_with(block, shape, pages);
+      close_block(block, shape, lse ? lse + first * shape.heads : nullptr);
+    }
+  });
 }
 
 void attend_group(const float* qkv, const GroupRows& group, const HeadShape& shape, float* out, float* lse) {

@@ -7,6 +7,7 @@
 #include "ponder/base/rng.h"
 #include "ponder/tensor/kernels.h"
 #include "ponder/tensor/simd.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::tensor {
 namespace {
@@ -96,6 +97,21 @@ TEST_P(Attention, RoundingIsToNearestAndTiesToEven) {
   for (int i = 0; i < 8; ++i) EXPECT_EQ(read[16 + i], expected[i]) << i;
   EXPECT_TRUE(std::isnan(read[40]));
   EXPECT_EQ(read[41], HUGE_VALF);
+}
+
+TEST_P(Attention, ATeamChangesNoBit) {
+  const HeadShape shape{4, 2, 32};
+  const int64_t n = 300;
+  const Floats qkv = random_floats(n * shape.columns(), 21);
+  const auto attend = [&] {
+    Floats out(static_cast<size_t>(n * shape.heads * shape.head_dim));
+    attend_sequence(qkv.data(), n, shape, out.data(), nullptr);
+    return out;
+  };
+  const Floats alone = attend();
+  Team team(3);
+  const TeamScope scope(&team);
+  EXPECT_EQ(alone, attend());
 }
 
 // Attending to bf16 pages is attending, in f32, to rounded keys and values; the sums are the same to the bit.

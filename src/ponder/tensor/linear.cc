@@ -25,14 +25,19 @@ bool wants_grad(const at::Tensor& x) { return at::GradMode::is_enabled() && x.de
 
 const float* in(const at::Tensor& x) { return x.const_data_ptr<float>(); }
 
-// x · words (+ residual) → [T,columns].
-at::Tensor multiply(const at::Tensor& x, const at::Tensor& words, int64_t columns, Compute compute,
-                    const MaybeTensor& residual) {
+// x · words (+ residual) → y [T,columns].
+void multiply_into(const at::Tensor& x, const at::Tensor& words, Compute compute, const MaybeTensor& residual,
+                   at::Tensor& y) {
   const at::Tensor rows = x.contiguous();
   const at::Tensor added = residual ? residual->contiguous() : at::Tensor();
-  const PackedView packed = packed_view(words, rows.size(1), columns, compute);
-  at::Tensor y = at::empty({rows.size(0), columns}, rows.options());
+  const PackedView packed = packed_view(words, rows.size(1), y.size(1), compute);
   gemm(in(rows), rows.size(0), packed, added.defined() ? in(added) : nullptr, y.mutable_data_ptr<float>());
+}
+
+at::Tensor multiply(const at::Tensor& x, const at::Tensor& words, int64_t columns, Compute compute,
+                    const MaybeTensor& residual) {
+  at::Tensor y = at::empty({x.size(0), columns}, x.options());
+  multiply_into(x, words, compute, residual, y);
   return y;
 }
 
@@ -76,6 +81,16 @@ at::Tensor product(const at::Tensor& x, const Matrix& w, const MaybeTensor& resi
 
 at::Tensor linear(const at::Tensor& x, const Matrix& w) {
   return on_cpu_f32(x) ? product(x, w, std::nullopt) : at::mm(x, w.weight.t());
+}
+
+at::Tensor linear_into(at::Tensor& buffer, const at::Tensor& x, const Matrix& w) {
+  if (!on_cpu_f32(x)) return linear(x, w);
+  PONDER_CHECK(x.dim() == 2 && x.size(1) == w.size(1), "a product wants x [T,", w.size(1), "]");
+  const int64_t size = x.size(0) * w.size(0);
+  if (!buffer.defined() || buffer.numel() < size) buffer = at::empty({size}, x.options());
+  at::Tensor y = buffer.narrow(0, 0, size).view({x.size(0), w.size(0)});
+  multiply_into(x, transposed_words(w), w.compute, std::nullopt, y);
+  return y;
 }
 
 at::Tensor linear_add(const at::Tensor& residual, const at::Tensor& x, const Matrix& w) {

@@ -18,6 +18,9 @@ struct Matrix;  // matrix.h
 
 // x [T,K] · wᵀ, w [N,K] → [T,N].
 at::Tensor linear(const at::Tensor& x, const Matrix& w);
+// The same without a gradient, in a buffer that grows and is kept: the system would have to clear as many pages each
+// time as a large vocabulary's logits take.
+at::Tensor linear_into(at::Tensor& buffer, const at::Tensor& x, const Matrix& w);
 // residual [T,N] + x · wᵀ.
 at::Tensor linear_add(const at::Tensor& residual, const at::Tensor& x, const Matrix& w);
 // Their gradients, for backward passes that are written by hand: grad [T,N] · w → [T,K], and grad_w [N,K] += gradᵀ · x.

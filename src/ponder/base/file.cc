@@ -170,13 +170,6 @@ std::string parent_path(std::string_view path) {
   return slash == 0 ? "/" : std::string(path.substr(0, slash));
 }
 
-std::string absolute_path(const std::string& path) {
-  std::error_code error;
-  const std::filesystem::path absolute = std::filesystem::absolute(path, error).lexically_normal();
-  if (error) throw Error(ErrorCode::kInput, cat("has no place in a file system: ", error.message()), path);
-  return absolute.has_filename() ? absolute.string() : absolute.parent_path().string();
-}
-
 void write_file_atomic(const std::string& path, std::string_view bytes) {
   const std::string aside = path + ".tmp";
   try {

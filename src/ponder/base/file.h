@@ -18,7 +18,6 @@ void remove_all(const std::string& path);                     // nothing there i
 std::string join_path(std::string_view a, std::string_view b);
 std::string file_name(std::string_view path);    // behind the last /
 std::string parent_path(std::string_view path);  // before the last /, "." when there is none
-std::string absolute_path(const std::string& path);  // from /, without . and ..
 
 // Writes aside (path + ".tmp"), syncs, renames, syncs the directory: a reader sees the old file or the new one.
 // Error(kResource) names the file, the bytes that were to be written and the cause (disk full, …).

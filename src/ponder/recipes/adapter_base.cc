@@ -1,5 +1,7 @@
 #include "ponder/recipes/adapter_base.h"
 
+#include <filesystem>
+
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/base/rng.h"
@@ -21,10 +23,16 @@ std::string weights_hash(const std::string& path) {
   return files.size() == 1 ? hashes : base::hex64(store::xxh64(hashes));
 }
 
+// From /, without . and ..: a checkpoint is opened from other places than the run was started in.
+std::string absolute(const std::string& path) {
+  const std::filesystem::path normal = std::filesystem::absolute(path).lexically_normal();
+  return normal.has_filename() ? normal.string() : normal.parent_path().string();
+}
+
 }  // namespace
 
 AdapterBase adapter_base_of(const std::string& model) {
-  const std::string path = base::absolute_path(is_gguf_file(model) ? model : policy_directory(model));
+  const std::string path = absolute(is_gguf_file(model) ? model : policy_directory(model));
   return {path, weights_hash(path)};
 }
 

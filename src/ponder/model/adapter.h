@@ -48,7 +48,8 @@ void attach_adapter(const DecoderConfig& config, const AdapterConfig& adapter, c
 // The same model as plain weights: W + scale · B · A, in the same buffer. Of one that can be trained (flat).
 Parameters merge_adapter(Parameters parameters);
 
-// Is this a directory of PEFT's? Where its weights come from, as it says; "" = it does not. Error(kInput) names the file.
+// Is this a directory of PEFT's? Where the weights beside it come from, as it says; "" = it does not. Error(kInput)
+// names the file.
 bool is_adapter(const std::string& directory);
 std::string adapter_base_model(const std::string& directory);
 

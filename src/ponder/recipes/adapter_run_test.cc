@@ -98,7 +98,8 @@ TEST_F(AdapterRun, SamplerAndTrainerAgreeInAnyCase) {
        {std::vector<std::string>{"model.compute=bf16", "rl.train.learner.share=products"},
         {"rl.temperature=0.8", "rl.train.learner.recompute=true"}}) {
     const std::string dir = fresh_dir("adapter_agrees");
-    std::vector<std::string> overrides = {"stages=[sft,rl]", "sft.train.steps=6", "rl.train.steps=2", "rl.loss.beta=0.1"};
+    std::vector<std::string> overrides = {"stages=[sft,rl]", "sft.train.steps=6", "rl.train.steps=2",
+                                          "rl.loss.beta=0.1"};
     overrides.insert(overrides.end(), more.begin(), more.end());
     run_recipe(lora(overrides), dir);
     const eval::Rows rows = eval::read_rows(base::join_path(dir, "metrics.jsonl"));
@@ -176,8 +177,9 @@ TEST_F(AdapterRun, CheckpointsOpenWithTheirBaseAndMergeIntoIt) {
 TEST_F(AdapterRun, TheBaseMayBeAGgufFile) {
   const std::string gguf = base::join_path(model_, "base.gguf"), dir = fresh_dir("adapter_gguf");
   convert(model_, gguf, "", "bf16");
-  run_recipe(lora({"init.from=" + gguf, "stages=[sft,rl]", "sft.train.steps=4", "rl.train.steps=1", "rl.loss.beta=0.1"}),
-             dir);
+  const Recipe recipe = lora({"init.from=" + gguf, "stages=[sft,rl]", "sft.train.steps=4", "rl.train.steps=1",
+                              "rl.loss.beta=0.1"});
+  run_recipe(recipe, dir);
   EXPECT_EQ(eval::read_rows(base::join_path(dir, "metrics.jsonl")).rl.front().logp_gap, 0);
   const OpenedModel opened = open_model(dir, {.device = "cpu"});
   EXPECT_EQ(find_adapter_base(opened.policy_path), gguf);

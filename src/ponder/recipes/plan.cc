@@ -100,7 +100,9 @@ class StageSums {
   void sample(double tokens, double length) {
     add(tokens, model::forward_flops(config_, prompt_ + length / 2), kSamplingShare);
   }
-  void train(double tokens, double row) { add(tokens, passes_ * model::forward_flops(config_, row / 2), kTrainingShare); }
+  void train(double tokens, double row) {
+    add(tokens, passes_ * model::forward_flops(config_, row / 2), kTrainingShare);
+  }
   StagePlan take(const std::string& name) {
     plan_.name = name;
     return std::exchange(plan_, {});
@@ -300,7 +302,8 @@ Plan make_plan(const Recipe& recipe, const std::string& run_dir) {
 base::Json to_json(const Plan& plan) {
   const auto bytes = [](double n) { return static_cast<int64_t>(n); };
   base::Json json = base::Json::object();
-  json["parameters"] = plan.parameters, json["trained"] = plan.trained, json["workers"] = plan.workers, json["device"] = plan.device;
+  json["parameters"] = plan.parameters, json["trained"] = plan.trained;
+  json["workers"] = plan.workers, json["device"] = plan.device;
   json["memory"] = base::Json::Object{{"program", bytes(plan.program)},
                                       {"weights", bytes(plan.weights)},
                                       {"optimizer", bytes(plan.optimizer)},

@@ -2,11 +2,13 @@
 //
 // Each line of standard input holds ids of a prompt, "|" and ids of a continuation, all separated by spaces; the answer
 // is a JSON line {"best":[…],"gap":[…]}: for each token of the continuation the likeliest one in its place, and how much
-// lower the given one's logit is (0 where it is the likeliest). The first line of the output says how long loading took.
+// lower the given one's logit is, in standard deviations of that place's logits (0 where it is the likeliest). The first
+// line of the output says how long loading took.
 #include <llama.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -28,6 +30,12 @@ std::vector<llama_token> ids_of(const std::string& text) {
   std::exit(1);
 }
 
+double spread(const float* logits, int n) {
+  double sum = 0, squares = 0;
+  for (int i = 0; i < n; ++i) sum += logits[i], squares += double{logits[i]} * double{logits[i]};
+  return std::sqrt(std::max(squares / n - sum / n * (sum / n), 1e-12));
+}
+
 // Logits behind the first `prompt` tokens and all that follow but the last.
 void follow(llama_context* context, int vocab, std::vector<llama_token> tokens, size_t prompt) {
   llama_memory_clear(llama_get_memory(context), true);
@@ -40,7 +48,8 @@ void follow(llama_context* context, int vocab, std::vector<llama_token> tokens, 
     const float* logits = llama_get_logits_ith(context, -1);
     const auto top = static_cast<llama_token>(std::max_element(logits, logits + vocab) - logits);
     char number[32];
-    std::snprintf(number, sizeof number, "%.6g", static_cast<double>(logits[top] - logits[tokens[end]]));
+    const double lower = double{logits[top]} - double{logits[tokens[end]]};
+    std::snprintf(number, sizeof number, "%.6g", lower / spread(logits, vocab));
     best += (end > prompt ? "," : "") + std::to_string(top);
     gap += (end > prompt ? "," : "") + std::string(number);
   }

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """generate, solve and eval on a model that writes words: a small Hugging Face directory whose every token is known."""
 import json
+import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import cli
@@ -146,6 +148,65 @@ class Eval(CliTest):
                     says=["train (700)", "test (300)"])
         rows = self.rows("problems", "--task", "svamp", "--split", "test", "--n", 3, "--data", data.parent)
         self.assertEqual(len(rows), 3)
+
+
+class Adapter(CliTest):
+    """A run that trains an adapter: killed and resumed, and its directory as a model."""
+
+    def setUp(self):
+        super().setUp()
+        self.base = words_model.write(self.folder / "base", cli.REPOSITORY, {}, 0, noise=0.1)
+        data = self.folder / "data" / "svamp"
+        data.mkdir(parents=True)
+        (data / "SVAMP.json").write_text(json.dumps(
+            [{"ID": f"chal-{i}", "Body": f"There are {i} books", "Question": "How many?", "Equation": f"( {i}.0 + 0.0 )",
+              "Answer": float(i), "Type": "Addition"} for i in range(1, 301)]))
+        self.overrides = [f"init.from={self.base}", f"data={data.parent}", "init.lora.r=4", "stages=[sft,rl,report]",
+                          "sft.train.steps=12", "sft.train.checkpoint_every=3", "rl.train.checkpoint_every=1"]
+
+    def run_words(self, out):
+        self.ponder("run", "recipes/micro-words.yaml", *self.overrides, "--out", out)
+
+    def kill_behind(self, out, rows):
+        """Starts or resumes the run and kills it when so many rows are there."""
+        metrics = out / "metrics.jsonl"
+        process = subprocess.Popen([cli.PONDER, "run", "recipes/micro-words.yaml", *self.overrides, "--out", out],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cli.REPOSITORY)
+        while process.poll() is None and not (metrics.exists() and metrics.read_bytes().count(b"\n") >= rows):
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+
+    def test_killed_and_resumed_ends_in_the_same_bits(self):
+        whole, killed = self.folder / "whole", self.folder / "killed"
+        self.run_words(whole)
+        last = (whole / "metrics.jsonl").read_bytes().count(b"\n")
+        for rows in (4, 8, last - 6, last - 3):
+            self.kill_behind(killed, rows)
+        self.run_words(killed)
+        for stage in ("sft", "rl"):
+            ends = [max((out / "checkpoints" / stage).glob("step-*")) for out in (whole, killed)]
+            self.assertEqual(ends[0].name, ends[1].name)
+            for name in ("adapter_model.safetensors", "adapter_config.json", "optimizer.safetensors"):
+                self.assertEqual(*[(end / name).read_bytes() for end in ends], f"{stage} {name}")
+            self.assertFalse((ends[0] / "model.safetensors").exists())
+
+        info = self.one("info", killed)
+        self.assertEqual((info["adapter"]["r"], info["adapter"]["base"]), (4, str(self.base)))
+        self.assertEqual(self.one("doctor", killed)["findings"], self.one("doctor", whole)["findings"])
+        self.assertEqual(self.one("replay", killed, "--step", 2)["mismatches"], [])
+        self.one("report", killed)
+        score = lambda *more: self.one("score", *more, "--text", "Question: How many?")["logprobs"][1:]
+        adapted, merged = score("--model", killed), self.folder / "merged.gguf"
+        self.assertNotEqual(adapted, score("--model", self.base))
+        self.assertEqual(adapted, score("--model", self.base, "--adapter", killed))
+        self.one("convert", "--from", killed, "--to", merged)
+        for a, b in zip(score("--model", merged), adapted):
+            self.assertAlmostEqual(a, b, places=4)
+        prompt = ("--prompt", "How many?", "--style", "plain", "max_tokens=8")
+        answers = [self.one("solve", *model, *prompt)["text"]
+                   for model in (["--model", killed], ["--model", self.base, "--adapter", killed])]
+        self.assertEqual(*answers)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from pathlib import Path
 WIDTH = 64
 
 
-def write(folder, repository, chain, end, tokenizer="qwen2", chat_template=None, context=2048):
-    """chain: {token id: the id behind it}; what follows on other tokens is left to chance."""
+def write(folder, repository, chain, end, tokenizer="qwen2", chat_template=None, context=2048, noise=0):
+    """chain: {token id: the id behind it}; what follows on other tokens is left to chance. noise: standard deviation of
+    the layer's and the head's weights, without which nothing can learn."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     data = json.loads((Path(repository) / f"tests/data/tokenizers/{tokenizer}.json").read_text(encoding="utf-8"))
@@ -30,7 +31,7 @@ def write(folder, repository, chain, end, tokenizer="qwen2", chat_template=None,
         row = [generator.gauss(0, 1) for _ in range(WIDTH)]
         norm = math.sqrt(sum(x * x for x in row) / WIDTH)
         rows.append([x / norm for x in row])
-    head = [[0.0] * WIDTH for _ in range(size)]
+    head = [[noise and generator.gauss(0, noise) for _ in range(WIDTH)] for _ in range(size)]
     for token, behind in {end: end, **chain}.items():
         head[behind] = [x + y / 2 for x, y in zip(head[behind], rows[token])]
     tensors = {"model.embed_tokens.weight": rows, "lm_head.weight": head, "model.norm.weight": [1.0] * WIDTH}
@@ -41,7 +42,7 @@ def write(folder, repository, chain, end, tokenizer="qwen2", chat_template=None,
                                "self_attn.v_proj": (WIDTH, WIDTH), "self_attn.o_proj": (WIDTH, WIDTH),
                                "mlp.gate_proj": (16, WIDTH), "mlp.up_proj": (16, WIDTH),
                                "mlp.down_proj": (WIDTH, 16)}.items():
-        tensors[layer + name + ".weight"] = [[0.0] * inner for _ in range(out)]
+        tensors[layer + name + ".weight"] = [[noise and generator.gauss(0, noise) for _ in range(inner)] for _ in range(out)]
     header, body = {}, b""
     for name, value in tensors.items():
         flat = [x for row in value for x in row] if isinstance(value[0], list) else value

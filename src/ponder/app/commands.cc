@@ -73,6 +73,11 @@ void add_weights(CLI::App* s, std::string& weights) {
       ->check(CLI::IsMember({"auto", "f32", "bf16", "q8_0"}));
 }
 
+void add_adapter(CLI::App* s, std::string& adapter) {
+  s->add_option("--adapter", adapter,
+                "a LoRA adapter of this model: a directory of PEFT's, or a run that trained one");
+}
+
 class Commands {
  public:
   explicit Commands(CLI::App& app) : app_(app) {
@@ -133,6 +138,7 @@ class Commands {
     add_word_options(s, a.words);
     s->footer(base::cat("searches and their options:\n", search_help()));
     add_weights(s, a.weights);
+    add_adapter(s, a.adapter);
     s->add_option("--dump", a.dump, "write the search tree of the first problem to this file (JSON)");
   }
 
@@ -197,7 +203,7 @@ class Commands {
                   "a text that ends a sample, wherever its tokens begin and end; several times for several texts. The "
                   "text that is given ends before it, the tokens hold all that was written; $'\\n' is a line break");
     add_weights(s, g.weights);
-    s->add_option("--adapter", g.adapter, "a directory of PEFT's with a LoRA adapter of this model");
+    add_adapter(s, g.adapter);
 
     for (auto* a : {&args_.score, &args_.logits}) {
       const bool logits = a == &args_.logits;
@@ -206,7 +212,7 @@ class Commands {
       s->add_option("--model", a->model, "run directory or model directory")->required();
       s->add_option("--tokens", a->tokens, "ids, for example 1,2,3");
       add_weights(s, a->weights);
-      s->add_option("--adapter", a->adapter, "a directory of PEFT's with a LoRA adapter of this model");
+      add_adapter(s, a->adapter);
       if (logits) {
         s->add_option("--out", a->out, "FILE.safetensors; tensor \"logits\", f32 [T,V]")->required();
       } else {
@@ -247,7 +253,8 @@ class Commands {
     s->add_option("--dtype", c.dtype, "f32, f16, bf16, or q8_0 in a GGUF file (default: as most of the weights are)")
         ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}));
     s->add_option("--adapter", c.adapter,
-                  "a directory of PEFT's: its LoRA adapter is merged into the weights; f32 unless --dtype is given");
+                  "a LoRA adapter that is merged into the weights: a directory of PEFT's, or a run that trained one. "
+                  "f32 unless --dtype is given; the adapter of a run in --from is merged in any case");
   }
 
   void add_data_commands() {

@@ -70,21 +70,25 @@ struct Sums {
   }
 };
 
-double pack_flops(const DecoderConfig& config, const Pack& pack) {
+// Forward, then gradients of what a product reads and of its weight; beside an adapter only its own weights have one.
+double pack_flops(const model::Parameters& parameters, const Pack& pack) {
+  const double passes = parameters.adapter ? 2 : 3;
+  const double adapter = parameters.adapter ? 3 * 2 * static_cast<double>(parameters.adapter->flat.numel()) : 0;
   double sum = 0, prompt = 0;
   for (size_t s = 0; s < pack.packing.count(); ++s) {
     const auto n = static_cast<double>(pack.packing.rows(s));
     const double before = pack.packing.goes_on(s) ? prompt : 0;
-    sum += 3 * n * model::forward_flops(config, before + (n + 1) / 2);
+    sum += n * (passes * model::forward_flops(parameters.config, before + (n + 1) / 2) + adapter);
     if (!pack.packing.goes_on(s)) prompt = n;
   }
   return sum;
 }
 
 // Forward, loss and backward of one pack; the gradient goes into the leaves' own buffer.
-Sums learn_pack(const DecoderConfig& config, const DecoderWeights& weights, const Pack& pack, const LossInfo& info,
-                const LossOptions& options, const LossTotals& totals, model::Keep keep) {
-  const PackOutput out = forward(config, weights, pack, reads_of(info), info.kind == LossKind::kPolicy, keep);
+Sums learn_pack(const model::Parameters& parameters, const DecoderWeights& weights, const Pack& pack,
+                const LossInfo& info, const LossOptions& options, const LossTotals& totals, model::Keep keep) {
+  const bool with_entropy = info.kind == LossKind::kPolicy;
+  const PackOutput out = forward(parameters.config, weights, pack, reads_of(info), with_entropy, keep);
   const std::vector<double> values = to_doubles(out.values);
   std::vector<Pair> pairs;
   if (info.kind == LossKind::kPreference) {
@@ -99,7 +103,7 @@ Sums learn_pack(const DecoderConfig& config, const DecoderWeights& weights, cons
   const at::Tensor slope = at::from_blob(result.grad_logp.data(), {size}, at::TensorOptions(at::kDouble));
   out.values.backward(slope.to(out.values.options()));
 
-  Sums sums{.loss = result.loss, .flops = pack_flops(config, pack), .stats = result.stats};
+  Sums sums{.loss = result.loss, .flops = pack_flops(parameters, pack), .stats = result.stats};
   sums.rows = static_cast<int64_t>(pack.rows.size());
   sums.tokens = static_cast<int64_t>(pack.ids.size());
   sums.targets = size;
@@ -143,7 +147,7 @@ std::vector<Row> rows_with_gradient(std::span<const Row> rows, const LossInfo& i
 
 // A team serves products on the CPU.
 bool teams_up(const LearnerOptions& options, const model::Parameters& parameters) {
-  return (parameters.read_only || parameters.flat.is_cpu()) &&
+  return (!parameters.flat.defined() || parameters.flat.is_cpu()) &&
          shares_products(options, parameters.config.parameter_count());
 }
 
@@ -234,7 +238,7 @@ StepStats Learner::step_here(std::span<const Row> rows, const Objective& objecti
     worker.grad.zero_();
     for (size_t j = static_cast<size_t>(w); j < packs.size(); j += workers_.size()) {
       sums[static_cast<size_t>(w)].add(
-          learn_pack(parameters_.config, worker.weights, packs[j], info, loss_options, totals, keep));
+          learn_pack(parameters_, worker.weights, packs[j], info, loss_options, totals, keep));
     }
   });
   // Workers are added up in their order, whichever ended first.

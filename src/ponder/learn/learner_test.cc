@@ -241,6 +241,11 @@ TEST(Learner, AnAdapterLearnsAndItsBaseStays) {
     learn({.share = "packs"}, 2, /*muon=*/true);
   }
   auto parameters = wide_model("f32");
+  const double full_flops = Learner(parameters, {}, 1).step(rows, {}, 0.0).flops;
+  parameters.adapter = model::make_adapter(parameters.config, {}, base::RngKey(5));
+  const StepStats stats = Learner(parameters, {}, 1).step(rows, {}, 0.0);
+  const auto adapter_weights = static_cast<double>(parameters.adapter->flat.numel());
+  EXPECT_NEAR(stats.flops, full_flops * 2 / 3 + 6 * adapter_weights * static_cast<double>(stats.tokens), 1);
   parameters.adapter = model::make_adapter(parameters.config, {.lora_dropout = 0.1}, base::RngKey(5));
   EXPECT_THROW(Learner(parameters, {}, 1), Error);
 }

@@ -53,7 +53,7 @@ void visit_modules(const DecoderConfig& config, const AdapterConfig& adapter, Vi
     }
 }
 
-int64_t adapter_size(const std::vector<ParameterInfo>& table) {
+int64_t size_of(const std::vector<ParameterInfo>& table) {
   return table.empty() ? 0 : table.back().offset + table.back().numel();
 }
 
@@ -127,7 +127,7 @@ const std::vector<std::string>& adapter_modules() {
 }
 
 void AdapterConfig::fields(base::Fields& f) {
-  f.field("r", r, {.min = 1, .max = 4096, .help = "rank: rows of A, columns of B"});
+  f.field("r", r, {.min = 0, .max = 4096, .help = "rank: rows of A, columns of B; 0 = no adapter, all weights learn"});
   f.field("lora_alpha", lora_alpha, {.min = 0, .help = "the adapter's product is scaled by lora_alpha / r"});
   f.field("target_modules", target_modules,
           {.help = "matrices of each layer beside which an adapter stands", .choices = adapter_modules()});
@@ -167,10 +167,14 @@ std::vector<ParameterInfo> adapter_table(const DecoderConfig& config, const Adap
   return table;
 }
 
+int64_t adapter_size(const DecoderConfig& config, const AdapterConfig& adapter) {
+  return size_of(adapter_table(config, adapter));
+}
+
 std::shared_ptr<Adapter> make_adapter(const DecoderConfig& config, const AdapterConfig& adapter, base::RngKey key) {
   adapter.check();
   const std::vector<ParameterInfo> table = adapter_table(config, adapter);
-  auto made = std::make_shared<Adapter>(Adapter{adapter, at::empty({adapter_size(table)}, at::kFloat)});
+  auto made = std::make_shared<Adapter>(Adapter{adapter, at::empty({size_of(table)}, at::kFloat)});
   float* flat = made->flat.mutable_data_ptr<float>();
   for (const ParameterInfo& p : table) {
     const bool is_b = p.name.ends_with("lora_B.weight");
@@ -222,14 +226,26 @@ Parameters merge_adapter(Parameters parameters) {
   return parameters;
 }
 
+bool is_adapter(const std::string& directory) {
+  return base::file_exists(base::join_path(directory, kConfigFile));
+}
+
+std::string adapter_base_model(const std::string& directory) {
+  const std::string path = base::join_path(directory, kConfigFile);
+  const base::Json json = base::Json::parse(base::read_file(path), path);
+  const base::Json* name = json.find("base_model_name_or_path");
+  return name && !name->is_null() ? json.string_at("base_model_name_or_path") : "";
+}
+
 void save_adapter(const std::string& directory, const Parameters& parameters, const std::string& base_model) {
   PONDER_CHECK(parameters.adapter, "there is no adapter to save");
   const Adapter& adapter = *parameters.adapter;
   base::write_file_atomic(base::join_path(directory, kConfigFile),
                           config_json(adapter.config, base_model).dump(2) + "\n");
+  const at::Tensor flat = adapter.flat.cpu();
   std::vector<store::TensorView> tensors;
   for (const ParameterInfo& p : adapter_table(parameters.config, adapter.config))
-    tensors.push_back({p.name, "F32", p.shape, adapter.flat.const_data_ptr<float>() + p.offset});
+    tensors.push_back({p.name, "F32", p.shape, flat.const_data_ptr<float>() + p.offset});
   store::write_safetensors(base::join_path(directory, kWeightsFile), tensors, {{"format", "pt"}});
 }
 
@@ -238,7 +254,7 @@ std::shared_ptr<Adapter> load_adapter(const std::string& directory, const Decode
   const base::Json json = base::Json::parse(base::read_file(path), path);
   const AdapterConfig adapter = read_config(json, path);
   const std::vector<ParameterInfo> table = adapter_table(config, adapter);
-  auto loaded = std::make_shared<Adapter>(Adapter{adapter, at::empty({adapter_size(table)}, at::kFloat)});
+  auto loaded = std::make_shared<Adapter>(Adapter{adapter, at::empty({size_of(table)}, at::kFloat)});
   tensor::guarded("adapter", [&] {
     const Source source = open_safetensors_file(file);
     check_tensors(table, "adapter_config.json and the model", file, source);

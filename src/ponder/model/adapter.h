@@ -15,13 +15,13 @@ namespace ponder::model {
 
 // PEFT's LoraConfig: y = W·x + scale · B·(A·x), A [r,in], B [out,r].
 struct AdapterConfig {
-  int64_t r = 8;
+  int64_t r = 8;  // as an option, 0 = no adapter
   double lora_alpha = 8;
   std::vector<std::string> target_modules = {"q_proj", "v_proj"};
   bool use_rslora = false;  // scale = alpha / √r (Kalajdzievski 2023) instead of alpha / r
   double lora_dropout = 0;  // of a loaded adapter; ponder trains without
   void fields(base::Fields& f);
-  void check() const;  // Error(kUsage) says what is wrong and what would be right
+  void check() const;  // of one that is wanted; Error(kUsage) says what is wrong and what would be right
   double scale() const;
 };
 
@@ -35,6 +35,7 @@ const std::vector<std::string>& adapter_modules();
 
 // All tensors of an adapter by PEFT's names, in the order in which they lie in its buffer.
 std::vector<ParameterInfo> adapter_table(const DecoderConfig& config, const AdapterConfig& adapter);
+int64_t adapter_size(const DecoderConfig& config, const AdapterConfig& adapter);  // N of its buffer
 
 // As PEFT begins: A uniform within 1/√in, B zero, so that the model is as before. The same key gives the same bits.
 std::shared_ptr<Adapter> make_adapter(const DecoderConfig& config, const AdapterConfig& adapter, base::RngKey key);
@@ -46,6 +47,11 @@ void attach_adapter(const DecoderConfig& config, const AdapterConfig& adapter, c
 
 // The same model as plain weights: W + scale · B · A, in the same buffer. Of one that can be trained (flat).
 Parameters merge_adapter(Parameters parameters);
+
+// Is this a directory of PEFT's? Where the weights beside it come from, as it says; "" = it does not. Error(kInput)
+// names the file.
+bool is_adapter(const std::string& directory);
+std::string adapter_base_model(const std::string& directory);
 
 // PEFT's directory. base_model is what adapter_config.json says of where the weights beside it come from.
 void save_adapter(const std::string& directory, const Parameters& parameters, const std::string& base_model);

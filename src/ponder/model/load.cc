@@ -34,20 +34,21 @@ WeightType weight_type(const std::string& name) {
   throw Error(ErrorCode::kUsage, base::cat("weights = \"", name, "\"; valid: ", known), "model");
 }
 
+void save_config(const std::string& directory, const DecoderConfig& config) {
+  const base::Json json = to_hf_json(config);
+  base::write_file_atomic(base::join_path(directory, kConfigFile), json.dump(2) + "\n");
+  base::write_file_atomic(base::join_path(directory, kGenerationFile), generation_json(json).dump(2) + "\n");
+}
+
 void save_hf(const std::string& directory, const Parameters& parameters, const std::string& tokenizer_json) {
-  const base::Json config = to_hf_json(parameters.config);
-  const auto write = [&](const char* name, const std::string& text) {
-    base::write_file_atomic(base::join_path(directory, name), text);
-  };
-  write(kConfigFile, config.dump(2) + "\n");
-  write(kGenerationFile, generation_json(config).dump(2) + "\n");
+  save_config(directory, parameters.config);
   if (!tokenizer_json.empty()) {
-    write(kTokenizerFile, tokenizer_json);
+    base::write_file_atomic(base::join_path(directory, kTokenizerFile), tokenizer_json);
     // Without it transformers takes a Llama model's tokenizer for a SentencePiece one.
     base::Json tokenizer;
     tokenizer["tokenizer_class"] = "PreTrainedTokenizerFast";
     tokenizer["model_max_length"] = parameters.config.context;
-    write(kTokenizerConfigFile, tokenizer.dump(2) + "\n");
+    base::write_file_atomic(base::join_path(directory, kTokenizerConfigFile), tokenizer.dump(2) + "\n");
   }
   const at::Tensor flat = parameters.flat.cpu();
   std::vector<store::TensorView> tensors;

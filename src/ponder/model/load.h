@@ -9,7 +9,8 @@
 namespace ponder::model {
 
 // Writes into an existing directory (a checkpoint that is not yet committed). tokenizer_json is written as given; "" =
-// none.
+// none. save_config: config.json and generation_config.json alone.
+void save_config(const std::string& directory, const DecoderConfig& config);
 void save_hf(const std::string& directory, const Parameters& parameters, const std::string& tokenizer_json);
 
 struct LoadedModel {

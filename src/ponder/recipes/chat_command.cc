@@ -62,7 +62,8 @@ ChatFiles open_chat_files(const std::string& model) {
   if (model.ends_with(".gguf")) return open_gguf(model);
   for (const char* file : {"tokenizer_config.json", "chat_template.jinja", "tokenizer.json"})
     if (base::file_exists(base::join_path(model, file))) return open_directory(model);
-  return open_directory(policy_directory(model));
+  const std::string home = tokenizer_home(model);
+  return is_gguf_file(home) ? open_gguf(home) : open_directory(home);
 }
 
 // "k=v": v as JSON where it is some, else as text.

@@ -63,6 +63,7 @@ struct SolveArgs {
   std::string rows;              // eval: also write a row a problem to this file
   std::string dump;              // write the search tree of the first problem to this file
   std::string weights = "auto";  // how they are kept (model/load.h)
+  std::string adapter;           // a directory with an adapter, or ""
   bool json = false;
 };
 std::string search_help();  // a line a search and its options
@@ -71,7 +72,7 @@ int command_eval(const SolveArgs& args);
 
 struct GenerateArgs {
   std::string model, prompt, tokens;  // one of the last two
-  std::string adapter;                // a PEFT directory, or ""
+  std::string adapter;                // a directory with an adapter, or ""
   int64_t max_tokens = 256, top_k = 0, seed = 1, n = 1;
   double temperature = 1.0, top_p = 1.0, min_p = 0.0;
   std::vector<std::string> stop;  // texts that end a sample
@@ -84,7 +85,7 @@ struct ScoreArgs {
   std::string model, text, tokens, file;  // one of the last three
   std::string out;                        // logits only: FILE.safetensors
   std::string weights = "auto";           // how they are kept (model/load.h)
-  std::string adapter;                    // a PEFT directory, or ""
+  std::string adapter;                    // a directory with an adapter, or ""
   bool json = false;
 };
 int command_score(const ScoreArgs& args);
@@ -114,7 +115,7 @@ int command_info(const InfoArgs& args);
 struct ConvertArgs {
   std::string from, to;  // MODEL; a new directory, or FILE.gguf
   std::string dtype;     // f32, f16, bf16, q8_0 (GGUF only); "" = what most of the model's weights have
-  std::string adapter;   // a PEFT directory that is merged into the weights, or ""
+  std::string adapter;   // a directory with an adapter that is merged into the weights, or ""
   bool json = false;
 };
 int command_convert(const ConvertArgs& args);

@@ -6,9 +6,9 @@
 #include "ponder/base/file.h"
 #include "ponder/base/json.h"
 #include "ponder/base/log.h"
-#include "ponder/model/adapter.h"
 #include "ponder/model/gguf.h"
 #include "ponder/model/load.h"
+#include "ponder/recipes/adapter_base.h"
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/start.h"
@@ -94,7 +94,8 @@ const char* convert_files(const ConvertArgs& args) {
   return type->name;
 }
 
-// The model with its adapter merged, in f32, in a directory beside the result; from there as any directory.
+// The model with its adapters merged (its own, and one that is named), in f32, in a directory beside the result; from
+// there as any directory.
 const char* convert_merged(const ConvertArgs& args) {
   if (is_gguf(args.to))
     base::check_output_file(args.to);
@@ -105,9 +106,13 @@ const char* convert_merged(const ConvertArgs& args) {
   try {
     base::make_directories(aside);
     {
-      model::LoadedModel loaded = load_trainable(args.from);
-      loaded.parameters.adapter = model::load_adapter(args.adapter, loaded.parameters.config);
-      model::save_hf(aside, model::merge_adapter(std::move(loaded.parameters)), "");
+      model::Parameters model = load_trainable(args.from).parameters;
+      if (!args.adapter.empty()) {
+        const AdapterBase base{is_gguf_file(args.from) ? args.from : policy_directory(args.from)};
+        model.adapter = open_adapter(adapter_directory(args.adapter), base, model.config);
+        model = model::merge_adapter(std::move(model));
+      }
+      model::save_hf(aside, model, "");
     }
     copy_tokenizer(args.from, aside);
     ConvertArgs merged = args;
@@ -124,7 +129,8 @@ const char* convert_merged(const ConvertArgs& args) {
 }  // namespace
 
 int command_convert(const ConvertArgs& args) {
-  const char* type = args.adapter.empty() ? convert_files(args) : convert_merged(args);
+  const bool merges = !args.adapter.empty() || (!is_gguf(args.from) && is_adapter_model(args.from));
+  const char* type = merges ? convert_merged(args) : convert_files(args);
   base::Json json = base::Json::object();
   json["from"] = args.from, json["to"] = args.to, json["dtype"] = type;
   if (args.json)

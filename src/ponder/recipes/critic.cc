@@ -157,7 +157,7 @@ std::vector<core::Item> critic_problems(const Recipe& recipe, base::RngKey key, 
 
 void run_critic(Run& run, const std::string& stage) {
   const CriticOptions& o = run.recipe.critic;
-  PONDER_CHECK(run.policy.flat.defined(), "stage ", stage, " needs a policy; put pretrain or sft before it");
+  PONDER_CHECK(run.policy.exists(), "stage ", stage, " needs a policy; put pretrain or sft before it");
   if (o.kind == "confidence") return run_confidence(run, stage);
   const base::RngKey key = run.key.child(stage);
   const base::Stopwatch watch;

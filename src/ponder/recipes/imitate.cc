@@ -107,7 +107,7 @@ void run_pretrain(Run& run) {
 
 void run_sft(Run& run) {
   const SftOptions& o = run.recipe.sft;
-  if (!run.policy.flat.defined())  // a recipe without pretraining starts from scratch
+  if (!run.policy.exists())  // a recipe without pretraining starts from scratch
     run.policy = run.on_device(model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init")));
   learn::Learner learner(run.policy, o.train.learner, run.workers);
   LiveDoctor doctor(run.recipe, run.directory.metrics());

@@ -4,6 +4,7 @@
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/engine/generate.h"
+#include "ponder/recipes/adapter_base.h"
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/open_tokenizer.h"
@@ -238,6 +239,17 @@ void print_info(const base::Json& json, bool as_json) {
   }
 }
 
+base::Json adapter_json(const OpenedModel& model) {
+  if (!model.policy.adapter) return base::Json();
+  const model::AdapterConfig& c = model.policy.adapter->config;
+  base::Json json = base::Json::object();
+  json["parameters"] = model.policy.adapter->flat.numel();
+  json["r"] = c.r, json["lora_alpha"] = c.lora_alpha, json["use_rslora"] = c.use_rslora;
+  json["target_modules"] = base::Json::list(c.target_modules);
+  json["base"] = find_adapter_base(model.policy_path);
+  return json;
+}
+
 }  // namespace
 
 int command_info(const InfoArgs& args) {
@@ -255,6 +267,7 @@ int command_info(const InfoArgs& args) {
   json["window"] = c.windowed.empty() ? base::Json() : base::Json(c.window);
   json["compute"] = c.compute;
   json["path"] = model.policy_path;
+  json["adapter"] = adapter_json(model);
   json["critic"] = model.critic_path.empty() ? base::Json() : base::Json(model.critic_path);
   print_info(json, args.json);
   return 0;

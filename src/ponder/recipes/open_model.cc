@@ -1,10 +1,13 @@
 #include "ponder/recipes/open_model.h"
 
+#include <future>
+
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
-#include "ponder/model/adapter.h"
+#include "ponder/base/memory.h"
 #include "ponder/model/gguf.h"
 #include "ponder/model/load.h"
+#include "ponder/recipes/adapter_base.h"
 #include "ponder/recipes/confidence.h"
 #include "ponder/recipes/open_tokenizer.h"
 #include "ponder/recipes/start.h"
@@ -52,13 +55,24 @@ std::string newest_of(const std::string& run_dir, std::initializer_list<const ch
 }
 
 // Every byte of a checkpoint against its manifest; a model from elsewhere has none.
-model::LoadedModel load_verified(const std::string& path, const model::LoadOptions& options) {
-  if (!base::is_directory(path)) return model::load_gguf(path, options);
+void verify(const std::string& path) {
   const bool is_checkpoint = base::file_exists(base::join_path(path, "manifest.json")) ||
                              base::file_exists(base::join_path(path, "DONE")) ||
                              base::file_exists(base::join_path(path, "trainer.json"));
   if (is_checkpoint) store::verify_checkpoint(path);
-  return model::load_hf(path, options);
+}
+
+// An adapter comes with its base.
+model::LoadedModel load_verified(const std::string& path, model::LoadOptions options) {
+  if (!base::is_directory(path)) return model::load_gguf(path, options);
+  verify(path);
+  if (!model::is_adapter(path)) return model::load_hf(path, options);
+  if (options.compute.empty() && base::file_exists(base::join_path(path, "config.json")))
+    options.compute = model::read_hf_config(path).compute;
+  const std::string base = find_adapter_base(path);
+  model::LoadedModel model = load_verified(base, options);
+  model.parameters.adapter = open_adapter(path, {base}, model.parameters.config);
+  return model;
 }
 
 }  // namespace
@@ -84,7 +98,7 @@ std::string policy_directory(const std::string& path) {
   if (!base::file_exists(path) && !base::is_directory(path))
     throw Error(ErrorCode::kInput, base::cat("no such model; MODEL is ", kModels), path);
   if (!base::is_directory(path)) throw Error(ErrorCode::kInput, base::cat("this is a file; MODEL is ", kModels), path);
-  if (base::file_exists(base::join_path(path, "config.json"))) return path;
+  if (base::file_exists(base::join_path(path, "config.json")) || model::is_adapter(path)) return path;
   const std::string newest = newest_policy(path);
   if (newest.empty())
     throw Error(ErrorCode::kInput,
@@ -94,8 +108,25 @@ std::string policy_directory(const std::string& path) {
   return newest;
 }
 
+bool is_adapter_model(const std::string& path) {
+  return !is_gguf_file(path) && model::is_adapter(policy_directory(path));
+}
+
+std::string tokenizer_home(const std::string& path) {
+  if (is_gguf_file(path)) return path;
+  const std::string directory = policy_directory(path);
+  const bool has_own = !model::is_adapter(directory) || base::file_exists(base::join_path(directory, "tokenizer.json"));
+  return has_own ? directory : find_adapter_base(directory);
+}
+
+model::LoadedModel load_model(const std::string& path, const model::LoadOptions& options) {
+  return load_verified(is_gguf_file(path) ? path : policy_directory(path), options);
+}
+
 model::LoadedModel load_trainable(const std::string& path) {
-  return load_verified(is_gguf_file(path) ? path : policy_directory(path), model::Hold::kTrainable);
+  model::LoadedModel model = load_model(path, model::Hold::kTrainable);
+  if (model.parameters.adapter) model.parameters = model::merge_adapter(std::move(model.parameters));
+  return model;
 }
 
 OpenedModel open_model(const std::string& path, const OpenOptions& options) {
@@ -106,10 +137,12 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   load.compute = options.compute;
   model::LoadOptions load_policy = load;
   load_policy.weights = model::weight_type(options.weights);
+  // A large vocabulary takes as long as the weights: they are read side by side.
+  auto text = std::async([&] { return open_tokenizer(policy_path); });
   model::LoadedModel loaded = load_verified(policy_path, load_policy);
   OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt, std::nullopt, nullptr, ""};
   try {
-    opened.text = open_tokenizer(policy_path);
+    opened.text = text.get();
   } catch (const Error& e) {  // token ids do without
     if (e.code() != ErrorCode::kInput) throw;
     opened.no_text = e.message();
@@ -117,9 +150,16 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   if (policy_path != path)  // a run's: checkpoints/STAGE/step-…
     opened.confidence = confidence_of_run(path, base::file_name(base::parent_path(policy_path)));
   if (!critic_path.empty()) opened.critic = load_verified(critic_path, load).parameters;
-  if (!options.adapter.empty()) opened.policy.adapter = model::load_adapter(options.adapter, opened.policy.config);
+  if (!options.adapter.empty()) {
+    if (opened.policy.adapter)
+      throw Error(ErrorCode::kUsage, "this model has an adapter already; merge that one with `ponder convert`", path);
+    const std::string directory = adapter_directory(options.adapter);
+    verify(directory);
+    opened.policy.adapter = open_adapter(directory, {policy_path}, opened.policy.config);
+  }
   opened.policy = opened.policy.on(where);
   if (opened.critic) opened.critic = opened.critic->on(where);
+  base::return_freed_memory();
   return opened;
 }
 

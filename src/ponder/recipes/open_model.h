@@ -1,5 +1,5 @@
 // Opens what users call MODEL: a run directory (its newest policy and critic), a Hugging Face directory of any family
-// of model/families.h, or a GGUF file.
+// of model/families.h, or a GGUF file. Where a run's checkpoint or a directory of PEFT's is an adapter, with its base.
 #pragma once
 #include <memory>
 #include <optional>
@@ -33,7 +33,7 @@ struct OpenOptions {
   std::string device = "auto";
   std::string compute = "";      // f32 or bf16; "" = what the files say
   std::string weights = "auto";  // how the policy's are kept (model/load.h)
-  std::string adapter = "";      // a PEFT directory with an adapter of the policy
+  std::string adapter = "";      // a directory with an adapter of the policy: PEFT's, or a run's
 };
 OpenedModel open_model(const std::string& path, const OpenOptions& options = {});
 
@@ -49,10 +49,16 @@ bool is_gguf_file(const std::string& path);
 // The newest checkpoint of a run's policy; "" when there is none.
 std::string newest_policy(const std::string& run_dir);
 
-// Weights that can be trained, in one f32 buffer: of a MODEL without its critic. The same errors.
+// The weights of a MODEL without its critic. The same errors.
+model::LoadedModel load_model(const std::string& path, const model::LoadOptions& options);
+// All of them as ones that can be trained, in one f32 buffer: an adapter is merged into it.
 model::LoadedModel load_trainable(const std::string& path);
 
-// The Hugging Face directory of a MODEL: itself, or the newest policy of a run directory. The same errors.
+// The Hugging Face or PEFT directory of a MODEL: itself, or the newest policy of a run directory. The same errors.
 std::string policy_directory(const std::string& path);
+// Is that an adapter, without weights of its own?
+bool is_adapter_model(const std::string& path);
+// The directory or GGUF file that has a MODEL's tokenizer: of an adapter without one, that of its base.
+std::string tokenizer_home(const std::string& path);
 
 }  // namespace ponder::recipes

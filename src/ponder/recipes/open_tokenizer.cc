@@ -31,12 +31,11 @@ text::GgufVocabulary gguf_vocabulary(const store::GgufMetadata& m) {
 }
 
 std::shared_ptr<const text::Tokenizer> open_tokenizer(const std::string& model) {
-  if (is_gguf_file(model)) {
-    const store::GgufFile file(model);
-    return text::make_gguf_tokenizer(gguf_vocabulary(file.metadata()), model);
-  }
   if (base::file_exists(base::join_path(model, "tokenizer.json"))) return text::open_tokenizer(model);
-  return text::open_tokenizer(policy_directory(model));
+  const std::string home = tokenizer_home(model);
+  if (!is_gguf_file(home)) return text::open_tokenizer(home);
+  const store::GgufFile file(home);
+  return text::make_gguf_tokenizer(gguf_vocabulary(file.metadata()), home);
 }
 
 }  // namespace ponder::recipes

@@ -15,7 +15,10 @@
 #include "ponder/base/thread.h"
 #include "ponder/engine/kv_cache.h"
 #include "ponder/recipes/confidence.h"
+#include "ponder/recipes/open_model.h"
 #include "ponder/recipes/run.h"
+#include "ponder/store/convert.h"
+#include "ponder/store/gguf.h"
 #include "ponder/tensor/gemm_rate.h"
 
 namespace ponder::recipes {
@@ -87,14 +90,19 @@ double measure_rate(const model::DecoderConfig& config, int workers, const c10::
 class StageSums {
  public:
   StageSums(const Recipe& recipe, double rate)
-      : config_(recipe.model), rate_(rate), prompt_(recipe.init.from.empty() ? kPromptTokens : kWordPromptTokens) {}
+      : config_(recipe.model),
+        rate_(rate),
+        prompt_(recipe.init.from.empty() ? kPromptTokens : kWordPromptTokens),
+        passes_(recipe.init.trains_adapter() ? 2 : 3) {}
   double prompt() const { return prompt_; }
 
   // `tokens` are sampled, or read, in completions of `length` tokens.
   void sample(double tokens, double length) {
     add(tokens, model::forward_flops(config_, prompt_ + length / 2), kSamplingShare);
   }
-  void train(double tokens, double row) { add(tokens, 3 * model::forward_flops(config_, row / 2), kTrainingShare); }
+  void train(double tokens, double row) {
+    add(tokens, passes_ * model::forward_flops(config_, row / 2), kTrainingShare);
+  }
   StagePlan take(const std::string& name) {
     plan_.name = name;
     return std::exchange(plan_, {});
@@ -109,6 +117,7 @@ class StageSums {
   const model::DecoderConfig& config_;
   double rate_;
   double prompt_;  // tokens
+  double passes_;  // as costly as a forward pass; beside an adapter the weights need no gradient
   StagePlan plan_;
 };
 
@@ -185,8 +194,10 @@ StagePlan plan_stage(const Recipe& recipe, const std::string& stage, StageSums& 
 
 // Floats that backward needs of each token: in every layer the residual stream and its norm twice, the heads, what they
 // give, gate and up, and their product; behind the layers a block of the logits and its gradient.
-double activation_floats(const model::DecoderConfig& c) {
-  const double layer = 4 * d(c.width) + d(c.head_shape().columns()) + d(c.heads * c.head_dim) + 3 * d(c.ffn);
+double activation_floats(const Recipe& recipe) {
+  const model::DecoderConfig& c = recipe.model;
+  const double low_rank = d(recipe.init.lora.r) * d(std::ssize(recipe.init.lora.target_modules));
+  const double layer = 4 * d(c.width) + d(c.head_shape().columns()) + d(c.heads * c.head_dim) + 3 * d(c.ffn) + low_rank;
   constexpr int64_t kLogits = 1536;  // columns of a block (tensor/head_logp.h)
   return d(c.layers) * layer + 2 * d(std::min(c.vocab, kLogits)) + 2 * d(c.width);
 }
@@ -208,8 +219,19 @@ bool is_learning(const Recipe& recipe, const std::string& stage) {
          (!stage.starts_with("critic") || trains_critic(recipe, stage));
 }
 
+// A base that is only read: packed in the file's own width, its embedding left in the file; on a GPU one f32 buffer.
+double base_bytes(const Recipe& recipe, const Plan& plan) {
+  if (plan.device != "cpu") return d(plan.parameters) * kFloat;
+  const std::string& from = recipe.init.from;
+  const bool halves = recipe.model.compute == "bf16" ||
+                      (is_gguf_file(from) ? store::main_type(store::GgufFile(from))
+                                          : store::main_type(policy_directory(from))) == "BF16";
+  const double embedding = recipe.model.tied ? 0 : d(recipe.model.vocab) * d(recipe.model.width);
+  return (d(plan.parameters) - embedding) * (halves ? 0.5 : 1) * kFloat;
+}
+
 void plan_memory(const Recipe& recipe, Plan& plan) {
-  const double model_bytes = d(plan.parameters) * kFloat;
+  const double trained_bytes = d(plan.trained) * kFloat;
   double models = 1, pack_tokens = 0;
   for (const std::string& stage : recipe.stages) {
     if (stage == "rl" || trains_critic(recipe, stage)) models += 1;  // a reference, or a critic beside the policy
@@ -224,12 +246,14 @@ void plan_memory(const Recipe& recipe, Plan& plan) {
   // As products read them: once for all that sample, and of a small model both ways round for learning. Workers that
   // share a large one's products have one gradient, one set of activations, and pack on the spot.
   const bool shared = learn::shares_products(recipe.rl.train.learner, plan.parameters);
-  const double packed_bytes = model_bytes * (recipe.model.compute == "bf16" ? 0.5 : 1);
-  plan.weights = models * model_bytes + (1 + (learns && !shared ? 2 : 0)) * packed_bytes;
-  plan.optimizer = learns ? 2 * model_bytes : 0;
+  const double packed_bytes = trained_bytes * (recipe.model.compute == "bf16" ? 0.5 : 1);
+  const bool packs_for_learning = learns && (!shared || recipe.init.trains_adapter());
+  plan.weights = models * trained_bytes + (1 + (packs_for_learning ? 2 : 0)) * packed_bytes;
+  if (recipe.init.trains_adapter()) plan.weights += base_bytes(recipe, plan);
+  plan.optimizer = learns ? 2 * trained_bytes : 0;
   const double learners = shared ? 1 : d(plan.workers);
-  plan.gradients = learns ? learners * model_bytes : 0;
-  plan.activations = learners * pack_tokens * activation_floats(recipe.model) * kFloat;
+  plan.gradients = learns ? learners * trained_bytes : 0;
+  plan.activations = learners * pack_tokens * activation_floats(recipe) * kFloat;
   plan.kv_cache =
       engine::crew_of(recipe.engine, plan.parameters, static_cast<int>(plan.workers)).engines * cache_bytes(recipe);
   plan.memory =
@@ -238,7 +262,7 @@ void plan_memory(const Recipe& recipe, Plan& plan) {
 }
 
 void plan_disk(const Recipe& recipe, const std::string& run_dir, Plan& plan) {
-  plan.checkpoint = 3 * d(plan.parameters) * kFloat;  // the weights and the optimizer's two moments
+  plan.checkpoint = 3 * d(plan.trained) * kFloat;  // the weights and the optimizer's two moments
   const auto learning =
       std::ranges::count_if(recipe.stages, [&](const std::string& stage) { return is_learning(recipe, stage); });
   plan.checkpoints =
@@ -253,6 +277,8 @@ void plan_disk(const Recipe& recipe, const std::string& run_dir, Plan& plan) {
 Plan plan_machine(const Recipe& recipe, const c10::Device& device) {
   Plan plan;
   plan.parameters = recipe.model.parameter_count();
+  plan.trained =
+      recipe.init.trains_adapter() ? model::adapter_size(recipe.model, recipe.init.lora) : plan.parameters;
   plan.device = device.str();
   plan.workers = recipe.workers > 0 ? recipe.workers : device.is_cuda() ? 1 : base::hardware_threads();
   plan_memory(recipe, plan);
@@ -276,7 +302,8 @@ Plan make_plan(const Recipe& recipe, const std::string& run_dir) {
 base::Json to_json(const Plan& plan) {
   const auto bytes = [](double n) { return static_cast<int64_t>(n); };
   base::Json json = base::Json::object();
-  json["parameters"] = plan.parameters, json["workers"] = plan.workers, json["device"] = plan.device;
+  json["parameters"] = plan.parameters, json["trained"] = plan.trained;
+  json["workers"] = plan.workers, json["device"] = plan.device;
   json["memory"] = base::Json::Object{{"program", bytes(plan.program)},
                                       {"weights", bytes(plan.weights)},
                                       {"optimizer", bytes(plan.optimizer)},
@@ -338,9 +365,13 @@ int print_plan(const Recipe& recipe, const std::string& run_dir, bool json) {
     check_resources(plan, run_dir);
     return 0;
   }
-  std::printf("%s: %s parameters, %lld workers on %s; nothing is written\n\nmemory  %s of %s available\n",
-              run_dir.c_str(), base::human_count(d(plan.parameters)).c_str(), static_cast<long long>(plan.workers),
-              plan.device.c_str(), mib(plan.memory).c_str(), mib(plan.memory_available).c_str());
+  const std::string adapter = recipe.init.trains_adapter()
+                                  ? base::cat(", an adapter of ", base::human_count(d(plan.trained)), " is trained")
+                                  : "";
+  std::printf("%s: %s parameters%s, %lld workers on %s; nothing is written\n\nmemory  %s of %s available\n",
+              run_dir.c_str(), base::human_count(d(plan.parameters)).c_str(), adapter.c_str(),
+              static_cast<long long>(plan.workers), plan.device.c_str(), mib(plan.memory).c_str(),
+              mib(plan.memory_available).c_str());
   for (const auto& [name, bytes] : {std::pair{"program", plan.program}, std::pair{"weights", plan.weights},
                                     std::pair{"optimizer", plan.optimizer}, std::pair{"gradients", plan.gradients},
                                     std::pair{"activations", plan.activations}, std::pair{"KV cache", plan.kv_cache}})

@@ -115,7 +115,7 @@ void probe_subject(Run& run, const Subject& subject, Cost& cost) {
 }  // namespace
 
 void run_probe(Run& run) {
-  PONDER_CHECK(run.policy.flat.defined(), "stage probe needs a policy; put pretrain, sft or rl before it");
+  PONDER_CHECK(run.policy.exists(), "stage probe needs a policy; put pretrain, sft or rl before it");
   run.rewind("probe", -1);
   const base::Stopwatch watch;
   const bool after_rl = run.is_finished("rl");

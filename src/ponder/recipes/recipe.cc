@@ -45,6 +45,7 @@ void StartOptions::fields(base::Fields& f) {
       "from", from,
       {.help = "MODEL to start from, which then says shape and tokenizer: a Hugging Face directory, a run directory "
                "or a .gguf file; empty = drawn weights of the shape that `model` says"});
+  f.group("lora", lora, "with init.from: train an adapter beside its weights (LoRA), in place of all of them");
   InitOptions::fields(f);
 }
 
@@ -291,6 +292,20 @@ void check_start(const Recipe& recipe) {
     impossible("rl.repairs", "rl.repairs are in the tasks' own language; it must be 0 with init.from");
 }
 
+// What an adapter can stand beside, and what can be learned with one.
+void check_adapter(const Recipe& recipe) {
+  if (!recipe.init.trains_adapter()) return;
+  if (recipe.init.from.empty())
+    impossible("init.lora.r", "init.lora.r asks for an adapter beside a real model; name one with init.from");
+  if (recipe.init.lora.target_modules.empty())
+    impossible("init.lora.target_modules", "init.lora.target_modules is empty; leave it out for all linear layers");
+  for (const char* stage : {"critic", "critic_rl"})
+    if (contains(recipe.stages, stage) && recipe.critic.kind == "value_head")
+      impossible("critic.kind stages init.lora.r",
+                 base::cat("stage ", stage, " with critic.kind=value_head trains all weights of a second model, and "
+                           "init.lora.r trains an adapter alone; use critic.kind=confidence"));
+}
+
 // A harder split says something only where nothing was trained on it.
 void check_harder_tasks(const Recipe& recipe) {
   for (const std::string& task : recipe.search.harder_tasks) {
@@ -369,6 +384,7 @@ void check_recipe(const Recipe& recipe) {
   if (recipe.sft.solutions.empty()) check_demos(recipe.sft.demos);
   check_stages(recipe.stages, !recipe.init.from.empty());
   check_start(recipe);
+  check_adapter(recipe);
   check_harder_tasks(recipe);
   recipe.critic.mix.check("critic.mix");
   recipe.rl.mix.check("rl.mix");
@@ -428,6 +444,10 @@ void take_real_shape(Recipe& recipe, const std::string& shape) {
     if (key != "compute" && value.dump() != defaults.at(key).dump())
       impossible("model." + key, base::cat("model.", key, " is what init.from says; leave it out"));
   const std::string compute = recipe.model.compute;
+  if (shape.empty() && recipe.init.trains_adapter() && is_adapter_model(recipe.init.from))
+    impossible("init.from init.lora.r",
+               base::cat("init.from names an adapter, and init.lora.r asks for another beside it; merge the first: "
+                         "ponder convert --from ", recipe.init.from, " --to DIR"));
   recipe.model = read_model_config(shape.empty() ? recipe.init.from : shape);
   recipe.model.compute = compute;
 }

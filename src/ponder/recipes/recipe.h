@@ -9,6 +9,7 @@
 #include "ponder/craft/pretrain_text.h"
 #include "ponder/engine/options.h"
 #include "ponder/learn/learner.h"
+#include "ponder/model/adapter.h"
 #include "ponder/model/config.h"
 #include "ponder/model/weights.h"
 #include "ponder/reward/advantage.h"
@@ -25,6 +26,8 @@ inline constexpr int64_t kLongestWordPrompt = 512;  // tokens that are kept free
 // Weights at the start: drawn, or those of a real model, which then gives the shape and the tokenizer too.
 struct StartOptions : model::InitOptions {
   std::string from;  // MODEL: a Hugging Face directory, a run directory or a .gguf file; "" = drawn
+  model::AdapterConfig lora{.r = 0, .lora_alpha = 32, .target_modules = model::adapter_modules()};
+  bool trains_adapter() const { return lora.r > 0; }  // it alone is trained, and what checkpoints hold
   void fields(base::Fields& f);
 };
 

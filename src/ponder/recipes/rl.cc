@@ -130,10 +130,11 @@ StepReport take_rl_step(Run& run, const model::Parameters& sampler, learn::Learn
 // compared with like.
 double sampler_gap(const model::Parameters& parameters, const Groups& groups, double temperature,
                    const learn::LearnerOptions& options, int workers) {
-  model::Parameters tempered = parameters.clone();
+  model::Parameters tempered = parameters.packed();
+  model::DecoderWeights weights = *tempered.read_only;
   const double offset = tempered.config.norm_offset;
-  at::Tensor norm = model::weight_views(tempered.config, tempered.flat, model::Packs::kOnTheSpot).final_norm;
-  norm.add_(offset).div_(temperature).sub_(offset);
+  weights.final_norm = weights.final_norm.add(offset).div_(temperature).sub_(offset);
+  tempered.read_only = std::make_shared<const model::DecoderWeights>(std::move(weights));
   std::vector<learn::Row> rows;
   for (const core::Group& group : groups) rows.push_back(learn::make_row(group.trajectories.front(), 1));
   const std::vector<std::vector<float>> logps = learn::row_logps(tempered, rows, options.pack_tokens, workers);
@@ -209,7 +210,7 @@ std::vector<core::Item> rl_problems(const Recipe& recipe, base::RngKey key, int6
 
 void run_rl(Run& run) {
   const RlOptions& o = run.recipe.rl;
-  PONDER_CHECK(run.policy.flat.defined(), "stage rl needs a policy; put pretrain and sft before it");
+  PONDER_CHECK(run.policy.exists(), "stage rl needs a policy; put pretrain and sft before it");
   run.before_rl = run.policy.clone();
   learn::Learner learner(run.policy, o.train.learner, run.workers);
   LiveDoctor doctor(run.recipe, run.directory.metrics());

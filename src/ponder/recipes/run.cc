@@ -136,14 +136,17 @@ Run::Run(Recipe r, const std::string& dir)
       tokenizer_files(start_tokenizer_files(recipe)),
       codec_owner(make_codec(recipe)),
       codec(*codec_owner),
+      adapter_base(recipe.init.trains_adapter() ? std::optional(adapter_base_of(recipe.init.from)) : std::nullopt),
       directory(dir),
       records(checked(directory, recipe), kRollouts),
       rows_(dir) {
   hold(committed(directory, recipe));
   policy.config = recipe.model;
+  if (adapter_base) start_ = on_device(load_start(recipe));
   for (const std::string& stage : recipe.stages)
     if (const base::Json* finished = directory.finished(stage)) restore(stage, *finished);
-  if (!recipe.init.from.empty() && !policy.flat.defined()) policy = before_rl = on_device(load_start(recipe));
+  if (!recipe.init.from.empty() && !policy.exists())
+    policy = before_rl = adapter_base ? start_ : on_device(load_start(recipe));
   if (base::file_size(directory.metrics()) > 0) return;  // a run that goes on has its first row
   eval::RunRow row;
   row.name = recipe.name;
@@ -181,7 +184,7 @@ void Run::restore(const std::string& stage, const base::Json& finished) {
   }
   if (checkpoint.empty()) return;
   verify_finished(stage, directory.file(checkpoint));
-  model::Parameters weights = on_device(model::load_hf(directory.file(checkpoint)).parameters);
+  model::Parameters weights = load_checkpoint(directory.file(checkpoint));
   if (stage == "critic_rl") {
     critic = std::move(weights);
   } else if (stage == "critic") {
@@ -219,6 +222,13 @@ Models Run::models(const model::Parameters& weights, const model::Parameters* cr
 
 model::Parameters Run::on_device(model::Parameters weights) const {
   return weights.on(tensor::resolve_device(recipe.device));
+}
+
+model::Parameters Run::load_checkpoint(const std::string& checkpoint) const {
+  if (!adapter_base) return on_device(model::load_hf(checkpoint).parameters);
+  model::Parameters weights = start_;
+  weights.adapter = open_adapter(checkpoint, *adapter_base, weights.config);
+  return on_device(std::move(weights));
 }
 
 std::vector<core::Item> Run::test_problems(const std::string& task, int64_t n) const {

@@ -9,6 +9,7 @@
 
 #include "ponder/eval/rows.h"
 #include "ponder/learn/learner.h"
+#include "ponder/recipes/adapter_base.h"
 #include "ponder/recipes/recipe.h"
 #include "ponder/recipes/rollout.h"
 #include "ponder/store/metrics.h"
@@ -46,6 +47,7 @@ class Run {
   const std::map<std::string, std::string> tokenizer_files;  // by name, see start.h; part of every checkpoint
   const std::shared_ptr<const text::ProblemCodec> codec_owner;
   const text::ProblemCodec& codec;
+  const std::optional<AdapterBase> adapter_base;  // of a run that trains an adapter
 
   // What the stages have made so far.
   store::RunDirectory directory;
@@ -72,6 +74,8 @@ class Run {
   Models models(const model::Parameters& weights, const model::Parameters* critic = nullptr) const;
   // The same weights on the device that the recipe names.
   model::Parameters on_device(model::Parameters weights) const;
+  // There, what a checkpoint of this run holds; an adapter beside the weights that the run started from.
+  model::Parameters load_checkpoint(const std::string& directory) const;
   // The fixed test problems of a task; a smaller n gives the first of a larger one's.
   std::vector<core::Item> test_problems(const std::string& task, int64_t n) const;
 
@@ -80,6 +84,7 @@ class Run {
 
   store::Metrics rows_;
   store::Extent held_;
+  model::Parameters start_;  // of a run that trains an adapter: the base, held once for all adapters beside it
 };
 
 // The stages, in the order of the road. Each goes on where an earlier process stopped, and ends at a step count.

@@ -408,7 +408,7 @@ void run_unit_or_stop(Run& run, const Unit& unit, int64_t step, int64_t count, b
 }  // namespace
 
 void run_search(Run& run) {
-  PONDER_CHECK(run.policy.flat.defined(), "stage search needs a policy; put pretrain, sft or rl before it");
+  PONDER_CHECK(run.policy.exists(), "stage search needs a policy; put pretrain, sft or rl before it");
   const std::vector<Unit> units = plan_units(run);
   const auto count = static_cast<int64_t>(units.size());
   int64_t first = 0;

@@ -4,10 +4,12 @@
 #include "ponder/base/file.h"
 #include "ponder/model/gguf.h"
 #include "ponder/model/load.h"
+#include "ponder/recipes/adapter_base.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/open_tokenizer.h"
 #include "ponder/tasks/dataset.h"
 #include "ponder/tasks/word_codec.h"
+#include "ponder/tensor/device.h"
 #include "ponder/text/format.h"
 #include "ponder/text/gguf_tokenizer_json.h"
 #include "ponder/text/open_tokenizer.h"
@@ -45,11 +47,12 @@ tasks::WordModel word_model(std::shared_ptr<const text::Tokenizer> tokenizer, co
                             const std::string& path) {
   tasks::WordModel model;
   model.tokenizer = std::move(tokenizer);
-  if (is_gguf_file(path)) {
-    const store::GgufFile file(path);
-    model.chat = text::parse_tokenizer_config(gguf_config(file), path);
+  const std::string home = tokenizer_home(path);
+  if (is_gguf_file(home)) {
+    const store::GgufFile file(home);
+    model.chat = text::parse_tokenizer_config(gguf_config(file), home);
   } else {
-    model.chat = text::read_chat_template_source(policy_directory(path));
+    model.chat = text::read_chat_template_source(home);
   }
   model.ends.assign(config.eos_ids.begin(), config.eos_ids.end());
   model.context = config.context;
@@ -59,28 +62,41 @@ tasks::WordModel word_model(std::shared_ptr<const text::Tokenizer> tokenizer, co
 
 model::DecoderConfig read_model_config(const std::string& path) {
   if (is_gguf_file(path)) return model::from_hf_json(model::gguf_config_json(store::GgufFile(path)), path);
-  return model::read_hf_config(policy_directory(path));
+  const std::string directory = policy_directory(path);
+  const bool has_own = base::file_exists(base::join_path(directory, "config.json"));
+  return has_own ? model::read_hf_config(directory) : read_model_config(find_adapter_base(directory));
 }
 
 TokenizerFiles tokenizer_files(const std::string& model) {
   TokenizerFiles files;
-  if (is_gguf_file(model)) {
-    const store::GgufFile file(model);
+  const std::string home = tokenizer_home(model);
+  if (is_gguf_file(home)) {
+    const store::GgufFile file(home);
     if (file.metadata().string_or("tokenizer.ggml.model", "none") == "none") return files;
-    files["tokenizer.json"] = text::gguf_tokenizer_json(gguf_vocabulary(file.metadata()), model);
+    files["tokenizer.json"] = text::gguf_tokenizer_json(gguf_vocabulary(file.metadata()), home);
     files["tokenizer_config.json"] = gguf_config(file);
     return files;
   }
-  const std::string directory = policy_directory(model);
   for (const char* name : kTokenizerFiles)
-    if (const std::string path = base::join_path(directory, name); base::file_exists(path))
+    if (const std::string path = base::join_path(home, name); base::file_exists(path))
       files[name] = base::read_file(path);
   return files;
 }
 
 model::Parameters load_start(const Recipe& recipe) {
-  model::Parameters parameters = load_trainable(recipe.init.from).parameters;
-  parameters.config.compute = recipe.model.compute;
+  const std::string& from = recipe.init.from;
+  if (!recipe.init.trains_adapter()) {
+    model::Parameters parameters = load_trainable(from).parameters;
+    parameters.config.compute = recipe.model.compute;
+    return parameters;
+  }
+  // Only the CPU multiplies with what is only read; elsewhere the base is a buffer that nobody changes.
+  const bool on_cpu = tensor::resolve_device(recipe.device).is_cpu();
+  model::LoadOptions options = on_cpu ? model::Hold::kReadOnly : model::Hold::kTrainable;
+  options.compute = recipe.model.compute;
+  model::Parameters parameters = load_model(from, options).parameters;
+  const base::RngKey key = base::RngKey(static_cast<uint64_t>(recipe.seed)).child("lora");
+  parameters.adapter = model::make_adapter(parameters.config, recipe.init.lora, key);
   return parameters;
 }
 

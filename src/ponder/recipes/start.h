@@ -12,7 +12,7 @@ namespace ponder::recipes {
 
 // The shape of a real model without its weights. Error(kInput) says what the path is not.
 model::DecoderConfig read_model_config(const std::string& path);
-// All its weights, to be trained.
+// All its weights, to be trained; with init.lora only to be read, and beside them an adapter that changes nothing yet.
 model::Parameters load_start(const Recipe& recipe);
 
 // The files that a MODEL's tokenizer and chat template are made of, by name, as they lie beside its weights; those of a

@@ -4,6 +4,7 @@
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/base/stop.h"
+#include "ponder/model/adapter.h"
 #include "ponder/model/load.h"
 #include "ponder/store/checkpoint.h"
 
@@ -26,17 +27,27 @@ std::string step_name(int64_t step) {
   return "step-" + std::string(digits.size() < 6 ? 6 - digits.size() : 0, '0') + digits;
 }
 
-// A plain Hugging Face directory; beside the weights what it takes to go on in the same bits.
+// A plain Hugging Face directory, or one of PEFT's, which says where the weights beside the adapter are.
+void write_model(const Run& run, const model::Parameters& weights, const store::CheckpointWriter& writer) {
+  const std::string directory = base::parent_path(writer.path("config.json"));
+  if (weights.adapter) {
+    model::save_config(directory, weights.config);  // with it the run's rows and records are read without the base
+    model::save_adapter(directory, weights, run.adapter_base->path);
+  } else {
+    const bool is_real = !run.recipe.init.from.empty();
+    model::save_hf(directory, weights, is_real ? "" : run.tokenizer_files.at("tokenizer.json"));
+  }
+}
+
+// The model, and beside it what it takes to go on in the same bits.
 void write_checkpoint(Run& run, const StageSpec& spec, const model::Parameters& weights, learn::Learner& learner,
                       const Position& at) {
   const std::string parent = stage_checkpoints(run, spec.name);
   run.sync();  // a checkpoint must not outlive the rows before it, not even a power cut
   base::make_directories(parent);
   store::CheckpointWriter writer(base::join_path(parent, step_name(at.step)));
-  const bool is_real = !run.recipe.init.from.empty();
-  model::save_hf(base::parent_path(writer.path("config.json")), weights,
-                 is_real ? "" : run.tokenizer_files.at("tokenizer.json"));
-  if (is_real)
+  write_model(run, weights, writer);
+  if (!run.recipe.init.from.empty())
     for (const auto& [name, bytes] : run.tokenizer_files) writer.write_text(name, bytes);
   learner.optimizer().save(writer.path("optimizer.safetensors"));
   base::Json state = base::Json::object();
@@ -44,6 +55,7 @@ void write_checkpoint(Run& run, const StageSpec& spec, const model::Parameters& 
   state["step"] = at.step;
   state["policy_version"] = run.policy_version;
   state["seed"] = run.recipe.seed;  // with stage and step, all there is to randomness and to the place in the data
+  if (weights.adapter) state[kBaseHashKey] = run.adapter_base->hash;
   put_cost(at.cost, state);
   state["committed"] = to_json(store::extent_of(run.directory.path()));
   writer.write_text("trainer.json", state.dump(2) + "\n");
@@ -64,7 +76,7 @@ void save(Run& run, const StageSpec& spec, const model::Parameters& weights, lea
     write_checkpoint(run, spec, weights, learner, at);
   } catch (const Error& e) {
     if (e.code() != ErrorCode::kResource) throw;
-    const size_t bytes = 3 * weights.flat.nbytes();  // the weights and the optimizer's two moments
+    const size_t bytes = 3 * model::trained_weights(weights).flat.nbytes();  // beside them the optimizer's two moments
     throw Error(e.code(),
                 base::cat(e.message(), "; a checkpoint of stage ", spec.name, " takes ", bytes,
                           " bytes; the same command goes on from what was saved before"),
@@ -98,7 +110,7 @@ Position resume(Run& run, const StageSpec& spec, model::Parameters& weights, lea
     at.step = state.at("step").as_int();
     at.cost = cost_from(state);
     run.policy_version = state.at("policy_version").as_int();
-    weights.flat.copy_(model::load_hf(*latest).parameters.flat);
+    model::trained_weights(weights).flat.copy_(model::trained_weights(run.load_checkpoint(*latest)).flat);
     learner.optimizer().load(base::join_path(*latest, "optimizer.safetensors"));
     base::log_info(base::cat(spec.name, ": going on from step ", at.step, " of ", spec.steps));
   }

@@ -1,82 +1,19 @@
-// A whole run that starts from a "real" model: a Hugging Face directory with a byte-level tokenizer and drawn weights,
-// so small that it learns a few word problems within seconds.
+// A whole run that starts from a "real" model.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <thread>
 
-#include "ponder/base/log.h"
-#include "ponder/base/stop.h"
-#include "ponder/model/load.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/replay.h"
 #include "ponder/recipes/run.h"
-#include "ponder/recipes/test_run.h"
-#include "ponder/store/checkpoint.h"
-#include "ponder/tasks/dataset.h"
+#include "ponder/recipes/test_words.h"
 
 namespace ponder::recipes {
 namespace {
 
-constexpr const char* kFixture = "tests/data/tokenizers/gpt2.json";
-
-// config.json, weights and tokenizer.json as they come from a hub.
-std::string make_model() {
-  const std::string dir = fresh_dir("words_model");
-  base::make_directories(dir);
-  const base::Json tokenizer = base::Json::parse(base::read_file(kFixture), kFixture).at("tokenizer");
-  model::DecoderConfig config;
-  config.width = 48, config.layers = 2, config.heads = 3, config.kv_heads = 1, config.ffn = 96, config.context = 1024;
-  config.vocab = 464;
-  config.eos_ids = {450};
-  config.resolve();
-  model::save_hf(dir, model::make_parameters(config, {}, base::RngKey(3)), tokenizer.dump());
-  return dir;
-}
-
-// SVAMP's format: sums and differences below ten.
-std::string make_data() {
-  const std::string dir = fresh_dir("words_data");
-  base::make_directories(base::join_path(dir, "svamp"));
-  base::Json rows = base::Json::array();
-  const char* names[] = {"Tom", "Ann", "Bob", "Eve", "Max", "Mia"};
-  const char* things[] = {"pens", "eggs", "cups", "nuts", "hats"};
-  for (int i = 0; i < 420; ++i) {
-    const int a = 1 + i % 7, b = 1 + i / 7 % 4;
-    const bool adds = i % 2 == 0;
-    base::Json row = base::Json::object();
-    row["ID"] = base::cat("chal-", i);
-    row["Body"] = base::cat(names[i % 6], " has ", adds ? a : a + b, " ", things[i % 5], " in box ", i, ".");
-    row["Question"] = base::cat("How many after ", b, adds ? " more come?" : " go?");
-    row["Equation"] = adds ? base::cat("( ", a, ".0 + ", b, ".0 )") : base::cat("( ", a + b, ".0 - ", b, ".0 )");
-    row["Answer"] = static_cast<double>(adds ? a + b : a);
-    rows.push_back(std::move(row));
-  }
-  base::write_file_atomic(base::join_path(dir, "svamp/SVAMP.json"), rows.dump());
-  return dir;
-}
-
-class WordsRun : public testing::Test {
- protected:
-  void SetUp() override {
-    base::set_quiet(true), base::clear_stop();
-    model_ = make_model(), data_ = make_data();
-  }
-  void TearDown() override {
-    base::set_quiet(false), base::clear_stop();
-    tasks::set_data_folder("");
-  }
-  Recipe recipe(std::vector<std::string> more = {}) const {
-    std::vector<std::string> overrides = {"init.from=" + model_, "data=" + data_};
-    overrides.insert(overrides.end(), more.begin(), more.end());
-    return load_recipe("recipes/micro-words.yaml", overrides);
-  }
-  std::string model_, data_;
-};
-
 std::string weights_of(const std::string& dir, const std::string& stage) {
-  const auto latest = store::latest_checkpoint(base::join_path(base::join_path(dir, "checkpoints"), stage));
-  return latest ? base::read_file(base::join_path(*latest, "model.safetensors")) : "";
+  return base::read_file(base::join_path(checkpoint_of(dir, stage), "model.safetensors"));
 }
 
 TEST_F(WordsRun, GoesFromARealModelToAReport) {
@@ -135,14 +72,6 @@ TEST_F(WordsRun, StoppedAgainAndAgainItEndsInTheSameBits) {
 }
 
 TEST_F(WordsRun, WhatDoesNotGoTogetherIsRefused) {
-  const auto error_of = [&](std::vector<std::string> more) -> std::string {
-    try {
-      recipe(std::move(more));
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "no error";
-  };
   const auto holds = [](const std::string& message, const char* what) {
     EXPECT_NE(message.find(what), std::string::npos) << message;
   };

@@ -8,7 +8,6 @@
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/base/json.h"
-#include "ponder/base/rng.h"
 #include "ponder/store/xxh64.h"
 
 namespace ponder::store {
@@ -32,8 +31,6 @@ struct Manifest {
   int64_t sequence = 0;
   std::vector<ManifestFile> files;
 };
-
-std::string hash_file(const std::string& path) { return base::hex64(xxh64(base::MappedFile(path).bytes())); }
 
 Manifest read_manifest(const std::string& dir) {
   const std::string path = join_path(dir, kManifest);
@@ -121,7 +118,7 @@ void CheckpointWriter::commit() {
   for (const std::string& name : base::list_directory(aside_)) {
     const std::string file = join_path(aside_, name);
     base::sync_file(file);
-    manifest.files.push_back({name, base::file_size(file), hash_file(file)});
+    manifest.files.push_back({name, base::file_size(file), file_hash(file)});
   }
   manifest.sequence = next_sequence(base::parent_path(final_dir_));
   base::write_file_atomic(join_path(aside_, kManifest), manifest_text(manifest));  // syncs the directory too
@@ -163,7 +160,7 @@ void verify_checkpoint(const std::string& dir) {
     const std::string path = join_path(dir, file.name);
     if (const int64_t bytes = base::file_size(path); bytes != file.bytes)
       throw Error(ErrorCode::kInput, cat("has ", bytes, " bytes; the manifest says ", file.bytes), path);
-    if (const std::string hash = hash_file(path); hash != file.hash)
+    if (const std::string hash = file_hash(path); hash != file.hash)
       throw Error(ErrorCode::kInput, cat("has changed: XXH64 is ", hash, "; the manifest says ", file.hash), path);
   }
 }

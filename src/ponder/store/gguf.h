@@ -132,6 +132,7 @@ class GgufFile {
   uint32_t version() const { return parts_[0]->layout.version; }
   int parts() const { return static_cast<int>(parts_.size()); }
   const std::string& path() const { return path_; }  // of the first part
+  std::vector<std::string> paths() const;            // of all parts
 
  private:
   struct Part {

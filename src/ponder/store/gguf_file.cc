@@ -87,6 +87,12 @@ void GgufFile::add_tensors(int number) {
   part.layout.tensors.clear();
 }
 
+std::vector<std::string> GgufFile::paths() const {
+  std::vector<std::string> paths;
+  for (const auto& part : parts_) paths.push_back(part->path);
+  return paths;
+}
+
 const GgufTensor* GgufFile::find(std::string_view name) const {
   const auto found = index_.find(name);
   return found == index_.end() ? nullptr : &tensors_[found->second];

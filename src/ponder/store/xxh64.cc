@@ -3,6 +3,9 @@
 #include <bit>
 #include <cstring>
 
+#include "ponder/base/file.h"
+#include "ponder/base/rng.h"
+
 namespace ponder::store {
 namespace {
 
@@ -42,5 +45,7 @@ uint64_t xxh64(std::string_view bytes) {
   hash = (hash ^ (hash >> 29)) * kPrime3;
   return hash ^ (hash >> 32);
 }
+
+std::string file_hash(const std::string& path) { return base::hex64(xxh64(base::MappedFile(path).bytes())); }
 
 }  // namespace ponder::store

@@ -4,10 +4,12 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace ponder::store {
 
 uint64_t xxh64(std::string_view bytes);
+std::string file_hash(const std::string& path);  // of a whole file, as 16 hex digits
 
 }  // namespace ponder::store

@@ -12,11 +12,11 @@ namespace ponder::tasks {
 struct WordOptions {
   std::string style = "auto";
   int64_t shots = 8;
-  std::string examples;
+  std::string examples = {};
   std::string answer = "auto";
   std::string ask = "auto";
-  std::string system;
-  std::vector<std::string> stop;
+  std::string system = {};
+  std::vector<std::string> stop = {};
 
   void fields(base::Fields& f) {
     f.field("style", style,

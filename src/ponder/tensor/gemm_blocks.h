@@ -70,10 +70,19 @@ struct RightFloats {
   int64_t stripe, step;
 };
 
+// Floats are copied where many rows read them: they lie closer together then.
 template <class S>
-PONDER_INLINE RightFloats right_floats(const uint32_t* words, int64_t steps, int64_t width, float* floats) {
+PONDER_INLINE RightFloats right_floats(const uint32_t* words, int64_t steps, int64_t width, int64_t rows,
+                                       float* floats) {
   if constexpr (S::kDepth == 1) {
-    return {reinterpret_cast<const float*>(words), kStripe, width};
+    constexpr int64_t kManyRows = 48;
+    const float* in = reinterpret_cast<const float*>(words);
+    if (rows < kManyRows) return {in, kStripe, width};
+    const int64_t stripe = steps * kStripe;
+    for (int64_t s = 0; s < steps; ++s, in += width)
+      for (int64_t i = 0; i < width; i += S::kLanes)
+        simd::store<S>(floats + i / kStripe * stripe + s * kStripe + i % kStripe, simd::load<S>(in + i));
+    return {floats, stripe, kStripe};
   } else {
     constexpr int64_t L = S::kLanes;
     const int64_t stripe = 2 * steps * kStripe;
@@ -166,7 +175,7 @@ PONDER_INLINE void multiply_blocks(const Product& p) {
     for (int64_t s = 0; s < p.steps; s += kSteps) {
       const int64_t steps = p.steps - s < kSteps ? p.steps - s : kSteps, depths = steps * S::kDepth;
       const uint32_t* words = p.right + first * p.steps + s * width;
-      const RightFloats right = right_floats<S>(words, steps, width, panel_floats);
+      const RightFloats right = right_floats<S>(words, steps, width, p.rows, panel_floats);
       const char* ahead = reinterpret_cast<const char*>(words + steps * width);  // panels lie one behind the other
       BlockTile t{};
       t.left_row = left.row, t.left_step = left.step, t.right_step = right.step, t.depths = depths;

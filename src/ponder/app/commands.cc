@@ -74,8 +74,7 @@ void add_weights(CLI::App* s, std::string& weights) {
 }
 
 void add_adapter(CLI::App* s, std::string& adapter) {
-  s->add_option("--adapter", adapter,
-                "a LoRA adapter of this model: a directory of PEFT's, or a run that trained one");
+  s->add_option("--adapter", adapter, "a LoRA adapter of this model: a directory of PEFT's, or a run that trained one");
 }
 
 class Commands {

@@ -1,6 +1,6 @@
 // Continuous batching: decides which tokens of which sequences go into the next forward pass, and runs it over the page
-// cache. LocalPolicy and LocalCritic are thin over it. Called by one thread, which may have a team behind it; several may
-// share one model's weights.
+// cache. LocalPolicy and LocalCritic are thin over it. Called by one thread, which may have a team behind it; several
+// may share one model's weights.
 #pragma once
 #include <deque>
 #include <memory>

@@ -26,9 +26,10 @@ struct EngineOptions {
     f.field("kv_mib", kv_mib,
             {.min = 1, .unit = "MiB", .help = "most memory of the cache of one worker, when kv_pages = 0"});
     f.field("share_prefixes", share_prefixes, {.help = "keep and share the cache of common prefixes"});
-    f.field("share", share,
-            {.help = "what workers share out: sequences, or products of one engine; auto: products from 64 Mi weights on",
-             .choices = {"auto", "sequences", "products"}});
+    f.field(
+        "share", share,
+        {.help = "what workers share out: sequences, or products of one engine; auto: products from 64 Mi weights on",
+         .choices = {"auto", "sequences", "products"}});
   }
 };
 

@@ -73,7 +73,7 @@ uint64_t weights_id(const model::Parameters& parameters) {
 struct PolicyState {
   model::Parameters parameters;  // for the id alone: shares the memory that is sampled from
   uint64_t weights = weights_id(parameters);
-  at::Tensor logits = {};  // memory of a step's
+  at::Tensor logits = {};                    // memory of a step's
   std::vector<core::Waiter*> answered = {};  // requests that needed no forward pass
 };
 

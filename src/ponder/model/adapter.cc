@@ -226,9 +226,7 @@ Parameters merge_adapter(Parameters parameters) {
   return parameters;
 }
 
-bool is_adapter(const std::string& directory) {
-  return base::file_exists(base::join_path(directory, kConfigFile));
-}
+bool is_adapter(const std::string& directory) { return base::file_exists(base::join_path(directory, kConfigFile)); }
 
 std::string adapter_base_model(const std::string& directory) {
   const std::string path = base::join_path(directory, kConfigFile);

@@ -20,8 +20,8 @@ namespace {
 class AdapterRun : public WordsRun {
  protected:
   Recipe lora(std::vector<std::string> more = {}) const {
-    more.insert(more.begin(), {"init.lora.r=4", "sft.train.steps=8", "sft.train.learner.optimizer.kind=adamw",
-                               "sft.train.lr=0.002"});
+    more.insert(more.begin(),
+                {"init.lora.r=4", "sft.train.steps=8", "sft.train.learner.optimizer.kind=adamw", "sft.train.lr=0.002"});
     return recipe(std::move(more));
   }
   // An adapter cannot teach drawn weights much: the base has seen such problems.
@@ -177,8 +177,8 @@ TEST_F(AdapterRun, CheckpointsOpenWithTheirBaseAndMergeIntoIt) {
 TEST_F(AdapterRun, TheBaseMayBeAGgufFile) {
   const std::string gguf = base::join_path(model_, "base.gguf"), dir = fresh_dir("adapter_gguf");
   convert(model_, gguf, "", "bf16");
-  const Recipe recipe = lora({"init.from=" + gguf, "stages=[sft,rl]", "sft.train.steps=4", "rl.train.steps=1",
-                              "rl.loss.beta=0.1"});
+  const Recipe recipe =
+      lora({"init.from=" + gguf, "stages=[sft,rl]", "sft.train.steps=4", "rl.train.steps=1", "rl.loss.beta=0.1"});
   run_recipe(recipe, dir);
   EXPECT_EQ(eval::read_rows(base::join_path(dir, "metrics.jsonl")).rl.front().logp_gap, 0);
   const OpenedModel opened = open_model(dir, {.device = "cpu"});

@@ -223,9 +223,9 @@ bool is_learning(const Recipe& recipe, const std::string& stage) {
 double base_bytes(const Recipe& recipe, const Plan& plan) {
   if (plan.device != "cpu") return d(plan.parameters) * kFloat;
   const std::string& from = recipe.init.from;
-  const bool halves = recipe.model.compute == "bf16" ||
-                      (is_gguf_file(from) ? store::main_type(store::GgufFile(from))
-                                          : store::main_type(policy_directory(from))) == "BF16";
+  const bool halves =
+      recipe.model.compute == "bf16" || (is_gguf_file(from) ? store::main_type(store::GgufFile(from))
+                                                            : store::main_type(policy_directory(from))) == "BF16";
   const double embedding = recipe.model.tied ? 0 : d(recipe.model.vocab) * d(recipe.model.width);
   return (d(plan.parameters) - embedding) * (halves ? 0.5 : 1) * kFloat;
 }
@@ -277,8 +277,7 @@ void plan_disk(const Recipe& recipe, const std::string& run_dir, Plan& plan) {
 Plan plan_machine(const Recipe& recipe, const c10::Device& device) {
   Plan plan;
   plan.parameters = recipe.model.parameter_count();
-  plan.trained =
-      recipe.init.trains_adapter() ? model::adapter_size(recipe.model, recipe.init.lora) : plan.parameters;
+  plan.trained = recipe.init.trains_adapter() ? model::adapter_size(recipe.model, recipe.init.lora) : plan.parameters;
   plan.device = device.str();
   plan.workers = recipe.workers > 0 ? recipe.workers : device.is_cuda() ? 1 : base::hardware_threads();
   plan_memory(recipe, plan);

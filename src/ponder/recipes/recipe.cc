@@ -302,7 +302,8 @@ void check_adapter(const Recipe& recipe) {
   for (const char* stage : {"critic", "critic_rl"})
     if (contains(recipe.stages, stage) && recipe.critic.kind == "value_head")
       impossible("critic.kind stages init.lora.r",
-                 base::cat("stage ", stage, " with critic.kind=value_head trains all weights of a second model, and "
+                 base::cat("stage ", stage,
+                           " with critic.kind=value_head trains all weights of a second model, and "
                            "init.lora.r trains an adapter alone; use critic.kind=confidence"));
 }
 
@@ -447,7 +448,8 @@ void take_real_shape(Recipe& recipe, const std::string& shape) {
   if (shape.empty() && recipe.init.trains_adapter() && is_adapter_model(recipe.init.from))
     impossible("init.from init.lora.r",
                base::cat("init.from names an adapter, and init.lora.r asks for another beside it; merge the first: "
-                         "ponder convert --from ", recipe.init.from, " --to DIR"));
+                         "ponder convert --from ",
+                         recipe.init.from, " --to DIR"));
   recipe.model = read_model_config(shape.empty() ? recipe.init.from : shape);
   recipe.model.compute = compute;
 }

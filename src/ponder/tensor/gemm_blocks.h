@@ -1,6 +1,6 @@
-// Products with vectors of 8 lanes (AVX2) and more than two rows: the depth is cut into blocks, so that what a tile reads
-// of the right side stays in the nearest cache, and pairs of bf16 are parted once for all rows. A block's sums go on
-// where those of the block before ended: the bits are those of gemm_tile.h.
+// Products with vectors of 8 lanes (AVX2) and more than two rows: the depth is cut into blocks, so that what a tile
+// reads of the right side stays in the nearest cache, and pairs of bf16 are parted once for all rows. A block's sums go
+// on where those of the block before ended: the bits are those of gemm_tile.h.
 #pragma once
 #include "ponder/tensor/gemm_tile.h"
 
@@ -149,12 +149,18 @@ PONDER_INLINE void block_tile(const BlockTile& t, const Product& p, int64_t row,
 
 PONDER_INLINE void block_rows(int64_t rows, const BlockTile& t, const Product& p, int64_t row, int64_t column) {
   switch (rows) {
-    case 1: return block_tile<1>(t, p, row, column);
-    case 2: return block_tile<2>(t, p, row, column);
-    case 3: return block_tile<3>(t, p, row, column);
-    case 4: return block_tile<4>(t, p, row, column);
-    case 5: return block_tile<5>(t, p, row, column);
-    default: return block_tile<6>(t, p, row, column);
+    case 1:
+      return block_tile<1>(t, p, row, column);
+    case 2:
+      return block_tile<2>(t, p, row, column);
+    case 3:
+      return block_tile<3>(t, p, row, column);
+    case 4:
+      return block_tile<4>(t, p, row, column);
+    case 5:
+      return block_tile<5>(t, p, row, column);
+    default:
+      return block_tile<6>(t, p, row, column);
   }
 }
 
@@ -184,7 +190,8 @@ PONDER_INLINE void multiply_blocks(const Product& p) {
         t.right = right.at + c / kStripe * right.stripe;
         t.ahead = ahead + c * steps * 4, t.ahead_step = 64 / S::kDepth;
         for (int64_t row = 0, n; row < p.rows; row += n) {
-          const int64_t end = together || row / kGroup == (p.rows - 1) / kGroup ? p.rows : row / kGroup * kGroup + kGroup;
+          const int64_t end =
+              together || row / kGroup == (p.rows - 1) / kGroup ? p.rows : row / kGroup * kGroup + kGroup;
           n = tile_rows_of(end - row);
           t.left = left.at + row / kGroup * left.group + row % kGroup * left.row + s * S::kDepth * left.step;
           t.sums = sums + c * whole + row * kStripe;

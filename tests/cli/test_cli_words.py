@@ -160,7 +160,7 @@ class Adapter(CliTest):
         data.mkdir(parents=True)
         (data / "SVAMP.json").write_text(json.dumps(
             [{"ID": f"chal-{i}", "Body": f"There are {i} books", "Question": "How many?", "Equation": f"( {i}.0 + 0.0 )",
-              "Answer": float(i), "Type": "Addition"} for i in range(1, 301)]))
+              "Answer": float(i), "Type": "Addition"} for i in range(1, 401)]))
         self.overrides = [f"init.from={self.base}", f"data={data.parent}", "init.lora.r=4", "stages=[sft,rl,report]",
                           "sft.train.steps=12", "sft.train.checkpoint_every=3", "rl.train.checkpoint_every=1"]
 

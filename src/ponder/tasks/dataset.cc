@@ -105,8 +105,8 @@ std::string data_folder() {
 }
 
 const Dataset& DatasetTask::dataset() const {
-  const std::string folder = data_folder();
-  if (folder.empty())
+  const std::string folder = needs_folder() ? data_folder() : "";
+  if (folder.empty() && needs_folder())
     throw Error(ErrorCode::kUsage,
                 base::cat("task ", name(),
                           " draws its problems from files and no data folder is set; name it in the "

@@ -51,13 +51,15 @@ class DatasetTask : public Task {
   // Where an answer may stand, unless a row says otherwise.
   AnswerPlace place() const { return place_; }
 
-  // The data set in the data folder, read once a folder. Error(kUsage) without a folder, Error(kInput) for a bad file.
+  // The data set in the data folder, read once a folder. Error(kUsage) where there must be a folder and is none,
+  // Error(kInput) for a bad file.
   const Dataset& dataset() const;
 
  protected:
   explicit DatasetTask(AnswerPlace place) : place_(place) {}
   // What tells its questions from those of other data sets: a part of one has that one's name.
   virtual std::string source() const { return name(); }
+  virtual bool needs_folder() const { return true; }
   virtual Dataset load(const std::string& folder) const = 0;
   core::Item make_item(std::string id, std::string question, base::Json gold) const;
   // The gold answer within what a row gives as gold.
@@ -111,6 +113,18 @@ class SvampTask : public DatasetTask {
   core::Item parse(const base::Json& row, const std::string& default_id) const override;
 
  protected:
+  Dataset load(const std::string& folder) const override;
+};
+
+// One operation on whole numbers, made up rather than read. A held-out pair of numbers is held out with every sign.
+class ArithmeticTask : public DatasetTask {
+ public:
+  ArithmeticTask() : DatasetTask(AnswerPlace::kWhole) {}
+  std::string name() const override { return "arithmetic"; }
+  std::string description() const override;
+
+ protected:
+  bool needs_folder() const override { return false; }
   Dataset load(const std::string& folder) const override;
 };
 

@@ -97,6 +97,27 @@ TEST(Svamp, RendersItsEquation) {
   EXPECT_FALSE(worked_solution(item));
 }
 
+TEST(Arithmetic, IsWorkedOutAndHeldOutApart) {
+  const auto& task = dynamic_cast<const ArithmeticTask&>(find_task("arithmetic"));
+  const Dataset& data = task.dataset();  // without a folder
+  EXPECT_EQ(data.train.size(), 2000u);
+  EXPECT_EQ(data.dev.size(), 300u);
+  EXPECT_EQ(data.test.size(), 300u);
+  std::set<std::string> questions;
+  std::map<char, int> signs;
+  for (const auto* items : {&data.train, &data.dev, &data.test})
+    for (const core::Item& item : *items) {
+      EXPECT_TRUE(questions.insert(item.problem.question).second) << item.problem.question;
+      EXPECT_EQ(task.is_held_out(item.problem), items != &data.train) << item.problem.question;
+      const auto solution = worked_solution(item);
+      ASSERT_TRUE(solution) << item.problem.question;
+      EXPECT_EQ(verdict(item, *solution), "correct") << *solution;
+      ++signs[item.gold.string_at("equation").at(item.gold.string_at("equation").find(' ') + 1)];
+    }
+  for (const char sign : {'+', '-', '*', '/'}) EXPECT_GT(signs[sign], 200) << sign;
+  EXPECT_EQ(signs.size(), 4u);
+}
+
 // A small SVAMP of the same form: 1,000 rows, every tenth with an answer that its equation does not give.
 class SvampFolder : public testing::Test {
  protected:

@@ -39,7 +39,8 @@ const std::vector<const Task*>& dataset_tasks() {
   static const MathTask math;
   static const Gsm8kTask gsm8k, gsm8k2000(2000);
   static const SvampTask svamp;
-  static const std::vector<const Task*> tasks{&math, &gsm8k, &gsm8k2000, &svamp};
+  static const ArithmeticTask arithmetic;
+  static const std::vector<const Task*> tasks{&math, &gsm8k, &gsm8k2000, &svamp, &arithmetic};
   return tasks;
 }
 

@@ -1,0 +1,64 @@
+// Practice in reckoning: what a small model lacks when it has understood a problem and still gets it wrong.
+#include <set>
+
+#include "ponder/base/rng.h"
+#include "ponder/tasks/dataset.h"
+
+namespace ponder::tasks {
+namespace {
+
+constexpr size_t kTrain = 2000, kHeldOut = 300;  // of dev and of test each
+
+// Short numbers are likelier than they are many.
+int64_t operand(base::Rng& rng, const std::vector<double>& by_digits) {
+  constexpr int64_t kEnds[] = {1, 10, 100, 1000};
+  const size_t digits = rng.weighted(by_digits);
+  return rng.between(kEnds[digits], kEnds[digits + 1] - 1);
+}
+
+struct Sum {
+  std::string text, value;
+};
+
+Sum make_sum(base::Rng& rng) {
+  const std::vector<double> terms = {1, 2, 1}, factors = {3, 2, 0};
+  const auto of = [](int64_t a, const char* sign, int64_t b, int64_t value) {
+    return Sum{base::cat(a, " ", sign, " ", b), base::cat(value)};
+  };
+  const size_t kind = rng.weighted({3, 4, 1.5, 1.5});
+  if (kind < 2) {
+    int64_t a = operand(rng, terms), b = operand(rng, terms);
+    if (kind == 0) return of(a, "+", b, a + b);
+    if (a < b && rng.chance(0.9)) std::swap(a, b);
+    return of(a, "-", b, a - b);
+  }
+  const int64_t a = operand(rng, terms), b = operand(rng, factors);
+  return kind == 2 ? of(a, "*", b, a * b) : of(a * b, "/", b, a);
+}
+
+}  // namespace
+
+std::string ArithmeticTask::description() const {
+  return base::cat("one operation on whole numbers, mostly of up to three digits, made up rather than read: ", kTrain,
+                   " to train on, ", kHeldOut, " for dev and ", kHeldOut, " to test");
+}
+
+Dataset ArithmeticTask::load(const std::string&) const {
+  Dataset data;
+  std::set<std::string> seen;
+  const base::RngKey key(base::hash64("arithmetic"));
+  for (uint64_t i = 0; data.train.size() < kTrain || data.dev.size() < kHeldOut || data.test.size() < kHeldOut; ++i) {
+    base::Rng rng(key.child(i));
+    const Sum sum = make_sum(rng);
+    if (!seen.insert(sum.text).second) continue;
+    core::Item item = make_item(base::cat("arithmetic-", i), base::cat("What is ", sum.text, "?"), base::Json());
+    item.gold["answer"] = sum.value;
+    item.gold["equation"] = sum.text;
+    const Split split = split_of_canonical(canonical(item.problem));
+    std::vector<core::Item>& items = split == Split::kTrain ? data.train : split == Split::kDev ? data.dev : data.test;
+    if (items.size() < (split == Split::kTrain ? kTrain : kHeldOut)) items.push_back(std::move(item));
+  }
+  return data;
+}
+
+}  // namespace ponder::tasks

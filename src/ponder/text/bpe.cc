@@ -20,10 +20,16 @@ uint64_t pair_key(core::Token left, core::Token right) {
   return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
 }
 
+// Three fifths full at most: half as much memory for the half million merges of a large vocabulary as half full.
+bool is_full(size_t count, size_t slots) { return 5 * count > 3 * slots; }
+
 }  // namespace
 
 void MergeTable::reserve(size_t merges) {
-  if (slots_.empty()) slots_.resize(std::bit_ceil(2 * merges + 16));
+  if (!slots_.empty()) return;
+  size_t slots = 16;
+  while (is_full(merges, slots)) slots *= 2;
+  slots_.resize(slots);
 }
 
 MergeTable::Slot& MergeTable::slot_of(uint64_t key) {
@@ -33,7 +39,7 @@ MergeTable::Slot& MergeTable::slot_of(uint64_t key) {
 }
 
 void MergeTable::set(core::Token left, core::Token right, Merge merge) {
-  if (2 * (count_ + 1) > slots_.size()) {
+  if (is_full(count_ + 1, slots_.size())) {
     std::vector<Slot> old(std::max<size_t>(16, 2 * slots_.size()));
     old.swap(slots_);
     for (const Slot& slot : old)

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "ponder/base/fields.h"
+#include "ponder/tensor/team.h"
 
 namespace ponder::engine {
 
@@ -38,8 +39,8 @@ struct Crew {
   int engines = 1, threads = 1;
 };
 inline Crew crew_of(const EngineOptions& options, int64_t parameters, int workers) {
-  constexpr int64_t kLarge = int64_t{64} << 20;
-  const bool together = options.share == "products" || (options.share == "auto" && parameters >= kLarge);
+  const bool together =
+      options.share == "products" || (options.share == "auto" && parameters >= tensor::kSharedWeights);
   return together ? Crew{1, workers} : Crew{workers, 1};
 }
 

@@ -191,8 +191,7 @@ void LearnerOptions::fields(base::Fields& f) {
 }
 
 bool shares_products(const LearnerOptions& options, int64_t parameters) {
-  constexpr int64_t kLarge = int64_t{64} << 20;
-  return options.share == "products" || (options.share == "auto" && parameters >= kLarge);
+  return options.share == "products" || (options.share == "auto" && parameters >= tensor::kSharedWeights);
 }
 
 Learner::Learner(const model::Parameters& parameters, const LearnerOptions& options, int workers)

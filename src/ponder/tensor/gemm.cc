@@ -209,11 +209,13 @@ namespace {
 // Columns first … end of a product.
 void gemm_columns(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y,
                   int64_t first, int64_t end) {
-  constexpr int64_t kLeftWords = 262144;  // 1 MiB of the left side, in the caches behind the panel's
+  // Of the left side, 256 KiB lie beside a panel in the second cache; where panels are cut into blocks (gemm_blocks.h),
+  // 1 MiB in the cache behind it.
+  const int64_t left_words = simd::level() >= 4 ? 65536 : 262144;
   const int64_t depth = packed.depth, columns = packed.columns, steps = steps_of(depth, packed.compute);
   // Words of a row on the left, and of a step.
   const int64_t left_row = packed.compute == Compute::kBf16 ? steps : depth, left_step = left_row / steps;
-  const int64_t block = std::max(kGroup, kLeftWords / left_row / kGroup * kGroup);
+  const int64_t block = std::max(kGroup, left_words / left_row / kGroup * kGroup);
   thread_local Scratch scratch, block_scratch;
   float* const floats = block_scratch.floats(scratch_floats(std::min(block, rows), steps));
   for (int64_t from = 0; from < rows; from += block) {
@@ -276,7 +278,8 @@ void transposed_add_rows(const float* g, const float* x, int64_t rows, int64_t n
 void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y) {
   if (packed.compute == Compute::kInt8)
     return gemm_int8(x, rows, packed.words, packed.depth, packed.columns, residual, y);
-  share_large(rows * packed.depth * packed.columns, packed.columns, kPanel,
+  const int64_t grain = packed.compute == Compute::kBf16 ? 4 * kPanel : kPanel;  // bf16 rows are packed for each piece
+  share_large(rows * packed.depth * packed.columns, packed.columns, grain,
               [&](int64_t from, int64_t to) { gemm_columns(x, rows, packed, residual, y, from, to); });
 }
 

@@ -30,7 +30,6 @@ constexpr bool kOddFirst<Bf16<V>> = true;
 // Pairs along a row, or 16 rows beside each other.
 template <class V>
 PONDER_INLINE LeftFloats part_left(const Product& p, float* floats) {
-  using F = typename V::F;
   constexpr int64_t L = V::kLanes;
   const int64_t rows = (p.rows + kGroup - 1) / kGroup * kGroup;
   if (p.left_step != 1) {
@@ -203,14 +202,12 @@ PONDER_INLINE void multiply_blocks(const Product& p) {
   }
 }
 
-// One or two rows are read past by the panel, all of its columns at once: what counts is to read it in its order.
+// One or two rows of AVX2 take all columns of a panel at once: what counts there is to read the panel in its order.
 template <class S>
 PONDER_INLINE void multiply_body(const Product& p) {
-  if constexpr (S::kLanes == 8) {
-    if (p.rows <= 2) return multiply_panels<S, 6>(p);
-    return multiply_blocks<S>(p);
-  }
-  multiply_panels<S, S::kVectors>(p);
+  if constexpr (S::kLanes == 8)
+    if (p.rows > 2) return multiply_blocks<S>(p);
+  multiply_panels<S>(p);
 }
 
 }  // namespace ponder::tensor::gemm_tile

@@ -14,7 +14,7 @@ constexpr int64_t kPanel = 48;  // columns of a panel
 typedef float AliasedFloat __attribute__((may_alias));
 
 // The kinds. Sums of kRows rows by kVectors vectors of columns stay in registers: 24 of AVX-512's 32, 12 of AVX2's 16,
-// or 8 where two bf16 must be parted (the compiler spills sums otherwise). A step is kDepth depths: one word (4 bytes)
+// whose products of more than two rows are in gemm_blocks.h. A step is kDepth depths: one word (4 bytes)
 // of the left side for each row, a vector of words of the right side. It is taken in kParts parts, one operand of the
 // right side after the other, so that no more than one vector of each column waits in a register. pack() makes the
 // words of kLanes columns out of a step's kDepth rows.
@@ -24,7 +24,7 @@ struct F32 : V {
   using I = typename V::I;
   using Right = F;
   static constexpr int kDepth = 1, kParts = 1;
-  static constexpr int kRows = V::kLanes == 16 ? 8 : 6, kVectors = V::kLanes == 16 ? 3 : 2;
+  static constexpr int kRows = V::kLanes == 16 ? 8 : 2, kVectors = V::kLanes == 16 ? 3 : 6;
   template <int>
   PONDER_INLINE Right right(const uint32_t* words) {
     return *reinterpret_cast<const F*>(words);
@@ -58,7 +58,7 @@ struct Bf16 : V {
     F even, odd;
   };
   static constexpr int kDepth = 2, kParts = 1;
-  static constexpr int kRows = V::kLanes / 2, kVectors = 3;
+  static constexpr int kRows = V::kLanes == 16 ? 8 : 2, kVectors = V::kLanes == 16 ? 3 : 6;
   // One of each pair, with 0 in the lower half.
   PONDER_INLINE F half(const uint32_t* words, bool odd) {
     const I pairs = *reinterpret_cast<const I*>(words);
@@ -95,7 +95,7 @@ template <class V>
 struct F32ByBf16 : Bf16<V> {
   using F = typename V::F;
   using Right = F;
-  static constexpr int kParts = 2, kVectors = V::kLanes == 16 ? 3 : 2;
+  static constexpr int kParts = 2;
   template <int kPart>
   PONDER_INLINE F right(const uint32_t* words) {
     return Bf16<V>::half(words, kPart == 1);
@@ -208,16 +208,14 @@ PONDER_INLINE void tile(const Product& p, int64_t row, int64_t column, const uin
     }
 }
 
-// A group at a time: the left side is contiguous in no more. Tiles of 6 leave 4 of 16 rows; 8 rows are twice 4, because
-// tiles of 2 have too few sums to keep the processor busy.
+// A group at a time: the left side is contiguous in no more.
 template <class S, int C>
 PONDER_INLINE void all_rows(const Product& p, int64_t column, const uint32_t* right, int64_t width) {
-  constexpr int kMost = C > S::kVectors ? 2 : S::kRows;
+  constexpr int kMost = S::kRows;
   for (int64_t first = 0; first < p.rows; first += kGroup) {
     int64_t row = first;
     const int64_t end = first + kGroup < p.rows ? first + kGroup : p.rows;
-    for (; row + kMost <= end && !(kMost == 6 && end - row == 8); row += kMost)
-      tile<S, kMost, C>(p, row, column, right, width);
+    for (; row + kMost <= end; row += kMost) tile<S, kMost, C>(p, row, column, right, width);
     if constexpr (kMost > 4)
       for (; row + 4 <= end; row += 4) tile<S, 4, C>(p, row, column, right, width);
     for (; row + 2 <= end; row += 2) tile<S, 2, C>(p, row, column, right, width);
@@ -232,14 +230,15 @@ inline int64_t panel_width(int64_t columns, int64_t first, int64_t panel) {
 }
 
 // A panel stays in the nearest cache while the rows stream past it.
-template <class S, int kVectors>
+template <class S>
 PONDER_INLINE void multiply_panels(const Product& p) {
   constexpr int64_t L = S::kLanes;
   for (int64_t first = p.from; first < p.to; first += kPanel) {
     const int64_t width = panel_width(p.columns, first, kPanel);
     const uint32_t* panel = p.right + first * p.steps;
     int64_t c = 0;
-    for (; c + kVectors * L <= width; c += kVectors * L) all_rows<S, kVectors>(p, first + c, panel + c, width);
+    constexpr int64_t C = S::kVectors;
+    for (; c + C * L <= width; c += C * L) all_rows<S, C>(p, first + c, panel + c, width);
     for (; c + 2 * L <= width; c += 2 * L) all_rows<S, 2>(p, first + c, panel + c, width);
     if (c < width) all_rows<S, 1>(p, first + c, panel + c, width);
   }

@@ -12,6 +12,9 @@
 
 namespace ponder::tensor {
 
+// Weights of a model from which on threads share its products, rather than that each takes work of its own.
+inline constexpr int64_t kSharedWeights = int64_t{64} << 20;
+
 class Team {
  public:
   // The caller works too, so that a team of n starts n − 1 threads. Error(kResource) when the system has no more.

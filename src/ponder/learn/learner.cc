@@ -5,6 +5,7 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/sigmoid.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -36,19 +37,11 @@ at::Tensor id_tensor(const std::vector<int64_t>& values, const at::Tensor& like)
       .to(like.device(), /*non_blocking=*/false, /*copy=*/true);
 }
 
-struct PackOutput {
-  at::Tensor values;   // [P] log-probs, or scores before the sigmoid
-  at::Tensor entropy;  // [P] or undefined
-};
-
-PackOutput forward(const DecoderConfig& config, const DecoderWeights& weights, const Pack& pack, Reads reads,
-                   bool with_entropy, model::Keep keep) {
+// The hidden states that the pack's losses read, [P,D].
+at::Tensor read_hidden(const DecoderConfig& config, const DecoderWeights& weights, const Pack& pack, model::Keep keep) {
   const at::Tensor ids = id_tensor(pack.ids, weights.final_norm);
   const at::Tensor all = model::packed_hidden(config, weights, ids, pack.packing, keep);  // [T,D]
-  const at::Tensor hidden = at::index_select(all, 0, id_tensor(pack.hidden, weights.final_norm));
-  if (reads == Reads::kScores) return {model::value_logits(weights, hidden), at::Tensor()};
-  auto out = tensor::head_logp(hidden, weights.head, id_tensor(pack.targets, weights.final_norm), with_entropy);
-  return {out.logp, out.entropy};
+  return at::index_select(all, 0, id_tensor(pack.hidden, weights.final_norm));
 }
 
 std::vector<double> to_doubles(const at::Tensor& tensor) {
@@ -84,35 +77,82 @@ double pack_flops(const model::Parameters& parameters, const Pack& pack) {
   return sum;
 }
 
+// Rows of a pack, first … end − 1, whose log-probs and loss are taken together.
+struct RowRange {
+  size_t first = 0, end = 0;
+};
+
+// Whole units of rows, as many as have their logits kept; they add up like packs.
+std::vector<RowRange> chunks_of(const Pack& pack, size_t unit, int64_t most) {
+  std::vector<RowRange> chunks;
+  for (size_t row = 0; row < pack.rows.size(); row += unit) {
+    const int64_t end = pack.offsets[row + unit];
+    if (chunks.empty() || end - pack.offsets[chunks.back().first] > most) chunks.push_back({row, row});
+    chunks.back().end = row + unit;
+  }
+  return chunks;
+}
+
+class LossOfPack {
+ public:
+  LossOfPack(const Pack& pack, const LossInfo& info, const LossOptions& options, const LossTotals& totals)
+      : pack_(pack), info_(info), options_(options), totals_(totals) {}
+  size_t unit() const { return info_.kind == LossKind::kPreference ? 2 : 1; }
+
+  // The slopes ∂loss/∂value of some rows' values, log-probs or scores before the sigmoid; adds their loss up.
+  at::Tensor slopes(RowRange rows, const at::Tensor& values, const at::Tensor& entropy) {
+    const std::vector<double> numbers = to_doubles(values);
+    std::vector<int64_t> offsets;
+    std::vector<Pair> pairs;
+    LossInput input = pack_.loss_input(rows.first, rows.end, numbers, offsets);
+    if (info_.kind == LossKind::kPreference) {
+      for (int64_t row = 0; row + 1 < static_cast<int64_t>(input.rows()); row += 2) pairs.push_back({row, row + 1});
+    }
+    input.pairs = pairs;
+    input.totals = totals_;
+    const LossResult result = compute_loss(info_, input, options_);
+    sums.loss += result.loss;
+    sums.stats += result.stats;
+    if (entropy.defined()) {
+      for (double h : to_doubles(entropy)) sums.entropy += h;
+    }
+    for (size_t i = 0; i < input.logp_old.size(); ++i)
+      sums.max_logp_gap = std::max(sums.max_logp_gap, std::abs(numbers[i] - input.logp_old[i]));
+    return at::tensor(result.grad_logp, at::kDouble);
+  }
+
+  Sums sums;
+
+ private:
+  const Pack& pack_;
+  const LossInfo& info_;
+  const LossOptions& options_;
+  const LossTotals& totals_;
+};
+
 // Forward, loss and backward of one pack; the gradient goes into the leaves' own buffer.
 Sums learn_pack(const model::Parameters& parameters, const DecoderWeights& weights, const Pack& pack,
-                const LossInfo& info, const LossOptions& options, const LossTotals& totals, model::Keep keep) {
-  const bool with_entropy = info.kind == LossKind::kPolicy;
-  const PackOutput out = forward(parameters.config, weights, pack, reads_of(info), with_entropy, keep);
-  const std::vector<double> values = to_doubles(out.values);
-  std::vector<Pair> pairs;
-  if (info.kind == LossKind::kPreference) {
-    for (int64_t row = 0; row + 1 < static_cast<int64_t>(pack.rows.size()); row += 2) pairs.push_back({row, row + 1});
+                const LossInfo& info, const LossOptions& options, const LossTotals& totals, model::Keep keep,
+                at::Tensor& room) {
+  LossOfPack loss(pack, info, options, totals);
+  const at::Tensor hidden = read_hidden(parameters.config, weights, pack, keep);
+  if (info.reads_scores) {
+    const at::Tensor scores = model::value_logits(weights, hidden);
+    scores.backward(loss.slopes({0, pack.rows.size()}, scores, at::Tensor()).to(scores.options()));
+  } else {
+    const auto chunks = chunks_of(pack, loss.unit(), tensor::kept_rows(parameters.config.vocab));
+    std::vector<int64_t> ends;
+    for (const RowRange& chunk : chunks) ends.push_back(pack.offsets[chunk.end]);
+    hidden.backward(tensor::head_logp_gradient(
+        hidden, weights.head, id_tensor(pack.targets, weights.final_norm), ends, info.kind == LossKind::kPolicy,
+        [&](size_t c, const tensor::HeadLogp& rows) { return loss.slopes(chunks[c], rows.logp, rows.entropy); },
+        room));
   }
-  LossInput input = pack.loss_input(values);
-  input.pairs = pairs;
-  input.totals = totals;
-  LossResult result = compute_loss(info, input, options);
-
-  const auto size = static_cast<int64_t>(values.size());
-  const at::Tensor slope = at::from_blob(result.grad_logp.data(), {size}, at::TensorOptions(at::kDouble));
-  out.values.backward(slope.to(out.values.options()));
-
-  Sums sums{.loss = result.loss, .flops = pack_flops(parameters, pack), .stats = result.stats};
+  Sums& sums = loss.sums;
+  sums.flops = pack_flops(parameters, pack);
   sums.rows = static_cast<int64_t>(pack.rows.size());
   sums.tokens = static_cast<int64_t>(pack.ids.size());
-  sums.targets = size;
-  if (out.entropy.defined()) {
-    for (double h : to_doubles(out.entropy)) sums.entropy += h;
-  }
-  for (size_t i = 0; i < pack.logp_old.size(); ++i) {
-    sums.max_logp_gap = std::max(sums.max_logp_gap, std::abs(values[i] - pack.logp_old[i]));
-  }
+  sums.targets = static_cast<int64_t>(pack.targets.size());
   return sums;
 }
 
@@ -164,9 +204,11 @@ std::vector<std::vector<float>> row_values(const model::Parameters& parameters, 
     at::init_num_threads();
     const at::NoGradGuard no_grad;
     for (size_t j = static_cast<size_t>(worker); j < packs.size(); j += static_cast<size_t>(workers)) {
-      at::Tensor values = forward(parameters.config, weights, packs[j], reads, false, model::Keep::kActivations).values;
-      if (reads == Reads::kScores) values = at::sigmoid(values);
-      const std::vector<double> numbers = to_doubles(values);
+      const at::Tensor hidden = read_hidden(parameters.config, weights, packs[j], model::Keep::kActivations);
+      const std::vector<double> numbers = to_doubles(
+          reads == Reads::kScores
+              ? at::sigmoid(model::value_logits(weights, hidden))
+              : tensor::head_logp(hidden, weights.head, id_tensor(packs[j].targets, weights.final_norm), false).logp);
       for (size_t s = 0; s < packs[j].rows.size(); ++s) {
         for (auto p = static_cast<size_t>(packs[j].offsets[s]); p < static_cast<size_t>(packs[j].offsets[s + 1]); ++p) {
           out[packs[j].rows[s]][static_cast<size_t>(packs[j].sources[p])] = static_cast<float>(numbers[p]);
@@ -237,7 +279,7 @@ StepStats Learner::step_here(std::span<const Row> rows, const Objective& objecti
     worker.grad.zero_();
     for (size_t j = static_cast<size_t>(w); j < packs.size(); j += workers_.size()) {
       sums[static_cast<size_t>(w)].add(
-          learn_pack(parameters_, worker.weights, packs[j], info, loss_options, totals, keep));
+          learn_pack(parameters_, worker.weights, packs[j], info, loss_options, totals, keep, worker.logits));
     }
   });
   // Workers are added up in their order, whichever ended first.

@@ -71,6 +71,7 @@ class Learner {
   struct Worker {
     at::Tensor grad;                // [N] own
     model::DecoderWeights weights;  // leaves over the shared buffer, gradients into grad; matrices packed by worker 0
+    at::Tensor logits;              // room for those of a chunk, kept from pack to pack
   };
   StepStats step_here(std::span<const Row> rows, const Objective& objective, double lr);
 

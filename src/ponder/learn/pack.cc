@@ -162,8 +162,15 @@ void append_run(std::span<const Row> rows, const Run& run, Reads reads, Pack& pa
 
 }  // namespace
 
-LossInput Pack::loss_input(std::span<const double> logp) const {
-  return {logp, offsets, logp_old, logp_ref, mask, advantages, labels, {}, {}};
+LossInput Pack::loss_input(size_t first, size_t end, std::span<const double> values,
+                           std::vector<int64_t>& row_offsets) const {
+  row_offsets.clear();
+  for (size_t row = first; row <= end; ++row) row_offsets.push_back(offsets[row] - offsets[first]);
+  const auto part = [&](const std::vector<double>& list) {
+    if (list.empty()) return std::span<const double>();
+    return std::span(list).subspan(static_cast<size_t>(offsets[first]), values.size());
+  };
+  return {values, row_offsets, part(logp_old), part(logp_ref), part(mask), part(advantages), part(labels), {}, {}};
 }
 
 std::vector<Pack> make_packs(std::span<const Row> rows, Reads reads, const PackOptions& options) {

@@ -4,14 +4,15 @@
 
 namespace ponder::learn {
 
-inline model::Parameters tiny_model(uint64_t seed, bool value_head = false, const char* compute = "f32") {
+inline model::Parameters tiny_model(uint64_t seed, bool value_head = false, const char* compute = "f32",
+                                    int64_t vocab = 12) {
   model::DecoderConfig config;
   config.width = 16;
   config.layers = 2;
   config.heads = 1;
   config.ffn = 32;
   config.context = 64;
-  config.vocab = 12;
+  config.vocab = vocab;
   config.value_head = value_head;
   config.compute = compute;
   config.resolve();

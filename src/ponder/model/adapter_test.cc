@@ -58,9 +58,17 @@ class Adapters : public store::TestDir, public testing::WithParamInterface<std::
     const DecoderWeights w = trained_views(model, grad);
     const int64_t n = ids_.size(0), first = figures_.int_at("first_target"), count = n - first;
     const at::Tensor hidden = packed_hidden(model.config, w, ids_, {{0, n}}).narrow(0, first - 1, count);
-    const at::Tensor logp = tensor::head_logp(hidden, w.head, ids_.narrow(0, first, count).contiguous(), false).logp;
-    logp.backward(at::full({count}, -1.0 / static_cast<double>(count), at::kFloat));
-    return {-logp.detach().mean().item<double>(), grad};
+    const double share = 1.0 / static_cast<double>(count);
+    double loss = 0;
+    at::Tensor room;
+    hidden.backward(tensor::head_logp_gradient(
+        hidden, w.head, ids_.narrow(0, first, count).contiguous(), std::vector{count}, false,
+        [&](size_t, const tensor::HeadLogp& rows) {
+          loss = -rows.logp.mean().item<double>();
+          return at::full({count}, -share, at::kFloat);
+        },
+        room));
+    return {loss, grad};
   }
   base::Json figures_;
   at::Tensor ids_;

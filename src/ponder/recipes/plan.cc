@@ -20,6 +20,7 @@
 #include "ponder/store/convert.h"
 #include "ponder/store/gguf.h"
 #include "ponder/tensor/gemm_rate.h"
+#include "ponder/tensor/head_logp.h"
 
 namespace ponder::recipes {
 namespace {
@@ -193,13 +194,17 @@ StagePlan plan_stage(const Recipe& recipe, const std::string& stage, StageSums& 
 // ---- memory and disk ----
 
 // Floats that backward needs of each token: in every layer the residual stream and its norm twice, the heads, what they
-// give, gate and up, and their product; behind the layers a block of the logits and its gradient.
+// give, gate and up, and their product.
 double activation_floats(const Recipe& recipe) {
   const model::DecoderConfig& c = recipe.model;
   const double low_rank = d(recipe.init.lora.r) * d(std::ssize(recipe.init.lora.target_modules));
   const double layer = 4 * d(c.width) + d(c.head_shape().columns()) + d(c.heads * c.head_dim) + 3 * d(c.ffn) + low_rank;
-  constexpr int64_t kLogits = 1536;  // columns of a block (tensor/head_logp.h)
-  return d(c.layers) * layer + 2 * d(std::min(c.vocab, kLogits)) + 2 * d(c.width);
+  return d(c.layers) * layer + 2 * d(c.width);
+}
+
+// Logits of a pack, as many as are kept at a time.
+double logit_floats(const Recipe& recipe, double pack_tokens) {
+  return std::min(pack_tokens, d(tensor::kept_rows(recipe.model.vocab))) * d(recipe.model.vocab);
 }
 
 double cache_bytes(const Recipe& recipe) {
@@ -253,7 +258,8 @@ void plan_memory(const Recipe& recipe, Plan& plan) {
   plan.optimizer = learns ? 2 * trained_bytes : 0;
   const double learners = shared ? 1 : d(plan.workers);
   plan.gradients = learns ? learners * trained_bytes : 0;
-  plan.activations = learners * pack_tokens * activation_floats(recipe) * kFloat;
+  plan.activations =
+      learners * (pack_tokens * activation_floats(recipe) + logit_floats(recipe, pack_tokens)) * kFloat;
   plan.kv_cache =
       engine::crew_of(recipe.engine, plan.parameters, static_cast<int>(plan.workers)).engines * cache_bytes(recipe);
   plan.memory =

@@ -246,30 +246,34 @@ void gemm_columns(const float* x, int64_t rows, const PackedView& packed, const 
   }
 }
 
-// Rows begin … end of y. The depth is cut into pieces and N into blocks, so that what is packed stays in the second
-// cache.
-void transposed_add_rows(const float* g, const float* x, int64_t rows, int64_t n, int64_t k, Compute compute, float* y,
-                         int64_t begin, int64_t end) {
-  constexpr int64_t kRows = 512, kColumns = 512;
-  thread_local Scratch left_scratch, right_scratch, turned_scratch, block_scratch;
-  float* const floats = block_scratch.floats(scratch_floats(kColumns, kRows));
-  for (int64_t from = 0; from < rows; from += kRows) {
-    const int64_t count = std::min(kRows, rows - from), steps = steps_of(count, compute);
-    uint32_t* right = right_scratch.words(packed_words(count, k, compute));
-    pack_straight(x + from * k, count, k, compute, right);
-    for (int64_t first = begin; first < end; first += kColumns) {
-      const int64_t block = std::min(kColumns, end - first);
-      uint32_t* left = left_scratch.words(packed_words(count, block, compute));
-      pack_panels(g + from * n + first, count, n, block, kGroup, compute, left);
-      float* part = y + first * k;
-      Product p{left, kGroup * steps, 1, kGroup, block, steps, right, k, part, part, 0, k, floats};
-      if (compute == Compute::kBf16 && tiles()) {
-        uint32_t* turned = turned_scratch.words(tile_rows(block) * tile_stride(steps));
-        rows_of_groups(left, block, steps, turned);
-        p.left = turned, p.left_row = tile_stride(steps), p.left_step = 1;
-      }
-      multiply(p, compute);
+// Rows begin … end of y += gᵀ · right, for some of the rows of g and of what is packed.
+struct TransposedAdd {
+  const float* g;  // [count, n]
+  int64_t count, n;
+  const uint32_t* right;  // straight, of [count, k]
+  int64_t k;
+  Compute compute;
+  float* y;
+};
+
+// N is cut into blocks, so that what is packed stays in the second cache.
+void transposed_add_rows(const TransposedAdd& t, int64_t begin, int64_t end) {
+  constexpr int64_t kColumns = 512;
+  thread_local Scratch left_scratch, turned_scratch, block_scratch;
+  const int64_t steps = steps_of(t.count, t.compute), k = t.k;
+  float* const floats = block_scratch.floats(scratch_floats(std::min(kColumns, end - begin), steps));
+  for (int64_t first = begin; first < end; first += kColumns) {
+    const int64_t block = std::min(kColumns, end - first);
+    uint32_t* left = left_scratch.words(packed_words(t.count, block, t.compute));
+    pack_panels(t.g + first, t.count, t.n, block, kGroup, t.compute, left);
+    float* part = t.y + first * k;
+    Product p{left, kGroup * steps, 1, kGroup, block, steps, t.right, k, part, part, 0, k, floats};
+    if (t.compute == Compute::kBf16 && tiles()) {
+      uint32_t* turned = turned_scratch.words(tile_rows(block) * tile_stride(steps));
+      rows_of_groups(left, block, steps, turned);
+      p.left = turned, p.left_row = tile_stride(steps), p.left_step = 1;
     }
+    multiply(p, t.compute);
   }
 }
 
@@ -285,9 +289,15 @@ void gemm(const float* x, int64_t rows, const PackedView& packed, const float* r
 
 void gemm_transposed_add(const float* g, const float* x, int64_t rows, int64_t n, int64_t k, Compute compute,
                          float* y) {
-  constexpr int64_t kGrain = 256;  // each piece packs x for itself
-  share_large(rows * n * k, n, kGrain,
-              [&](int64_t from, int64_t to) { transposed_add_rows(g, x, rows, n, k, compute, y, from, to); });
+  constexpr int64_t kRows = 512, kGrain = 64;  // of the depth, packed at a time for all; of y
+  thread_local Scratch scratch;
+  for (int64_t from = 0; from < rows; from += kRows) {
+    const int64_t count = std::min(kRows, rows - from);
+    uint32_t* right = scratch.words(packed_words(count, k, compute));
+    pack_straight(x + from * k, count, k, compute, right);
+    const TransposedAdd part{g + from * n, count, n, right, k, compute, y};
+    share_large(count * n * k, n, kGrain, [&](int64_t begin, int64_t end) { transposed_add_rows(part, begin, end); });
+  }
 }
 
 }  // namespace ponder::tensor

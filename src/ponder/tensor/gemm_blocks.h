@@ -115,6 +115,8 @@ PONDER_INLINE void block_tile(const BlockTile& t, const Product& p, int64_t row,
       t.first ? F{} : simd::load<V>(t.sums + r * kStripe + c * L);
   const float *left = t.left, *right = t.right;
   const char* ahead = t.ahead;
+  if (t.last && p.residual)  // rows far apart, which nothing else asks for in time
+    PONDER_UNROLL for (int r = 0; r < R; ++r) __builtin_prefetch(p.residual + (row + r) * p.columns + column);
   for (int64_t d = 0; d < t.depths; ++d, left += t.left_step, right += t.right_step, ahead += t.ahead_step) {
     const F a = simd::load<V>(right), b = simd::load<V>(right + L);
     __builtin_prefetch(ahead, 0, 2);  // into the second cache: the first one is full

@@ -1,10 +1,11 @@
 #include "ponder/tensor/head_logp.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -17,15 +18,13 @@
 namespace ponder::tensor {
 namespace {
 
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
-
 // Columns of a block are those whose log-sum-exp is taken together. Rows of a block: 1 Mi logits, but as many as the
 // gradient's product takes at a time.
 constexpr int64_t kColumns = kLogsumexpBlock;
-// The backward pass multiplies along a block's columns: fewer leave more rows beside a panel in the second cache.
-constexpr int64_t kBackwardColumns = 960;
-constexpr int64_t kRows = 512, kBlockLogits = int64_t{1} << 20;
+// The backward pass multiplies along a block's columns: fewer leave more rows beside a panel in the second cache. Two
+// such blocks are one of the forward pass, whose logits may have been kept.
+constexpr int64_t kBackwardColumns = kColumns / 2;
+constexpr int64_t kRows = 512, kBlockLogits = int64_t{1} << 20, kKeptLogits = int64_t{1} << 27;
 
 int64_t block_rows(int64_t columns) { return std::max(kRows, kBlockLogits / columns / kRows * kRows); }
 
@@ -90,10 +89,15 @@ at::Tensor block_scratch(int64_t rows, int64_t columns) {
 
 struct Values {
   at::Tensor logp, logsumexp, entropy;
+  Values(const at::Tensor& hidden, bool with_entropy)
+      : logp(at::empty({hidden.size(0)}, hidden.options())), logsumexp(at::empty_like(logp)) {
+    if (with_entropy) entropy = at::empty_like(logp);
+  }
 };
 
+// kept: null, or room for all logits, block of columns behind block of columns, each [rows, columns].
 void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets, Values& values,
-                    bool with_entropy) {
+                    bool with_entropy, float* kept) {
   const int64_t rows = hidden.size(0), width = hidden.size(1), vocab = head.size(0);
   const int64_t* target = targets.const_data_ptr<int64_t>();
   for (int64_t t = 0; t < rows; ++t)
@@ -102,8 +106,8 @@ void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tens
   PackedView words;
   const bool one_block = vocab <= kColumns;
   const int64_t block = std::min(kColumns, vocab);
-  at::Tensor scratch = block_scratch(rows, block);
-  float *logits = out(scratch), *logp = out(values.logp), *logsumexp = out(values.logsumexp);
+  at::Tensor scratch = block_scratch(kept ? 0 : rows, block);
+  float *logp = out(values.logp), *logsumexp = out(values.logsumexp);
   float* entropy = with_entropy ? out(values.entropy) : nullptr;
   std::vector<RunningLogsumexp> running(static_cast<size_t>(rows));
   const auto read_row = [&](const float* x, int64_t t, int64_t column, int64_t columns) {
@@ -114,6 +118,7 @@ void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tens
   for_each_block(
       rows, vocab, block, [&](int64_t column, int64_t columns) { words = blocks.transposed(column, columns); },
       [&](int64_t row, int64_t n, int64_t column, int64_t columns) {
+        float* logits = kept ? kept + rows * column + row * columns : out(scratch);
         gemm(in(hidden) + row * width, n, words, nullptr, logits);
         share_large(n * columns, n, 16, [&](int64_t from, int64_t to) {
           for (int64_t t = from; t < to; ++t) read_row(logits + t * columns, row + t, column, columns);
@@ -127,9 +132,10 @@ void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tens
   }
 }
 
-// With p = softmax: ∂logits = slope · (1[v = target] − p), taken where the logits of a block were.
+// With p = softmax: ∂logits = slope · (1[v = target] − p), taken where the logits of a block were or are once more.
 void backward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets,
-                     const at::Tensor& logsumexp, const at::Tensor& slope, float* grad_hidden, float* grad_head) {
+                     const at::Tensor& logsumexp, const at::Tensor& slope, const float* kept, float* grad_hidden,
+                     float* grad_head) {
   const int64_t rows = hidden.size(0), width = hidden.size(1), vocab = head.size(0);
   const int64_t* target = targets.const_data_ptr<int64_t>();
   HeadBlocks blocks(head);
@@ -137,21 +143,26 @@ void backward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Ten
   const int64_t block = vocab <= kColumns ? vocab : kBackwardColumns;
   at::Tensor scratch = block_scratch(rows, block);
   float* logits = out(scratch);
+  const auto kept_row = [&](int64_t t, int64_t column) {
+    const int64_t first = column / kColumns * kColumns;
+    return kept + rows * first + t * std::min(kColumns, vocab - first) + (column - first);
+  };
   const auto turn_row = [&](float* x, int64_t t, int64_t column, int64_t columns) {
+    if (kept) std::memcpy(x, kept_row(t, column), static_cast<size_t>(columns) * sizeof(float));
     row_exp(x, columns, in(logsumexp)[t], -in(slope)[t]);
     if (target[t] >= column && target[t] < column + columns) x[target[t] - column] += in(slope)[t];
   };
   for_each_block(
       rows, vocab, block,
       [&](int64_t column, int64_t columns) {
-        words = blocks.transposed(column, columns);
+        if (!kept) words = blocks.transposed(column, columns);
         straight = blocks.straight(column, columns);
       },
       [&](int64_t row, int64_t n, int64_t column, int64_t columns) {
         const float* x = in(hidden) + row * width;
-        gemm(x, n, words, nullptr, logits);
+        if (!kept) gemm(x, n, words, nullptr, logits);
         share_large(n * columns, n, 16, [&](int64_t from, int64_t to) {
-          for (int64_t t = from; t < to; ++t) turn_row(logits + t * columns, row + t, column, columns);
+          for (int64_t t = from; t < to; ++t) turn_row(logits + (t - row) * columns, t, column, columns);
         });
         float* sum = grad_hidden + row * width;
         gemm(logits, n, straight, column == 0 ? nullptr : sum, sum);
@@ -159,84 +170,97 @@ void backward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Ten
       });
 }
 
-// Other devices make the logits of a few rows at a time.
-constexpr int64_t kChunkLogits = int64_t{1} << 22;
-int64_t chunk_rows(int64_t vocab) { return std::max<int64_t>(64, kChunkLogits / vocab); }
-
-void forward_chunks(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets, Values& values,
-                    bool with_entropy) {
-  const int64_t rows = hidden.size(0), step = chunk_rows(head.size(0));
-  for (int64_t from = 0; from < rows; from += step) {
-    const int64_t n = std::min(step, rows - from);
-    const at::Tensor logits = linear(hidden.narrow(0, from, n), head);
-    const auto chunk = target_logp(logits, targets.narrow(0, from, n), with_entropy);
-    values.logp.narrow(0, from, n).copy_(chunk.logp);
-    values.logsumexp.narrow(0, from, n).copy_(chunk.logsumexp);
-    if (with_entropy) values.entropy.narrow(0, from, n).copy_(chunk.entropy);
-  }
-}
-
-void backward_chunks(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets,
-                     const at::Tensor& logsumexp, const at::Tensor& slope, at::Tensor& grad_hidden,
-                     at::Tensor* grad_head) {
-  const int64_t rows = hidden.size(0), step = chunk_rows(head.size(0));
-  for (int64_t from = 0; from < rows; from += step) {
-    const int64_t n = std::min(step, rows - from);
-    const at::Tensor part = hidden.narrow(0, from, n);
-    at::Tensor logits = linear(part, head);
-    target_logp_backward_(logits, targets.narrow(0, from, n), logsumexp.narrow(0, from, n), slope.narrow(0, from, n));
-    grad_hidden.narrow(0, from, n).copy_(linear_grad_x(logits, head));
-    if (grad_head) add_linear_grad_w(*grad_head, logits, part, head.compute);
-  }
-}
-
 bool in_blocks(const at::Tensor& hidden) { return hidden.is_cpu() && hidden.scalar_type() == at::kFloat; }
 
-// The head comes twice: as what autograd follows, and with its packed copies.
-struct HeadLogpFunction : torch::autograd::Function<HeadLogpFunction> {
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden_in,
-                               const std::optional<at::Tensor>& head_weight, const at::Tensor& targets,
-                               const Matrix& head, bool with_entropy) {
-    const at::Tensor hidden = hidden_in.contiguous();
-    const int64_t rows = hidden.size(0);
-    Values values{at::empty({rows}, hidden.options()), at::empty({rows}, hidden.options()), at::Tensor()};
-    if (with_entropy) values.entropy = at::empty({rows}, hidden.options());
-    (in_blocks(hidden) ? forward_blocks : forward_chunks)(hidden, head, targets, values, with_entropy);
-    ctx->save_for_backward(
-        {hidden, head_weight.value_or(at::Tensor()), targets, values.logsumexp, head.transposed, head.straight});
-    ctx->saved_data["head"] = saved_shape(head);
-    if (!with_entropy) return {values.logp};
-    ctx->mark_non_differentiable({values.entropy});
-    return {values.logp, values.entropy};
-  }
-
-  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const at::Tensor &hidden = saved[0], &targets = saved[2], &logsumexp = saved[3];
-    const Matrix head = restored(saved[1], saved[5], saved[4], ctx->saved_data["head"].toIntVector());
-    const at::Tensor slope = grads[0].contiguous();
-    at::Tensor grad_hidden = at::empty_like(hidden);
-    std::optional<WeightGradient> grad_head;
-    if (head.weight.defined() && ctx->needs_input_grad(1)) grad_head.emplace(head.weight);
-    if (in_blocks(hidden))
-      backward_blocks(hidden, head, targets, logsumexp, slope, out(grad_hidden),
-                      grad_head ? out(grad_head->sum) : nullptr);
-    else
-      backward_chunks(hidden, head, targets, logsumexp, slope, grad_hidden, grad_head ? &grad_head->sum : nullptr);
-    return {grad_hidden, grad_head ? grad_head->hand_on : at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
-  }
-};
-
-}  // namespace
-
-bool packs_by_block(const Matrix& head) { return head.size(0) > kColumns; }
-
-HeadLogp head_logp(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets, bool with_entropy) {
+void check(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets) {
   PONDER_CHECK(
       hidden.dim() == 2 && hidden.size(1) == head.size(1) && targets.dim() == 1 && targets.size(0) == hidden.size(0),
       "head_logp wants hidden [T,", head.size(1), "] and targets [T]");
-  const auto out = HeadLogpFunction::apply(hidden, followed(head), targets, head, with_entropy);
-  return {out[0], with_entropy ? out[1] : at::Tensor()};
+}
+
+// Other devices make the logits of some rows as a whole. Returns the last of them.
+at::Tensor forward_whole(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets, Values& values,
+                         bool with_entropy) {
+  const int64_t rows = hidden.size(0), step = kept_rows(head.size(0));
+  at::Tensor logits;
+  for (int64_t from = 0; from < rows; from += step) {
+    const int64_t n = std::min(step, rows - from);
+    logits = linear(hidden.narrow(0, from, n), head);
+    const TargetLogp found = target_logp(logits, targets.narrow(0, from, n), with_entropy);
+    values.logp.narrow(0, from, n).copy_(found.logp);
+    values.logsumexp.narrow(0, from, n).copy_(found.logsumexp);
+    if (with_entropy) values.entropy.narrow(0, from, n).copy_(found.entropy);
+  }
+  return logits;
+}
+
+// logits: those of all rows, kept, or anything where there are more rows than are kept.
+void backward_whole(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets,
+                    const at::Tensor& logsumexp, const at::Tensor& slope, at::Tensor logits, at::Tensor& grad_hidden,
+                    at::Tensor* grad_head) {
+  const int64_t rows = hidden.size(0), step = kept_rows(head.size(0));
+  for (int64_t from = 0; from < rows; from += step) {
+    const int64_t n = std::min(step, rows - from);
+    const at::Tensor x = hidden.narrow(0, from, n);
+    if (rows > step) logits = linear(x, head);
+    target_logp_backward_(logits, targets.narrow(0, from, n), logsumexp.narrow(0, from, n), slope.narrow(0, from, n));
+    grad_hidden.narrow(0, from, n).copy_(linear_grad_x(logits, head));
+    if (grad_head) add_linear_grad_w(*grad_head, logits, x, head.compute);
+  }
+}
+
+}  // namespace
+
+int64_t kept_rows(int64_t vocab) { return std::max<int64_t>(1, kKeptLogits / vocab); }
+
+bool packs_by_block(const Matrix& head) { return head.size(0) > kColumns; }
+
+HeadLogp head_logp(const at::Tensor& hidden_in, const Matrix& head, const at::Tensor& targets, bool with_entropy) {
+  check(hidden_in, head, targets);
+  const at::NoGradGuard no_grad;
+  const at::Tensor hidden = hidden_in.detach().contiguous();
+  Values values(hidden, with_entropy);
+  if (in_blocks(hidden))
+    forward_blocks(hidden, head, targets, values, with_entropy, nullptr);
+  else
+    forward_whole(hidden, head, targets, values, with_entropy);
+  return {values.logp, values.entropy};
+}
+
+at::Tensor head_logp_gradient(const at::Tensor& hidden_in, const Matrix& head, const at::Tensor& targets_in,
+                              std::span<const int64_t> ends, bool with_entropy, const HeadSlopes& slopes,
+                              at::Tensor& room) {
+  check(hidden_in, head, targets_in);
+  const at::NoGradGuard no_grad;
+  const at::Tensor all = hidden_in.detach().contiguous();
+  PONDER_CHECK(all.size(0) == (ends.empty() ? 0 : ends.back()), "the last chunk must end behind the last row");
+  std::optional<WeightGradient> grad_head;
+  if (head.weight.defined() && head.weight.requires_grad()) grad_head.emplace(head.weight);
+  PONDER_CHECK(!grad_head || !grad_head->hand_on.defined(), "a head that wants a gradient needs a .grad to add it to");
+  at::Tensor grad = at::empty_like(all);
+  for (size_t c = 0; c < ends.size(); ++c) {
+    const int64_t first = c == 0 ? 0 : ends[c - 1], n = ends[c] - first, logits = n * head.size(0);
+    PONDER_CHECK(n > 0, "chunks must not be empty");
+    const at::Tensor hidden = all.narrow(0, first, n), targets = targets_in.narrow(0, first, n);
+    at::Tensor grad_hidden = grad.narrow(0, first, n);
+    Values values(hidden, with_entropy);
+    const auto slope = [&] {
+      return slopes(c, {values.logp, values.entropy}).to(hidden.options()).contiguous();
+    };
+    if (in_blocks(hidden)) {
+      const bool keeps = n <= kept_rows(head.size(0));
+      if (keeps && (!room.defined() || room.numel() < logits)) room = at::empty({logits}, at::kFloat);
+      float* kept = keeps ? out(room) : nullptr;
+      forward_blocks(hidden, head, targets, values, with_entropy, kept);
+      backward_blocks(hidden, head, targets, values.logsumexp, slope(), kept, out(grad_hidden),
+                      grad_head ? out(grad_head->sum) : nullptr);
+    } else {
+      const at::Tensor last = forward_whole(hidden, head, targets, values, with_entropy);
+      backward_whole(hidden, head, targets, values.logsumexp, slope(), last, grad_hidden,
+                     grad_head ? &grad_head->sum : nullptr);
+    }
+  }
+  return grad;
 }
 
 }  // namespace ponder::tensor

@@ -2,14 +2,17 @@
 
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <limits>
 
 #include "ponder/base/error.h"
@@ -36,29 +39,73 @@ at::Tensor random_targets(int64_t rows, int64_t vocab) {
   return t;
 }
 
-// Against LibTorch's log_softmax and its autograd in double; the second shape needs several blocks of rows and columns.
-TEST(HeadLogp, ValuesAndGradientsMatchAutograd) {
-  for (const auto& [rows, width, vocab] : {std::array<int64_t, 3>{5, 8, 11}, {700, 16, 70001}}) {
-    at::Tensor hidden = random_tensor({rows, width}, 1, 1), head = random_tensor({vocab, width}, 2, 0.3);
-    const at::Tensor targets = random_targets(rows, vocab), slope = random_tensor({rows}, 4, 1);
-    hidden.requires_grad_(true);
-    head.requires_grad_(true);
-    const auto out = head_logp(hidden, head, targets, true);
-    out.logp.backward(slope);
+// Values and both gradients for given slopes, in chunks that end there.
+struct Learned {
+  at::Tensor logp, entropy, grad_hidden, grad_head;
+};
+Learned learn(const at::Tensor& hidden, Matrix& head, const at::Tensor& targets, const std::vector<int64_t>& ends,
+              const at::Tensor& slope, bool with_entropy) {
+  Learned out{at::empty_like(slope), at::empty_like(slope), {}, {}};
+  at::Tensor room;
+  head.weight.mutable_grad() = at::zeros_like(head.weight);
+  const auto slopes = [&](size_t c, const HeadLogp& rows) {
+    const int64_t first = c == 0 ? 0 : ends[c - 1], n = ends[c] - first;
+    out.logp.narrow(0, first, n).copy_(rows.logp);
+    if (with_entropy) out.entropy.narrow(0, first, n).copy_(rows.entropy);
+    return slope.narrow(0, first, n).to(at::kDouble);
+  };
+  out.grad_hidden = head_logp_gradient(hidden, head, targets, ends, with_entropy, slopes, room);
+  out.grad_head = head.weight.grad();
+  return out;
+}
 
-    at::Tensor hidden64 = hidden.detach().to(at::kDouble).requires_grad_(true);
-    at::Tensor head64 = head.detach().to(at::kDouble).requires_grad_(true);
+// Against LibTorch's log_softmax and its autograd in double. The second shape needs several blocks of rows and columns,
+// the third has a chunk of more rows than are kept.
+TEST(HeadLogp, ValuesAndGradientsMatchAutograd) {
+  struct Shape {
+    int64_t rows, width, vocab;
+    std::vector<int64_t> ends;
+  };
+  ASSERT_LT(kept_rows(400001), 350);
+  for (const auto& [rows, width, vocab, ends] :
+       {Shape{5, 8, 11, {2, 5}}, {700, 16, 70001, {1, 520, 700}}, {360, 16, 400001, {355, 360}}}) {
+    const at::Tensor hidden = random_tensor({rows, width}, 1, 1), targets = random_targets(rows, vocab);
+    Matrix head(random_tensor({vocab, width}, 2, 0.3).requires_grad_(true), Compute::kF32);
+    const at::Tensor slope = random_tensor({rows}, 4, 1);
+    const Learned found = learn(hidden, head, targets, ends, slope, true);
+
+    const at::Tensor hidden64 = hidden.to(at::kDouble).requires_grad_(true);
+    const at::Tensor head64 = head.weight.detach().to(at::kDouble).requires_grad_(true);
     const at::Tensor all = at::log_softmax(at::mm(hidden64, head64.t()), 1);
     const at::Tensor expected = at::gather(all, 1, targets.unsqueeze(1)).squeeze(1);
     expected.backward(slope.to(at::kDouble));
     const at::Tensor entropy = all.exp().mul(all).sum(1).neg();
 
-    EXPECT_TRUE(at::allclose(out.logp.detach().to(at::kDouble), expected.detach(), 1e-5, 1e-5)) << vocab;
-    EXPECT_TRUE(at::allclose(out.entropy.to(at::kDouble), entropy.detach(), 1e-4, 1e-4)) << vocab;
-    EXPECT_TRUE(at::allclose(hidden.grad().to(at::kDouble), hidden64.grad(), 1e-4, 1e-5)) << vocab;
-    EXPECT_TRUE(at::allclose(head.grad().to(at::kDouble), head64.grad(), 1e-4, 1e-5)) << vocab;
-    EXPECT_FALSE(out.entropy.requires_grad());
+    EXPECT_TRUE(at::allclose(found.logp.to(at::kDouble), expected.detach(), 1e-5, 1e-5)) << vocab;
+    EXPECT_TRUE(at::allclose(found.entropy.to(at::kDouble), entropy.detach(), 1e-4, 1e-4)) << vocab;
+    EXPECT_TRUE(at::allclose(found.grad_hidden.to(at::kDouble), hidden64.grad(), 1e-4, 1e-5)) << vocab;
+    EXPECT_TRUE(at::allclose(found.grad_head.to(at::kDouble), head64.grad(), 1e-4, 1e-5)) << vocab;
+    const HeadLogp alone = head_logp(hidden, head, targets, true);
+    EXPECT_TRUE(at::equal(alone.logp, found.logp)) << vocab;
+    EXPECT_TRUE(at::equal(alone.entropy, found.entropy)) << vocab;
+    EXPECT_FALSE(alone.logp.requires_grad());
   }
+}
+
+// A head that is only read has no gradient, and its logits are unpacked for that of the hidden states.
+TEST(HeadLogp, AHeadThatIsOnlyReadHandsItsGradientOn) {
+  const at::Tensor hidden = random_tensor({40, 16}, 1, 1), weight = random_tensor({5000, 16}, 2, 0.3);
+  const at::Tensor targets = random_targets(40, 5000), slope = random_tensor({40}, 4, 1);
+  Matrix head(weight.clone().requires_grad_(true), Compute::kF32);
+  const std::vector<int64_t> ends = {40};
+  const auto learned = learn(hidden, head, targets, ends, slope, false);
+  const Matrix read = read_only_matrix(5000, 16, Compute::kF32, RowType::kF32, [&](int64_t row, void* out) {
+    std::memcpy(out, weight.const_data_ptr<float>() + row * 16, 16 * sizeof(float));
+  });
+  const auto slopes = [&](size_t, const HeadLogp&) { return slope; };
+  at::Tensor room = at::empty({3}, at::kFloat);  // too small
+  EXPECT_TRUE(at::equal(head_logp_gradient(hidden, read, targets, ends, false, slopes, room), learned.grad_hidden));
+  EXPECT_THROW(head_logp_gradient(hidden, head, targets, std::vector<int64_t>{39}, false, slopes, room), Error);
 }
 
 TEST(HeadLogp, ARowsBitsDoNotDependOnItsNeighbours) {
@@ -83,13 +130,12 @@ TEST(HeadLogp, PackingAndTeamsChangeNoBit) {
     for (int threads : {1, 1, 2, 3}) {
       Team team(threads);
       const TeamScope scope(&team);
-      at::Tensor hidden = random_tensor({530, 32}, 1, 1).requires_grad_(true);
+      const at::Tensor hidden = random_tensor({530, 32}, 1, 1);
       Matrix head(weight.clone().requires_grad_(true), compute);
       if (threads == 3) pack(head, Uses::kForwardAndBackward);
-      const HeadLogp out = head_logp(hidden, head, targets, /*with_entropy=*/true);
+      const Learned out = learn(hidden, head, targets, {530}, random_tensor({530}, 4, 1), /*with_entropy=*/true);
       EXPECT_TRUE(at::equal(out.logp, head_logp(hidden, head, targets, false).logp));
-      out.logp.backward(random_tensor({530}, 4, 1));
-      const std::vector<at::Tensor> found = {out.logp, out.entropy, hidden.grad(), head.weight.grad()};
+      const std::vector<at::Tensor> found = {out.logp, out.entropy, out.grad_hidden, out.grad_head};
       if (expected.empty()) expected = found;
       for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(at::equal(expected[i], found[i])) << threads << " " << i;
     }

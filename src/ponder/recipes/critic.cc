@@ -170,7 +170,7 @@ void run_critic(Run& run, const std::string& stage) {
   const std::vector<learn::Row> rows = critic_rows(o, run.codec, set.rows, key.child("spoiled"));
   PONDER_CHECK(!rows.empty(), "no completion had a step end or an answer to label; is critic.max_tokens too small?");
   const double labelling_seconds = watch.seconds();
-  const auto batches = plan_batches(rows, o.train, key.child("batches"));
+  const auto batches = plan_batches(rows, o.train.steps, o.train.batch_tokens, key.child("batches"));
 
   model::Parameters critic = critic_from(run.policy);
   learn::Learner learner(critic, o.train.learner, run.workers);

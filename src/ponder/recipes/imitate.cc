@@ -1,4 +1,6 @@
 // Stages 1 and 2: next-token learning on generated text (P1, P6), then on demonstrations (P2, P7, P12).
+#include <set>
+
 #include "ponder/base/log.h"
 #include "ponder/craft/solutions.h"
 #include "ponder/recipes/accuracy.h"
@@ -10,6 +12,8 @@
 
 namespace ponder::recipes {
 namespace {
+
+constexpr int64_t kPracticeLines = 12;  // of a sheet, about a hundred tokens
 
 // Rows make(0), make(1), … until they hold `tokens` tokens; those that are longer than the model's context are left
 // out.
@@ -65,10 +69,15 @@ std::vector<learn::Row> solution_rows(const Recipe& recipe, const text::ProblemC
   std::vector<learn::Row> rows;
   int64_t too_long = 0;
   for (const core::Item& item : solved_problems(recipe)) {
-    rows.push_back(learn::make_row(craft::solution_example(codec, item.problem, *tasks::worked_solution(item))));
-    if (static_cast<int64_t>(rows.back().tokens.size()) <= recipe.sft.train.learner.pack_tokens) continue;
-    rows.pop_back();
-    ++too_long;
+    std::set<std::string> solutions;  // short ones look the same in several ways
+    for (int64_t way = 0; way < recipe.sft.ways; ++way) {
+      const std::string solution = *tasks::worked_solution(item, way);
+      if (!solutions.insert(solution).second) continue;
+      rows.push_back(learn::make_row(craft::solution_example(codec, item.problem, solution)));
+      if (static_cast<int64_t>(rows.back().tokens.size()) <= recipe.sft.train.learner.pack_tokens) continue;
+      rows.pop_back();
+      ++too_long;
+    }
   }
   if (too_long > 0) base::log_warning(base::cat("sft: left out ", too_long, " solutions longer than pack_tokens"));
   if (rows.empty())
@@ -112,12 +121,13 @@ void run_sft(Run& run) {
   learn::Learner learner(run.policy, o.train.learner, run.workers);
   LiveDoctor doctor(run.recipe, run.directory.metrics());
   const bool solutions = !o.solutions.empty();
+  const auto practice_tokens = static_cast<int64_t>(o.practice_share * static_cast<double>(o.train.batch_tokens));
   std::vector<learn::Row> all;
   std::vector<std::vector<size_t>> batches;
   if (solutions) {
     doctor.watch_data("sft", 0, held_out_instances(solved_problems(run.recipe)));
     all = solution_rows(run.recipe, run.codec);
-    batches = plan_batches(all, o.train, run.key.child("sft"));
+    batches = plan_batches(all, o.train.steps, o.train.batch_tokens - practice_tokens, run.key.child("sft"));
   }
   const auto batch = [&](int64_t step) {
     std::vector<learn::Row> rows;
@@ -127,6 +137,14 @@ void run_sft(Run& run) {
       return rows;
     }
     for (size_t i : batches[static_cast<size_t>(step)]) rows.push_back(all[i]);
+    const base::RngKey practice = run.key.child("sft").child("practice").child(static_cast<uint64_t>(step));
+    fill_batch(
+        practice_tokens, run.recipe.model.context,
+        [&](int64_t i) {
+          return learn::make_row(craft::practice_sheet(run.codec.tokenizer(), practice.child(static_cast<uint64_t>(i)),
+                                                       kPracticeLines));
+        },
+        rows);
     return rows;
   };
   train_stage(run, {"sft", o.train.steps, o.train.checkpoint_every}, run.policy, learner,

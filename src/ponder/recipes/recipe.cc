@@ -88,6 +88,14 @@ void SftOptions::fields(base::Fields& f) {
   f.field("solutions", solutions,
           {.help = "tasks from files whose worked solutions are learned, in place of demonstrations",
            .choices = names_of(tasks::dataset_tasks())});
+  f.field("practice_share", practice_share,
+          {.min = 0,
+           .max = 0.95,
+           .help = "with solutions: share of each batch that is practice, made-up sums whose results are learned"});
+  f.field("ways", ways,
+          {.min = 1,
+           .max = 64,
+           .help = "solutions of each problem with an equation: reckoned at once, then taken apart in other ways"});
   f.field("eval_problems", eval_problems,
           {.min = 1, .max = 1e6, .help = "test problems a task, answered greedily at the end"});
 }
@@ -275,6 +283,8 @@ void check_start(const Recipe& recipe) {
     if (contains(recipe.stages, "base")) impossible("stages", "stage base needs a real model; name one with init.from");
     if (!recipe.sft.solutions.empty())
       impossible("sft.solutions", "sft.solutions are in words that only a real model reads; name one with init.from");
+    if (recipe.sft.practice_share > 0)
+      impossible("sft.practice_share", "sft.practice_share is for a real model's words; name one with init.from");
     return;
   }
   for (const char* stage : {"pretrain", "probe"})

@@ -16,27 +16,37 @@ int64_t operand(base::Rng& rng, const std::vector<double>& by_digits) {
   return rng.between(kEnds[digits], kEnds[digits + 1] - 1);
 }
 
-struct Sum {
-  std::string text, value;
-};
+// Two single digits, which all other reckoning is made of, are never held out.
+bool is_table_entry(const Sum& sum) { return sum.text.size() == 5; }
 
-Sum make_sum(base::Rng& rng) {
-  const std::vector<double> terms = {1, 2, 1}, factors = {3, 2, 0};
+Split split_of(const Sum& sum, const std::string& canonical) {
+  return is_table_entry(sum) ? Split::kTrain : split_of_canonical(canonical);
+}
+
+}  // namespace
+
+Sum draw_sum(base::Rng& rng) {
+  const std::vector<double> terms = {2, 5, 1}, factors = {3, 1, 0};
   const auto of = [](int64_t a, const char* sign, int64_t b, int64_t value) {
     return Sum{base::cat(a, " ", sign, " ", b), base::cat(value)};
   };
-  const size_t kind = rng.weighted({3, 4, 1.5, 1.5});
+  const size_t kind = rng.weighted({3, 5, 1, 1.5});
   if (kind < 2) {
     int64_t a = operand(rng, terms), b = operand(rng, terms);
     if (kind == 0) return of(a, "+", b, a + b);
     if (a < b && rng.chance(0.9)) std::swap(a, b);
     return of(a, "-", b, a - b);
   }
-  const int64_t a = operand(rng, terms), b = operand(rng, factors);
+  const int64_t a = operand(rng, factors), b = operand(rng, factors);
   return kind == 2 ? of(a, "*", b, a * b) : of(a * b, "/", b, a);
 }
 
-}  // namespace
+core::Item ArithmeticTask::problem_of(const Sum& sum, const std::string& id) const {
+  core::Item item = make_item(id, base::cat("What is ", sum.text, "?"), base::Json());
+  item.gold["answer"] = sum.value;
+  item.gold["equation"] = sum.text;
+  return item;
+}
 
 std::string ArithmeticTask::description() const {
   return base::cat("one operation on whole numbers, mostly of up to three digits, made up rather than read: ", kTrain,
@@ -49,12 +59,10 @@ Dataset ArithmeticTask::load(const std::string&) const {
   const base::RngKey key(base::hash64("arithmetic"));
   for (uint64_t i = 0; data.train.size() < kTrain || data.dev.size() < kHeldOut || data.test.size() < kHeldOut; ++i) {
     base::Rng rng(key.child(i));
-    const Sum sum = make_sum(rng);
+    const Sum sum = draw_sum(rng);
     if (!seen.insert(sum.text).second) continue;
-    core::Item item = make_item(base::cat("arithmetic-", i), base::cat("What is ", sum.text, "?"), base::Json());
-    item.gold["answer"] = sum.value;
-    item.gold["equation"] = sum.text;
-    const Split split = split_of_canonical(canonical(item.problem));
+    core::Item item = problem_of(sum, base::cat("arithmetic-", i));
+    const Split split = split_of(sum, canonical(item.problem));
     std::vector<core::Item>& items = split == Split::kTrain ? data.train : split == Split::kDev ? data.dev : data.test;
     if (items.size() < (split == Split::kTrain ? kTrain : kHeldOut)) items.push_back(std::move(item));
   }

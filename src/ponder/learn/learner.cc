@@ -145,8 +145,7 @@ Sums learn_pack(const model::Parameters& parameters, const DecoderWeights& weigh
     for (const RowRange& chunk : chunks) ends.push_back(pack.offsets[chunk.end]);
     hidden.backward(tensor::head_logp_gradient(
         hidden, weights.head, id_tensor(pack.targets, weights.final_norm), ends, info.kind == LossKind::kPolicy,
-        [&](size_t c, const tensor::HeadLogp& rows) { return loss.slopes(chunks[c], rows.logp, rows.entropy); },
-        room));
+        [&](size_t c, const tensor::HeadLogp& rows) { return loss.slopes(chunks[c], rows.logp, rows.entropy); }, room));
   }
   Sums& sums = loss.sums;
   sums.flops = pack_flops(parameters, pack);

@@ -130,11 +130,11 @@ TEST(Learner, GradientMatchesFiniteDifferences) {
   }
 }
 
-// With a vocabulary whose logits are kept for few rows at a time, a pack is worked off in chunks of whole rows or pairs,
-// and in which ones makes no difference.
+// With a vocabulary whose logits are kept for few rows at a time, a pack is worked off in chunks of whole rows or
+// pairs, and in which ones makes no difference.
 TEST(Learner, ChunksOfLogitsAddUp) {
   const auto rows = example_rows(6, 60);
-  for (const auto* loss : {"sft", "gspo", "dpo"}) {
+  for (const auto* loss : {"gspo", "dpo"}) {
     std::vector<StepStats> steps;
     for (int64_t pack_tokens : {24, 4096}) {
       auto parameters = tiny_model(3, false, "f32", 1'300'000);

@@ -168,6 +168,7 @@ LossInput Pack::loss_input(size_t first, size_t end, std::span<const double> val
   for (size_t row = first; row <= end; ++row) row_offsets.push_back(offsets[row] - offsets[first]);
   const auto part = [&](const std::vector<double>& list) {
     if (list.empty()) return std::span<const double>();
+    PONDER_CHECK(list.size() == hidden.size(), "a list that one row of a batch has must be there in every row");
     return std::span(list).subspan(static_cast<size_t>(offsets[first]), values.size());
   };
   return {values, row_offsets, part(logp_old), part(logp_ref), part(mask), part(advantages), part(labels), {}, {}};

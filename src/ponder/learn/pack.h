@@ -46,7 +46,8 @@ struct Pack {
   std::vector<int64_t> offsets = {0};  // [S+1] where each row begins in what follows
   std::vector<double> mask, advantages, logp_old, logp_ref, labels;  // [P], or empty
   // Of the rows first … end − 1, whose values these are; `row_offsets` is filled and must live as long as the input.
-  LossInput loss_input(size_t first, size_t end, std::span<const double> values, std::vector<int64_t>& row_offsets) const;
+  LossInput loss_input(size_t first, size_t end, std::span<const double> values,
+                       std::vector<int64_t>& row_offsets) const;
 };
 
 struct PackOptions {

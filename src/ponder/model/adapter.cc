@@ -90,6 +90,10 @@ void check_plain(const base::Json& json, const std::string& where) {
         "layers_to_transform", "layer_replication", "exclude_modules", "target_parameters", "trainable_token_indices",
         "alora_invocation_tokens", "arrow_config", "use_qalora", "use_bdlora"})
     if (const base::Json* value = json.find(key); value && !is_empty(*value)) refuse(key, "none of it");
+  // Others change the model's own weights when they begin, and these when PEFT opens them.
+  if (const base::Json* begun = json.find("init_lora_weights"); begun && begun->is_string())
+    if (const std::string& how = begun->as_string(); how != "gaussian" && how != "eva" && how != "orthogonal")
+      refuse("init_lora_weights", "the model's own weights beside them; convert it to plain LoRA with PEFT first");
 }
 
 AdapterConfig read_config(const base::Json& json, const std::string& where) {

@@ -196,6 +196,8 @@ TEST_F(AdapterFiles, WhatIsNotComputedIsRefused) {
   const std::pair<const char*, const char*> cases[] = {{"peft_type", "\"IA3\""},
                                                        {"bias", "\"all\""},
                                                        {"use_dora", "true"},
+                                                       {"init_lora_weights", "\"pissa_niter_4\""},
+                                                       {"init_lora_weights", "\"olora\""},
                                                        {"fan_in_fan_out", "true"},
                                                        {"modules_to_save", "[\"x\"]"},
                                                        {"rank_pattern", "{\"q_proj\":2}"},

@@ -59,6 +59,7 @@ std::string adapter_directory(const std::string& path) {
 
 std::shared_ptr<model::Adapter> open_adapter(const std::string& directory, AdapterBase base,
                                              const model::DecoderConfig& config) {
+  verify_files(directory);
   const std::string path = base::join_path(directory, "trainer.json");
   if (base::file_exists(path)) {
     const base::Json state = base::Json::parse(base::read_file(path), path);

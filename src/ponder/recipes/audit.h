@@ -9,7 +9,8 @@ namespace ponder::recipes {
 // and for the audit.
 std::vector<learn::Row> pretrain_batch(const Recipe& recipe, base::RngKey key, int64_t step);
 std::vector<learn::Row> sft_batch(const Recipe& recipe, base::RngKey key, int64_t step);
-// The training problems of sft.solutions whose worked solutions sft learns.
+// The training problems of sft.solutions whose worked solutions sft learns. Sheets of practice beside them are made
+// without what the task arithmetic holds out (craft/solutions.h).
 std::vector<core::Item> solved_problems(const Recipe& recipe);
 // The problems of one step of rl.
 std::vector<core::Item> rl_problems(const Recipe& recipe, base::RngKey key, int64_t step);

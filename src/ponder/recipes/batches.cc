@@ -4,8 +4,8 @@
 
 namespace ponder::recipes {
 
-std::vector<std::vector<size_t>> plan_batches(const std::vector<learn::Row>& rows, int64_t steps,
-                                              int64_t batch_tokens, base::RngKey key) {
+std::vector<std::vector<size_t>> plan_batches(const std::vector<learn::Row>& rows, int64_t steps, int64_t batch_tokens,
+                                              base::RngKey key) {
   PONDER_CHECK(!rows.empty(), "batches of nothing");
   std::vector<std::vector<size_t>> batches;
   std::vector<size_t> order(rows.size());

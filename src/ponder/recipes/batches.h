@@ -9,7 +9,7 @@
 namespace ponder::recipes {
 
 // [steps] numbers of rows: epochs in keyed order, cut into batches of batch_tokens.
-std::vector<std::vector<size_t>> plan_batches(const std::vector<learn::Row>& rows, int64_t steps,
-                                              int64_t batch_tokens, base::RngKey key);
+std::vector<std::vector<size_t>> plan_batches(const std::vector<learn::Row>& rows, int64_t steps, int64_t batch_tokens,
+                                              base::RngKey key);
 
 }  // namespace ponder::recipes

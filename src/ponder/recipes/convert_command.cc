@@ -1,4 +1,6 @@
 // ponder convert: a model in another file format or number format.
+#include <unistd.h>
+
 #include <cstdio>
 #include <functional>
 
@@ -36,13 +38,20 @@ void check_directory_type(const store::GgmlTypeInfo& type) {
     throw Error(ErrorCode::kUsage, "a directory of safetensors holds f32, f16 or bf16", "--dtype");
 }
 
+// A directory of this process alone, beside the result. Removed at the end, but not by a kill.
+std::string make_aside(const std::string& to) {
+  const std::string aside = base::cat(to, ".tmp-", ::getpid());
+  if (base::file_exists(aside) || base::is_directory(aside))
+    throw Error(ErrorCode::kUsage, "is in the way; remove it if nobody needs it", aside);
+  base::make_directories(aside);
+  return aside;
+}
+
 // A new directory, filled by `fill`, appears under its name when it is complete.
 void make_directory(const std::string& to, const std::function<void(const std::string& aside)>& fill) {
   if (base::file_exists(to) || base::is_directory(to))
     throw Error(ErrorCode::kUsage, "is there already; name a directory that is not", to);
-  const std::string aside = to + ".tmp";
-  base::remove_all(aside);
-  base::make_directories(aside);
+  const std::string aside = make_aside(to);
   try {
     fill(aside);
     base::rename_path(aside, to);
@@ -101,10 +110,8 @@ const char* convert_merged(const ConvertArgs& args) {
     base::check_output_file(args.to);
   else if (base::file_exists(args.to) || base::is_directory(args.to))
     throw Error(ErrorCode::kUsage, "is there already; name a directory that is not", args.to);
-  const std::string aside = args.to + ".merged";
-  base::remove_all(aside);
+  const std::string aside = make_aside(args.to + ".merged");
   try {
-    base::make_directories(aside);
     {
       model::Parameters model = load_trainable(args.from).parameters;
       if (!args.adapter.empty()) {
@@ -128,7 +135,9 @@ const char* convert_merged(const ConvertArgs& args) {
 
 }  // namespace
 
-int command_convert(const ConvertArgs& args) {
+int command_convert(const ConvertArgs& given) {
+  ConvertArgs args = given;
+  while (args.to.size() > 1 && args.to.ends_with('/')) args.to.pop_back();
   const bool merges = !args.adapter.empty() || (!is_gguf(args.from) && is_adapter_model(args.from));
   const char* type = merges ? convert_merged(args) : convert_files(args);
   base::Json json = base::Json::object();

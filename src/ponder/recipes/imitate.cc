@@ -1,6 +1,4 @@
 // Stages 1 and 2: next-token learning on generated text (P1, P6), then on demonstrations (P2, P7, P12).
-#include <set>
-
 #include "ponder/base/log.h"
 #include "ponder/craft/solutions.h"
 #include "ponder/recipes/accuracy.h"
@@ -69,15 +67,10 @@ std::vector<learn::Row> solution_rows(const Recipe& recipe, const text::ProblemC
   std::vector<learn::Row> rows;
   int64_t too_long = 0;
   for (const core::Item& item : solved_problems(recipe)) {
-    std::set<std::string> solutions;  // short ones look the same in several ways
-    for (int64_t way = 0; way < recipe.sft.ways; ++way) {
-      const std::string solution = *tasks::worked_solution(item, way);
-      if (!solutions.insert(solution).second) continue;
-      rows.push_back(learn::make_row(craft::solution_example(codec, item.problem, solution)));
-      if (static_cast<int64_t>(rows.back().tokens.size()) <= recipe.sft.train.learner.pack_tokens) continue;
-      rows.pop_back();
-      ++too_long;
-    }
+    rows.push_back(learn::make_row(craft::solution_example(codec, item.problem, *tasks::worked_solution(item))));
+    if (static_cast<int64_t>(rows.back().tokens.size()) <= recipe.sft.train.learner.pack_tokens) continue;
+    rows.pop_back();
+    ++too_long;
   }
   if (too_long > 0) base::log_warning(base::cat("sft: left out ", too_long, " solutions longer than pack_tokens"));
   if (rows.empty())
@@ -141,8 +134,8 @@ void run_sft(Run& run) {
     fill_batch(
         practice_tokens, run.recipe.model.context,
         [&](int64_t i) {
-          return learn::make_row(craft::practice_sheet(run.codec.tokenizer(), practice.child(static_cast<uint64_t>(i)),
-                                                       kPracticeLines));
+          return learn::make_row(
+              craft::practice_sheet(run.codec.tokenizer(), practice.child(static_cast<uint64_t>(i)), kPracticeLines));
         },
         rows);
     return rows;

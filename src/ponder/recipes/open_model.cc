@@ -54,18 +54,10 @@ std::string newest_of(const std::string& run_dir, std::initializer_list<const ch
   return "";
 }
 
-// Every byte of a checkpoint against its manifest; a model from elsewhere has none.
-void verify(const std::string& path) {
-  const bool is_checkpoint = base::file_exists(base::join_path(path, "manifest.json")) ||
-                             base::file_exists(base::join_path(path, "DONE")) ||
-                             base::file_exists(base::join_path(path, "trainer.json"));
-  if (is_checkpoint) store::verify_checkpoint(path);
-}
-
 // An adapter comes with its base.
 model::LoadedModel load_verified(const std::string& path, model::LoadOptions options) {
   if (!base::is_directory(path)) return model::load_gguf(path, options);
-  verify(path);
+  verify_files(path);
   if (!model::is_adapter(path)) return model::load_hf(path, options);
   if (options.compute.empty() && base::file_exists(base::join_path(path, "config.json")))
     options.compute = model::read_hf_config(path).compute;
@@ -76,6 +68,13 @@ model::LoadedModel load_verified(const std::string& path, model::LoadOptions opt
 }
 
 }  // namespace
+
+void verify_files(const std::string& path) {
+  const bool is_checkpoint = base::file_exists(base::join_path(path, "manifest.json")) ||
+                             base::file_exists(base::join_path(path, "DONE")) ||
+                             base::file_exists(base::join_path(path, "trainer.json"));
+  if (is_checkpoint) store::verify_checkpoint(path);
+}
 
 const text::Tokenizer& OpenedModel::tokenizer() const {
   if (!text)
@@ -135,6 +134,9 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   const c10::Device where = tensor::resolve_device(options.device);
   model::LoadOptions load = where.is_cpu() ? model::Hold::kReadOnly : model::Hold::kTrainable;
   load.compute = options.compute;
+  const std::string adapter = options.adapter.empty() ? "" : adapter_directory(options.adapter);
+  if (!adapter.empty() && load.compute.empty() && base::file_exists(base::join_path(adapter, "config.json")))
+    load.compute = model::read_hf_config(adapter).compute;  // as it was trained
   model::LoadOptions load_policy = load;
   load_policy.weights = model::weight_type(options.weights);
   // A large vocabulary takes as long as the weights: they are read side by side.
@@ -150,12 +152,10 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   if (policy_path != path)  // a run's: checkpoints/STAGE/step-…
     opened.confidence = confidence_of_run(path, base::file_name(base::parent_path(policy_path)));
   if (!critic_path.empty()) opened.critic = load_verified(critic_path, load).parameters;
-  if (!options.adapter.empty()) {
+  if (!adapter.empty()) {
     if (opened.policy.adapter)
       throw Error(ErrorCode::kUsage, "this model has an adapter already; merge that one with `ponder convert`", path);
-    const std::string directory = adapter_directory(options.adapter);
-    verify(directory);
-    opened.policy.adapter = open_adapter(directory, {policy_path}, opened.policy.config);
+    opened.policy.adapter = open_adapter(adapter, {policy_path}, opened.policy.config);
   }
   opened.policy = opened.policy.on(where);
   if (opened.critic) opened.critic = opened.critic->on(where);

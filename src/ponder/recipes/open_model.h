@@ -49,6 +49,8 @@ bool is_gguf_file(const std::string& path);
 // The newest checkpoint of a run's policy; "" when there is none.
 std::string newest_policy(const std::string& run_dir);
 
+// Every byte of a checkpoint against its manifest, Error(kInput); a model from elsewhere has none.
+void verify_files(const std::string& path);
 // The weights of a MODEL without its critic. The same errors.
 model::LoadedModel load_model(const std::string& path, const model::LoadOptions& options);
 // All of them as ones that can be trained, in one f32 buffer: an adapter is merged into it.

@@ -202,7 +202,7 @@ double activation_floats(const Recipe& recipe) {
   return d(c.layers) * layer + 2 * d(c.width);
 }
 
-// Logits of a pack, as many as are kept at a time.
+// Logits of a pack, as many as are kept at a time; the learner keeps their memory.
 double logit_floats(const Recipe& recipe, double pack_tokens) {
   return std::min(pack_tokens, d(tensor::kept_rows(recipe.model.vocab))) * d(recipe.model.vocab);
 }
@@ -258,12 +258,12 @@ void plan_memory(const Recipe& recipe, Plan& plan) {
   plan.optimizer = learns ? 2 * trained_bytes : 0;
   const double learners = shared ? 1 : d(plan.workers);
   plan.gradients = learns ? learners * trained_bytes : 0;
-  plan.activations =
-      learners * (pack_tokens * activation_floats(recipe) + logit_floats(recipe, pack_tokens)) * kFloat;
+  plan.logits = learns ? learners * logit_floats(recipe, pack_tokens) * kFloat : 0;
+  plan.activations = learners * pack_tokens * activation_floats(recipe) * kFloat;
   plan.kv_cache =
       engine::crew_of(recipe.engine, plan.parameters, static_cast<int>(plan.workers)).engines * cache_bytes(recipe);
-  plan.memory =
-      plan.program + plan.weights + plan.optimizer + plan.gradients + std::max(plan.activations, plan.kv_cache);
+  plan.memory = plan.program + plan.weights + plan.optimizer + plan.gradients + plan.logits +
+                std::max(plan.activations, plan.kv_cache);
   plan.memory_available = available_memory() + plan.program;
 }
 
@@ -313,6 +313,7 @@ base::Json to_json(const Plan& plan) {
                                       {"weights", bytes(plan.weights)},
                                       {"optimizer", bytes(plan.optimizer)},
                                       {"gradients", bytes(plan.gradients)},
+                                      {"logits", bytes(plan.logits)},
                                       {"activations", bytes(plan.activations)},
                                       {"kv_cache", bytes(plan.kv_cache)},
                                       {"total", bytes(plan.memory)},
@@ -377,9 +378,10 @@ int print_plan(const Recipe& recipe, const std::string& run_dir, bool json) {
               run_dir.c_str(), base::human_count(d(plan.parameters)).c_str(), adapter.c_str(),
               static_cast<long long>(plan.workers), plan.device.c_str(), mib(plan.memory).c_str(),
               mib(plan.memory_available).c_str());
-  for (const auto& [name, bytes] : {std::pair{"program", plan.program}, std::pair{"weights", plan.weights},
-                                    std::pair{"optimizer", plan.optimizer}, std::pair{"gradients", plan.gradients},
-                                    std::pair{"activations", plan.activations}, std::pair{"KV cache", plan.kv_cache}})
+  for (const auto& [name, bytes] :
+       {std::pair{"program", plan.program}, std::pair{"weights", plan.weights}, std::pair{"optimizer", plan.optimizer},
+        std::pair{"gradients", plan.gradients}, std::pair{"logits", plan.logits},
+        std::pair{"activations", plan.activations}, std::pair{"KV cache", plan.kv_cache}})
     std::printf("  %-12s %s\n", name, mib(bytes).c_str());
   std::printf("disk    %s of %s free\n  checkpoints  %s (%s each)\n  rollouts     %s\n\n", mib(plan.disk).c_str(),
               mib(plan.disk_free).c_str(), mib(plan.checkpoints).c_str(), mib(plan.checkpoint).c_str(),

@@ -22,7 +22,7 @@ struct Plan {
   int64_t workers = 1;
   std::string device;
   // Bytes at the fullest moment. kv_cache and activations are of all workers; they are never there together.
-  double program = 0, weights = 0, optimizer = 0, gradients = 0, activations = 0, kv_cache = 0;
+  double program = 0, weights = 0, optimizer = 0, gradients = 0, logits = 0, activations = 0, kv_cache = 0;
   double memory = 0, memory_available = 0;
   double checkpoint = 0;   // bytes of one checkpoint of the policy, tokenizer files apart
   double checkpoints = 0;  // of all that are kept at once, the one being written included

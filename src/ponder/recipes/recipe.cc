@@ -92,10 +92,6 @@ void SftOptions::fields(base::Fields& f) {
           {.min = 0,
            .max = 0.95,
            .help = "with solutions: share of each batch that is practice, made-up sums whose results are learned"});
-  f.field("ways", ways,
-          {.min = 1,
-           .max = 64,
-           .help = "solutions of each problem with an equation: reckoned at once, then taken apart in other ways"});
   f.field("eval_problems", eval_problems,
           {.min = 1, .max = 1e6, .help = "test problems a task, answered greedily at the end"});
 }

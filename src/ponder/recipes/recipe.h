@@ -63,7 +63,6 @@ struct SftOptions {
   craft::DemoOptions demos;
   std::vector<std::string> solutions = {};  // tasks whose worked solutions are learned in place of demonstrations
   double practice_share = 0;                // of each batch, beside them: sheets of made-up sums (craft/solutions.h)
-  int64_t ways = 1;                         // of working out each of them (tasks/dataset.h)
   int64_t eval_problems = 200;              // test problems a task, answered greedily at the end
   void fields(base::Fields& f);
 };

@@ -21,9 +21,11 @@ void write_real_notes(Run& run) {
   };
   note("use", base::cat("Begun from ", base::file_name(r.init.from), " and trained on ", joined(r.rl.mix.tasks),
                         " alone. The licence of that model goes with it."));
-  note("data",
-       base::cat("SFT: worked solutions of ", r.sft.solutions.empty() ? "nothing" : joined(r.sft.solutions),
-                 ", training parts. What the model had read before is not known: it may have seen test problems."));
+  const std::string practice =
+      r.sft.practice_share > 0 ? base::cat("; ", r.sft.practice_share * 100, "% of its tokens are made-up sums") : "";
+  note("data", base::cat("SFT: worked solutions of ", r.sft.solutions.empty() ? "nothing" : joined(r.sft.solutions),
+                         ", training parts", practice,
+                         ". What the model had read before is not known: it may have seen test problems."));
   note("rewards",
        base::cat("Math answers compared exactly: ", r.rl.reward.correct, " for a right answer, ", r.rl.reward.wrong,
                  " otherwise. Algorithm ", r.rl.algo, ", advantages ", r.rl.advantage.estimator, "."));

@@ -145,8 +145,10 @@ Run::Run(Recipe r, const std::string& dir)
   if (adapter_base) start_ = on_device(load_start(recipe));
   for (const std::string& stage : recipe.stages)
     if (const base::Json* finished = directory.finished(stage)) restore(stage, *finished);
-  if (!recipe.init.from.empty() && !policy.exists())
-    policy = before_rl = adapter_base ? start_ : on_device(load_start(recipe));
+  if (!recipe.init.from.empty() && !before_rl.exists()) {  // no stage before rl has changed it
+    before_rl = adapter_base ? start_ : on_device(load_start(recipe));
+    if (!policy.exists()) policy = before_rl;
+  }
   if (base::file_size(directory.metrics()) > 0) return;  // a run that goes on has its first row
   eval::RunRow row;
   row.name = recipe.name;

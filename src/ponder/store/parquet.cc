@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "ponder/base/error.h"
 
@@ -9,6 +10,7 @@ namespace ponder::store {
 
 bool is_parquet(const std::string& path) {
   if (path.ends_with(".parquet")) return true;
+  if (!std::filesystem::is_regular_file(path)) return false;  // what is read of a pipe is gone
   std::FILE* file = std::fopen(path.c_str(), "re");
   if (!file) return false;
   char magic[4];

@@ -12,6 +12,7 @@
 #include <limits>
 #include <new>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "ponder/base/error.h"
@@ -243,6 +244,7 @@ class Values {
   Json list(const arrow::Array& a, int64_t i) const {
     const auto& lists = static_cast<const A&>(a);
     const int64_t first = lists.value_offset(i), n = lists.value_length(i);
+    count(n);
     Json::Array out;
     out.reserve(static_cast<size_t>(n));
     for (int64_t k = first; k < first + n; ++k) out.push_back(of(*lists.values(), k));
@@ -256,17 +258,26 @@ class Values {
     return out;
   }
   Json map(const arrow::MapArray& a, int64_t i) const {
+    count(a.value_length(i));
     Json::Object out;
+    std::unordered_set<std::string> keys;
     for (int64_t k = a.value_offset(i); k < a.value_offset(i) + a.value_length(i); ++k) {
       std::string key = of(*a.keys(), k).as_string();
-      if (std::any_of(out.begin(), out.end(), [&](const auto& entry) { return entry.first == key; }))
-        fail(where_, cat("a map has the key \"", key, "\" twice"));
+      if (!keys.insert(key).second) fail(where_, cat("a map has the key \"", key, "\" twice"));
       out.emplace_back(std::move(key), of(*a.items(), k));
     }
     return out;
   }
 
+  // A few kilobytes of a file can say more than memory holds.
+  void count(int64_t values) const {
+    constexpr int64_t kMostValues = int64_t{1} << 24;
+    values_ += values;
+    if (values_ > kMostValues) fail(where_, cat("a row has lists of more than ", kMostValues, " values"));
+  }
+
   const std::string& where_;
+  mutable int64_t values_ = 0;
 };
 
 // What Arrow would only call invalid.

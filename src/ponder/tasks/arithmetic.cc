@@ -1,8 +1,10 @@
 // Practice in reckoning: what a small model lacks when it has understood a problem and still gets it wrong.
+#include <algorithm>
 #include <set>
 
 #include "ponder/base/rng.h"
 #include "ponder/tasks/dataset.h"
+#include "ponder/text/format.h"
 
 namespace ponder::tasks {
 namespace {
@@ -16,7 +18,7 @@ int64_t operand(base::Rng& rng, const std::vector<double>& by_digits) {
   return rng.between(kEnds[digits], kEnds[digits + 1] - 1);
 }
 
-// Two single digits, which all other reckoning is made of, are never held out.
+// Two single digits, as in "3 + 4".
 bool is_table_entry(const Sum& sum) { return sum.text.size() == 5; }
 
 Split split_of(const Sum& sum, const std::string& canonical) {
@@ -46,6 +48,21 @@ core::Item ArithmeticTask::problem_of(const Sum& sum, const std::string& id) con
   item.gold["answer"] = sum.value;
   item.gold["equation"] = sum.text;
   return item;
+}
+
+// The numbers in order, whichever came first.
+std::string ArithmeticTask::canonical(const core::Problem& problem) const {
+  const std::string words = DatasetTask::canonical(problem);
+  std::vector<std::string> texts, numbers;
+  for (const std::string_view word : text::split_words(words)) {
+    const bool number = word.find_first_not_of("0123456789") == std::string_view::npos;
+    (number ? numbers : texts).emplace_back(word);
+  }
+  std::ranges::sort(numbers, {}, [](const std::string& n) { return std::pair(n.size(), n); });
+  std::string out;
+  for (const auto* list : {&texts, &numbers})
+    for (const std::string& word : *list) base::append(out, base::cat(out.empty() ? "" : " ", word));
+  return out;
 }
 
 std::string ArithmeticTask::description() const {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "ponder/base/cat.h"
-#include "ponder/tasks/math_extract.h"
 #include "ponder/base/rng.h"
+#include "ponder/tasks/math_extract.h"
 #include "ponder/tasks/task.h"
 
 namespace ponder::tasks {
@@ -123,12 +123,14 @@ struct Sum {
 };
 Sum draw_sum(base::Rng& rng);
 
-// One operation on whole numbers, made up rather than read. A held-out pair of numbers is held out with every sign; two
-// single digits never are.
+// One operation on whole numbers, made up rather than read. A held-out pair of numbers is held out with every sign and
+// in either order; two single digits, which all other reckoning is made of, never are.
 class ArithmeticTask : public DatasetTask {
  public:
-  core::Item problem_of(const Sum& sum, const std::string& id) const;
   ArithmeticTask() : DatasetTask(AnswerPlace::kWhole) {}
+  // "What is 34 + 58?", with its answer.
+  core::Item problem_of(const Sum& sum, const std::string& id) const;
+  std::string canonical(const core::Problem& problem) const override;
   std::string name() const override { return "arithmetic"; }
   std::string description() const override;
 
@@ -146,16 +148,12 @@ std::vector<LineEquation> equations_of(std::string_view line);
 
 // A worked solution in the form that models are trained on: one line a step, then "#### 12". Out of SVAMP's equation,
 // or GSM8K's own text without its <<…>> marks; nothing where the item has none or its steps do not give its answer.
-// Way 0 reckons each operation at once. Every other way draws, from the item's ID and its own number, what is turned
-// round (58 + 34) and what is taken apart: "34 + 58 = 34 + 50 + 8 = 84 + 8 = 92". GSM8K's text has one way only.
-std::optional<std::string> worked_solution(const core::Item& item, int64_t way = 0);
-// The steps of an equation like "( ( 7.0 + 5.0 ) * 2.0 )" and its value; nothing when it is none. ways: null for way 0.
+std::optional<std::string> worked_solution(const core::Item& item);
+// The steps of an equation like "( ( 7.0 + 5.0 ) * 2.0 )" and its value; nothing when it is none.
 struct Worked {
   std::string steps;  // "7 + 5 = 12\n12 * 2 = 24\n"
   std::string value;  // "24", "7/3"
 };
-std::optional<Worked> work_out(const std::string& equation, base::Rng* ways = nullptr);
-// "12.0" is written "12".
-std::string whole_text(std::string text);
+std::optional<Worked> work_out(const std::string& equation);
 
 }  // namespace ponder::tasks

@@ -20,6 +20,76 @@ std::string_view trimmed(std::string_view s) {
   return s;
 }
 
+// "12.0" is written "12".
+std::string number_text(std::string text) {
+  if (text.find('.') == std::string::npos) return text;
+  while (text.back() == '0') text.pop_back();
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
+// One operation of an equation: its two sides' values as text, then the line.
+class Workings {
+ public:
+  // The value of the node, after the lines that lead to it; nothing for what is no arithmetic.
+  std::optional<std::string> value(const MathNode& node) {
+    switch (node.kind) {
+      case MathKind::kNumber:
+        return number_text(node.text);
+      case MathKind::kSum:
+      case MathKind::kProduct:
+      case MathKind::kQuotient: {
+        auto total = value(node.args[0]);
+        for (size_t i = 1; i < node.args.size() && total; ++i) {
+          bool minus = node.args[i].is(MathKind::kNegation);
+          auto next = value(minus ? node.args[i].args[0] : node.args[i]);
+          if (!next) return std::nullopt;
+          const char* op = node.is(MathKind::kSum) ? (minus ? "-" : "+") : node.is(MathKind::kProduct) ? "*" : "/";
+          if (minus && !node.is(MathKind::kSum)) return std::nullopt;
+          total = step(*total, op, *next);
+        }
+        return total;
+      }
+      default:
+        return std::nullopt;
+    }
+  }
+  const std::string& lines() const { return lines_; }
+
+ private:
+  std::optional<std::string> step(const std::string& a, const char* op, const std::string& b) {
+    const auto operand = [](const std::string& v) {
+      bool simple = v.find_first_of("/-") == std::string::npos;
+      return simple ? v : base::cat("(", v, ")");
+    };
+    std::string left = base::cat(operand(a), " ", op, " ", operand(b));
+    auto node = parse_math(left);
+    auto result = node ? rational_text(*node) : std::nullopt;
+    if (!result) return std::nullopt;
+    base::append(lines_, base::cat(left, " = ", decimal_or(*result), "\n"));
+    return decimal_or(*result);
+  }
+
+  // 5/2 as 2.5 when it ends within four places.
+  static std::string decimal_or(const std::string& fraction) {
+    if (fraction.find('/') == std::string::npos) return fraction;
+    auto node = parse_math(fraction);
+    auto scaled = rational_rounded(*node, 4);
+    if (!scaled) return fraction;
+    bool negative = (*scaled)[0] == '-';
+    std::string digits = negative ? scaled->substr(1) : *scaled;
+    if (digits.size() < 5) digits.insert(0, 5 - digits.size(), '0');
+    std::string decimal =
+        number_text(base::cat(digits.substr(0, digits.size() - 4), ".", digits.substr(digits.size() - 4)));
+    if (negative) decimal.insert(0, "-");
+    auto back = parse_math(decimal);
+    bool exact = back && rational_text(*back) == fraction;
+    return exact ? decimal : fraction;
+  }
+
+  std::string lines_;
+};
+
 // GSM8K's calculator marks: "48/2 = <<48/2=24>>24".
 std::string without_marks(std::string_view solution) {
   std::string out;
@@ -40,10 +110,18 @@ bool same_number(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-std::optional<std::string> worked_solution(const core::Item& item, int64_t way) {
+std::optional<Worked> work_out(const std::string& equation) {
+  auto node = parse_math(equation);
+  if (!node) return std::nullopt;
+  Workings workings;
+  auto value = workings.value(*node);
+  if (!value) return std::nullopt;
+  return Worked{workings.lines(), *value};
+}
+
+std::optional<std::string> worked_solution(const core::Item& item) {
   if (const base::Json* equation = item.gold.find("equation")) {
-    base::Rng rng(base::RngKey(base::hash64(item.problem.id)).child("ways").child(static_cast<uint64_t>(way)));
-    auto worked = work_out(equation->as_string(), way == 0 ? nullptr : &rng);
+    auto worked = work_out(equation->as_string());
     if (!worked || !same_number(worked->value, item.gold.string_at("answer"))) return std::nullopt;
     return base::cat(worked->steps, "#### ", worked->value);
   }
@@ -95,7 +173,7 @@ core::Item SvampTask::parse(const base::Json& row, const std::string& default_id
   if (!body.empty() && std::string_view(".,?!").find(body.back()) == std::string_view::npos) body += '.';
   core::Item item = make_item(id, base::cat(body, " ", trimmed(row.string_at("Question"))), base::Json());
   const base::Json& answer = row.at("Answer");
-  item.gold["answer"] = whole_text(answer.is_string() ? answer.as_string() : answer.dump());
+  item.gold["answer"] = number_text(answer.is_string() ? answer.as_string() : answer.dump());
   item.gold["equation"] = row.string_at("Equation");
   return item;
 }

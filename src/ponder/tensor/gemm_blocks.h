@@ -1,6 +1,6 @@
 // Products with vectors of 8 lanes (AVX2) and more than two rows: the depth is cut into blocks, so that what a tile
-// reads of the right side stays in the nearest cache, and pairs of bf16 are parted once for all rows. A block's sums go
-// on where those of the block before ended: the bits are those of gemm_tile.h.
+// reads of the right side stays in the nearest cache, and pairs of bf16 are parted once for all rows where there are
+// more than a few. A block's sums go on where those of the block before ended: the bits are those of gemm_tile.h.
 #pragma once
 #include "ponder/tensor/gemm_tile.h"
 
@@ -105,18 +105,51 @@ struct BlockTile {
   int64_t ahead_step;
 };
 
+// Two vectors, a stripe, of R rows: the sums of the block before, and where they go behind this one.
+template <int R>
+using Sums = simd::Narrow::F[R][2];
+
+template <int R>
+PONDER_INLINE void begin_tile(const BlockTile& t, const Product& p, int64_t row, int64_t column, Sums<R>& sums) {
+  using V = simd::Narrow;
+  PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < 2; ++c) sums[r][c] =
+      t.first ? V::F{} : simd::load<V>(t.sums + r * kStripe + c * V::kLanes);
+  if (t.last && p.residual)  // rows far apart, which nothing else asks for in time
+    PONDER_UNROLL for (int r = 0; r < R; ++r) __builtin_prefetch(p.residual + (row + r) * p.columns + column);
+}
+
+template <int R>
+PONDER_INLINE void end_tile(const BlockTile& t, const Product& p, int64_t row, int64_t column, const Sums<R>& sums) {
+  using V = simd::Narrow;
+  constexpr int64_t L = V::kLanes;
+  const int64_t at = row * p.columns + column, left_over = p.columns - column;
+  if (t.last && left_over >= kStripe) {
+    PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < 2; ++c) {
+      const int64_t i = at + r * p.columns + c * L;
+      simd::store<V>(p.y + i, p.residual ? simd::load<V>(p.residual + i) + sums[r][c] : sums[r][c]);
+    }
+    return;
+  }
+  PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < 2; ++c)
+      simd::store<V>(t.sums + r * kStripe + c * L, sums[r][c]);
+  if (!t.last) return;
+  for (int r = 0; r < R; ++r)
+    for (int64_t c = 0; c < left_over; ++c) {
+      const int64_t i = at + r * p.columns + c;
+      p.y[i] = p.residual ? p.residual[i] + t.sums[r * kStripe + c] : t.sums[r * kStripe + c];
+    }
+}
+
+// Of a stripe, out of floats.
 template <int R>
 PONDER_INLINE void block_tile(const BlockTile& t, const Product& p, int64_t row, int64_t column) {
   using V = simd::Narrow;
   using F = V::F;
   constexpr int64_t L = V::kLanes;
-  F sums[R][2];
-  PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < 2; ++c) sums[r][c] =
-      t.first ? F{} : simd::load<V>(t.sums + r * kStripe + c * L);
+  Sums<R> sums;
+  begin_tile<R>(t, p, row, column, sums);
   const float *left = t.left, *right = t.right;
   const char* ahead = t.ahead;
-  if (t.last && p.residual)  // rows far apart, which nothing else asks for in time
-    PONDER_UNROLL for (int r = 0; r < R; ++r) __builtin_prefetch(p.residual + (row + r) * p.columns + column);
   for (int64_t d = 0; d < t.depths; ++d, left += t.left_step, right += t.right_step, ahead += t.ahead_step) {
     const F a = simd::load<V>(right), b = simd::load<V>(right + L);
     __builtin_prefetch(ahead, 0, 2);  // into the second cache: the first one is full
@@ -126,26 +159,7 @@ PONDER_INLINE void block_tile(const BlockTile& t, const Product& p, int64_t row,
       sums[r][1] += x * b;
     }
   }
-  if (!t.last) {
-    PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < 2; ++c)
-        simd::store<V>(t.sums + r * kStripe + c * L, sums[r][c]);
-    return;
-  }
-  const int64_t at = row * p.columns + column, left_over = p.columns - column;
-  if (left_over >= kStripe) {
-    PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < 2; ++c) {
-      const int64_t i = at + r * p.columns + c * L;
-      simd::store<V>(p.y + i, p.residual ? simd::load<V>(p.residual + i) + sums[r][c] : sums[r][c]);
-    }
-    return;
-  }
-  PONDER_UNROLL for (int r = 0; r < R; ++r) PONDER_UNROLL for (int c = 0; c < 2; ++c)
-      simd::store<V>(t.sums + r * kStripe + c * L, sums[r][c]);
-  for (int r = 0; r < R; ++r)
-    for (int64_t c = 0; c < left_over; ++c) {
-      const int64_t i = at + r * p.columns + c;
-      p.y[i] = p.residual ? p.residual[i] + t.sums[r * kStripe + c] : t.sums[r * kStripe + c];
-    }
+  end_tile<R>(t, p, row, column, sums);
 }
 
 PONDER_INLINE void block_rows(int64_t rows, const BlockTile& t, const Product& p, int64_t row, int64_t column) {
@@ -204,11 +218,90 @@ PONDER_INLINE void multiply_blocks(const Product& p) {
   }
 }
 
+// The same straight out of pairs of bf16, which are parted in registers: where few rows read them, that is cheaper than
+// writing them down as floats.
+template <class S, int R>
+PONDER_INLINE void word_tile(const BlockTile& t, const uint32_t* words, const Product& p, int64_t row, int64_t column) {
+  using V = simd::Narrow;
+  using F = V::F;
+  Sums<R> sums;
+  begin_tile<R>(t, p, row, column, sums);
+  const float* left = t.left;
+  const char* ahead = t.ahead;
+  for (int64_t d = 0; d < t.depths; d += 2, words += t.right_step, ahead += t.ahead_step) {
+    __builtin_prefetch(ahead, 0, 2);
+    PONDER_UNROLL for (int half = 0; half < 2; ++half, left += t.left_step) {
+      const bool odd = kOddFirst<S> == (half == 0);
+      const F a = Bf16<V>::half(words, odd), b = Bf16<V>::half(words + V::kLanes, odd);
+      PONDER_UNROLL for (int r = 0; r < R; ++r) {
+        const float x = left[r * t.left_row];
+        sums[r][0] += x * a;
+        sums[r][1] += x * b;
+      }
+    }
+  }
+  end_tile<R>(t, p, row, column, sums);
+}
+
+template <class S>
+PONDER_INLINE void word_rows(int64_t rows, const BlockTile& t, const uint32_t* words, const Product& p, int64_t row,
+                             int64_t column) {
+  switch (rows) {
+    case 1:
+      return word_tile<S, 1>(t, words, p, row, column);
+    case 2:
+      return word_tile<S, 2>(t, words, p, row, column);
+    case 3:
+      return word_tile<S, 3>(t, words, p, row, column);
+    case 4:
+      return word_tile<S, 4>(t, words, p, row, column);
+    default:
+      return word_tile<S, 5>(t, words, p, row, column);
+  }
+}
+
+constexpr int64_t kFewRows = 12;
+// Six rows would leave no register for the parted pairs.
+inline int64_t few_rows_of(int64_t left) {
+  return left <= 5 ? left : left < 8 ? (left + 1) / 2 : left == 9 || left == 10 ? 5 : 4;
+}
+
+// A few rows, less than a group of the left side.
+template <class S>
+PONDER_INLINE void multiply_words(const Product& p) {
+  constexpr int64_t kSteps = kBlockDepths / 2;
+  float* const sums = p.scratch;
+  const LeftFloats left = left_floats<S>(p, sums + kGroup * kPanel);
+  for (int64_t first = p.from; first < p.to; first += kPanel) {
+    const int64_t width = panel_width(p.columns, first, kPanel);
+    for (int64_t s = 0; s < p.steps; s += kSteps) {
+      const int64_t steps = p.steps - s < kSteps ? p.steps - s : kSteps;
+      const uint32_t* words = p.right + first * p.steps + s * width;
+      BlockTile t{};
+      t.left_row = left.row, t.left_step = left.step, t.right_step = width, t.depths = 2 * steps;
+      t.first = s == 0, t.last = s + steps == p.steps;
+      for (int64_t c = 0; c < width; c += kStripe) {
+        t.ahead = reinterpret_cast<const char*>(words + steps * (width + c)), t.ahead_step = 64;
+        for (int64_t row = 0, n; row < p.rows; row += n) {
+          n = few_rows_of(p.rows - row);
+          t.left = left.at + row * left.row + 2 * s * left.step;
+          t.sums = sums + c * kGroup + row * kStripe;
+          word_rows<S>(n, t, words + c, p, row, first + c);
+          t.ahead = reinterpret_cast<const char*>(words), t.ahead_step = 0;
+        }
+      }
+    }
+  }
+}
+
 // One or two rows of AVX2 take all columns of a panel at once: what counts there is to read the panel in its order.
 template <class S>
 PONDER_INLINE void multiply_body(const Product& p) {
-  if constexpr (S::kLanes == 8)
+  if constexpr (S::kLanes == 8) {
+    if constexpr (S::kDepth == 2)
+      if (p.rows > 2 && p.rows <= kFewRows) return multiply_words<S>(p);
     if (p.rows > 2) return multiply_blocks<S>(p);
+  }
   multiply_panels<S>(p);
 }
 

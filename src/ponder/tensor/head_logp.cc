@@ -185,6 +185,7 @@ at::Tensor forward_whole(const at::Tensor& hidden, const Matrix& head, const at:
   at::Tensor logits;
   for (int64_t from = 0; from < rows; from += step) {
     const int64_t n = std::min(step, rows - from);
+    logits.reset();
     logits = linear(hidden.narrow(0, from, n), head);
     const TargetLogp found = target_logp(logits, targets.narrow(0, from, n), with_entropy);
     values.logp.narrow(0, from, n).copy_(found.logp);
@@ -202,7 +203,10 @@ void backward_whole(const at::Tensor& hidden, const Matrix& head, const at::Tens
   for (int64_t from = 0; from < rows; from += step) {
     const int64_t n = std::min(step, rows - from);
     const at::Tensor x = hidden.narrow(0, from, n);
-    if (rows > step) logits = linear(x, head);
+    if (rows > step) {
+      logits.reset();  // before there are two
+      logits = linear(x, head);
+    }
     target_logp_backward_(logits, targets.narrow(0, from, n), logsumexp.narrow(0, from, n), slope.narrow(0, from, n));
     grad_hidden.narrow(0, from, n).copy_(linear_grad_x(logits, head));
     if (grad_head) add_linear_grad_w(*grad_head, logits, x, head.compute);
@@ -244,19 +248,20 @@ at::Tensor head_logp_gradient(const at::Tensor& hidden_in, const Matrix& head, c
     const at::Tensor hidden = all.narrow(0, first, n), targets = targets_in.narrow(0, first, n);
     at::Tensor grad_hidden = grad.narrow(0, first, n);
     Values values(hidden, with_entropy);
-    const auto slope = [&] {
-      return slopes(c, {values.logp, values.entropy}).to(hidden.options()).contiguous();
-    };
+    const auto slope = [&] { return slopes(c, {values.logp, values.entropy}).to(hidden.options()).contiguous(); };
     if (in_blocks(hidden)) {
       const bool keeps = n <= kept_rows(head.size(0));
-      if (keeps && (!room.defined() || room.numel() < logits)) room = at::empty({logits}, at::kFloat);
+      if (keeps && (!room.defined() || room.numel() < logits)) {
+        room.reset();  // before there are two
+        room = at::empty({logits}, at::kFloat);
+      }
       float* kept = keeps ? out(room) : nullptr;
       forward_blocks(hidden, head, targets, values, with_entropy, kept);
       backward_blocks(hidden, head, targets, values.logsumexp, slope(), kept, out(grad_hidden),
                       grad_head ? out(grad_head->sum) : nullptr);
     } else {
-      const at::Tensor last = forward_whole(hidden, head, targets, values, with_entropy);
-      backward_whole(hidden, head, targets, values.logsumexp, slope(), last, grad_hidden,
+      at::Tensor last = forward_whole(hidden, head, targets, values, with_entropy);
+      backward_whole(hidden, head, targets, values.logsumexp, slope(), std::move(last), grad_hidden,
                      grad_head ? &grad_head->sum : nullptr);
     }
   }

@@ -92,8 +92,8 @@ TEST(HeadLogp, ValuesAndGradientsMatchAutograd) {
   }
 }
 
-// A head that is only read has no gradient, and its logits are unpacked for that of the hidden states.
-TEST(HeadLogp, AHeadThatIsOnlyReadHandsItsGradientOn) {
+// A head that is only read has no gradient, and its rows are unpacked for that of the hidden states.
+TEST(HeadLogp, AHeadThatIsOnlyReadGivesTheSameGradientOfHiddenStates) {
   const at::Tensor hidden = random_tensor({40, 16}, 1, 1), weight = random_tensor({5000, 16}, 2, 0.3);
   const at::Tensor targets = random_targets(40, 5000), slope = random_tensor({40}, 4, 1);
   Matrix head(weight.clone().requires_grad_(true), Compute::kF32);

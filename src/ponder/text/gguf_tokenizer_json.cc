@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "ponder/base/cat.h"
+#include "ponder/base/error.h"
 #include "ponder/base/json.h"
 #include "ponder/text/bpe.h"
 #include "ponder/text/gguf_kinds.h"
@@ -45,7 +46,7 @@ Json byte_level() {
 // The files of a big vocabulary are tens of megabytes: they are written as text, not as a tree of values.
 class Writer {
  public:
-  Writer(const GgufVocabulary& vocabulary, const std::string& where) : v_(vocabulary) {
+  Writer(const GgufVocabulary& vocabulary, const std::string& where) : v_(vocabulary), where_(where) {
     is_llama_ = v_.model == "llama";
     if (!is_llama_) kind_ = &find_pre_kind(v_.pre, where);
     for (size_t id = 0; id < v_.tokens.size(); ++id) {
@@ -162,6 +163,9 @@ class Writer {
   }
 
   void add_merge(std::string_view left, std::string_view right, std::string& out) {
+    constexpr size_t kMostBytes = size_t{1} << 28;  // long tokens of tokens have a way to be cut for each byte
+    if (out.size() > kMostBytes)
+      throw Error(ErrorCode::kInput, "tokenizer.ggml.tokens: a tokenizer.json of them takes more than 256 MiB", where_);
     base::append(out,
                  base::cat(std::exchange(has_merge_, true) ? ",\n[" : "\n[", quoted(left), ", ", quoted(right), "]"));
   }
@@ -210,6 +214,7 @@ class Writer {
   static constexpr size_t kMaxMerged = 1024;  // bytes, as in make_gguf_tokenizer()
 
   const GgufVocabulary& v_;
+  const std::string& where_;
   const PreKind* kind_ = nullptr;  // null: llama
   bool is_llama_ = false, has_bytes_ = false, has_merge_ = false;
   std::vector<std::string> spelled_;

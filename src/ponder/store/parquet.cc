@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 
 #include "ponder/base/error.h"
 
@@ -10,7 +11,8 @@ namespace ponder::store {
 
 bool is_parquet(const std::string& path) {
   if (path.ends_with(".parquet")) return true;
-  if (!std::filesystem::is_regular_file(path)) return false;  // what is read of a pipe is gone
+  std::error_code unreadable;                                             // whoever opens it will say why
+  if (!std::filesystem::is_regular_file(path, unreadable)) return false;  // what is read of a pipe is gone
   std::FILE* file = std::fopen(path.c_str(), "re");
   if (!file) return false;
   char magic[4];

@@ -66,7 +66,7 @@ std::string ArithmeticTask::canonical(const core::Problem& problem) const {
 }
 
 std::string ArithmeticTask::description() const {
-  return base::cat("one operation on whole numbers, mostly of up to three digits, made up rather than read: ", kTrain,
+  return base::cat("one operation on whole numbers, mostly of one or two digits, made up rather than read: ", kTrain,
                    " to train on, ", kHeldOut, " for dev and ", kHeldOut, " to test");
 }
 

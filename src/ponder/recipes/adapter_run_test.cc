@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "ponder/engine/generate.h"
 #include "ponder/recipes/adapter_base.h"
@@ -117,13 +116,8 @@ TEST_F(AdapterRun, StoppedAgainAndAgainItEndsInTheSameBits) {
   run_recipe(lora(), whole);
   int stops = 0;
   for (int attempt = 0; attempt < 100; ++attempt) {
-    std::thread later([attempt] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100 + 150 * attempt));
-      base::request_stop();
-    });
+    const StopAfterARow later(stopped, attempt);
     const std::string message = message_of([&] { run_recipe(lora(), stopped); });
-    later.join();
-    base::clear_stop();
     if (message == "no error") break;
     holds(message, "stopped");
     ++stops;

@@ -7,6 +7,7 @@
 #include "ponder/recipes/doctor.h"
 #include "ponder/recipes/train_loop.h"
 #include "ponder/tasks/dataset.h"
+#include "ponder/tasks/solution_forms.h"
 
 namespace ponder::recipes {
 namespace {
@@ -66,15 +67,21 @@ std::vector<core::Item> solved_problems(const Recipe& recipe) {
 std::vector<learn::Row> solution_rows(const Recipe& recipe, const text::ProblemCodec& codec) {
   std::vector<learn::Row> rows;
   int64_t too_long = 0;
-  for (const core::Item& item : solved_problems(recipe)) {
-    rows.push_back(learn::make_row(craft::solution_example(codec, item.problem, *tasks::worked_solution(item))));
-    if (static_cast<int64_t>(rows.back().tokens.size()) <= recipe.sft.train.learner.pack_tokens) continue;
-    rows.pop_back();
-    ++too_long;
-  }
+  for (const core::Item& item : solved_problems(recipe))
+    for (const std::string& form : recipe.sft.solution_forms) {
+      const auto solution = tasks::solution_in_form(item, form);
+      if (!solution) continue;
+      learn::Row row = learn::make_row(craft::solution_example(codec, item.problem, *solution));
+      const bool fits = static_cast<int64_t>(row.tokens.size()) <= recipe.sft.train.learner.pack_tokens;
+      if (fits)
+        rows.push_back(std::move(row));
+      else
+        ++too_long;
+    }
   if (too_long > 0) base::log_warning(base::cat("sft: left out ", too_long, " solutions longer than pack_tokens"));
   if (rows.empty())
-    throw Error(ErrorCode::kInput, "none of these tasks has a problem with a worked solution in its training part",
+    throw Error(ErrorCode::kInput,
+                "none of these tasks has a problem with a worked solution in these forms in its training part",
                 "sft.solutions");
   return rows;
 }

@@ -7,6 +7,7 @@
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/start.h"
 #include "ponder/tasks/dataset.h"
+#include "ponder/tasks/solution_forms.h"
 #include "ponder/tasks/task.h"
 #include "ponder/text/format.h"
 
@@ -88,6 +89,10 @@ void SftOptions::fields(base::Fields& f) {
   f.field("solutions", solutions,
           {.help = "tasks from files whose worked solutions are learned, in place of demonstrations",
            .choices = names_of(tasks::dataset_tasks())});
+  f.field("solution_forms", solution_forms,
+          {.help = "how they are written, each problem once in each form that it has: steps, amounts (the numbers with "
+                   "what they count come first), question (what is asked comes first), check (the inverse comes last)",
+           .choices = tasks::solution_forms()});
   f.field("practice_share", practice_share,
           {.min = 0,
            .max = 0.95,

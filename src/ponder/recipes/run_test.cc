@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 
 #include "ponder/base/log.h"
 #include "ponder/base/stop.h"
@@ -81,23 +79,15 @@ TEST_F(RunTest, StoppedAgainAndAgainItEndsInTheSameBits) {
   expect_rl_learned(whole);
   int stops = 0;
   for (int attempt = 0; attempt < 200; ++attempt) {
-    std::thread later([attempt] {
-      // Later in later attempts: labelling is begun again each time and must come to its end on a slow machine too.
-      std::this_thread::sleep_for(std::chrono::milliseconds(20 + 37 * (attempt % 7) + 10 * attempt));
-      base::request_stop();
-    });
-    bool finished = false;
+    const StopAfterARow later(stopped, attempt);
     try {
       run_recipe(tiny_recipe(), stopped);
-      finished = true;
+      break;
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::kStopped) << e.what();
       EXPECT_NE(e.message().find("the same command goes on from here"), std::string::npos) << e.what();
       ++stops;
     }
-    later.join();
-    base::clear_stop();
-    if (finished) break;
   }
   EXPECT_GT(stops, 2);
   expect_same_run(whole, stopped);

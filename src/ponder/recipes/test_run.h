@@ -2,11 +2,16 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "ponder/base/file.h"
 #include "ponder/base/json.h"
+#include "ponder/base/stop.h"
 
 namespace ponder::recipes {
 
@@ -36,5 +41,42 @@ inline std::vector<std::string> rows_of(const std::string& dir) {
                    [&](base::Json&& row, int64_t) { rows.push_back(without_clock(row).dump()); });
   return rows;
 }
+
+// While it lives: asks the run in `dir` to stop once it has written a row, and a little later in later attempts. So a
+// run on a machine of any speed is stopped several times and gets further each time.
+class StopAfterARow {
+ public:
+  StopAfterARow(const std::string& dir, int attempt)
+      : path_(base::join_path(dir, "metrics.jsonl")), attempt_(attempt), watcher_([this] { watch(); }) {}
+  StopAfterARow(const StopAfterARow&) = delete;
+  StopAfterARow& operator=(const StopAfterARow&) = delete;
+  ~StopAfterARow() {
+    over_ = true;
+    watcher_.join();
+    base::clear_stop();
+  }
+
+ private:
+  uintmax_t size() const {
+    std::error_code none;
+    const uintmax_t size = std::filesystem::file_size(path_, none);
+    return none ? 0 : size;
+  }
+  void watch() {
+    using std::chrono::milliseconds;
+    const uintmax_t before = size();
+    while (size() <= before) {
+      if (over_) return;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    std::this_thread::sleep_for(milliseconds(7 * (attempt_ / 2) % 40));
+    base::request_stop();
+  }
+
+  std::string path_;
+  int attempt_;
+  std::atomic<bool> over_ = false;
+  std::thread watcher_;  // last: it reads the others
+};
 
 }  // namespace ponder::recipes

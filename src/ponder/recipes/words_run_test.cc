@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/replay.h"
@@ -52,27 +51,21 @@ TEST_F(WordsRun, StoppedAgainAndAgainItEndsInTheSameBits) {
     run_recipe(recipe({stages}), whole);
     int stops = 0;
     for (int attempt = 0; attempt < 100; ++attempt) {
-      std::thread later([attempt] {
-        std::this_thread::sleep_for(std::chrono::milliseconds(100 + 150 * attempt));
-        base::request_stop();
-      });
-      bool finished = false;
+      const StopAfterARow later(stopped, attempt);
       try {
         run_recipe(recipe({stages}), stopped);
-        finished = true;
+        break;
       } catch (const Error& e) {
         EXPECT_EQ(e.code(), ErrorCode::kStopped) << e.what();
         ++stops;
       }
-      later.join();
-      base::clear_stop();
-      if (finished) break;
     }
     EXPECT_GT(stops, 1);
     EXPECT_EQ(rows_of(whole), rows_of(stopped));
     for (const char* stage : {"sft", "rl"})
-      if (std::string_view(stages).find(stage) != std::string_view::npos)
+      if (std::string_view(stages).find(stage) != std::string_view::npos) {
         EXPECT_TRUE(weights_of(whole, stage) == weights_of(stopped, stage)) << stage;
+      }
   }
 }
 

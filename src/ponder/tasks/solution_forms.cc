@@ -1,0 +1,123 @@
+#include "ponder/tasks/solution_forms.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <sstream>
+
+#include "ponder/base/cat.h"
+#include "ponder/base/error.h"
+#include "ponder/tasks/dataset.h"
+
+namespace ponder::tasks {
+namespace {
+
+constexpr int kWordsBehindANumber = 2;
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> words;
+  for (std::string word; in >> word;) words.push_back(word);
+  return words;
+}
+
+bool is_number(const std::string& word) {
+  return !word.empty() && std::isdigit(static_cast<unsigned char>(word[0])) &&
+         word.find_first_not_of("0123456789.") == std::string::npos;
+}
+
+// "43," -> "43".
+std::string without_mark(std::string word) {
+  while (!word.empty() && std::string_view(".,;:!?").find(word.back()) != std::string_view::npos) word.pop_back();
+  return word;
+}
+
+// "76.0" of an equation as the text writes it.
+std::string plain_number(const std::string& word) {
+  return word.ends_with(".0") ? word.substr(0, word.size() - 2) : word;
+}
+
+// The number at words[i] and what it counts, "43 children": up to the next mark or number, two words at most.
+std::string amount_at(const std::vector<std::string>& words, size_t i) {
+  std::string amount = without_mark(words[i]);
+  if (i > 0 && words[i - 1] == "$") return "$ " + amount;
+  bool ends = amount.size() < words[i].size();
+  for (int more = 0; more < kWordsBehindANumber && !ends && ++i < words.size(); ++more) {
+    const std::string word = without_mark(words[i]);
+    if (word.empty() || is_number(word) || word == "$") break;
+    amount.append(" ").append(word);
+    ends = word.size() < words[i].size();
+  }
+  return amount;
+}
+
+std::optional<std::string> amounts(const std::string& question, const std::string& equation) {
+  std::vector<std::string> used;  // in the equation's order, each once
+  std::map<std::string, int> times;
+  for (const std::string& word : words_of(equation)) {
+    if (!is_number(word)) continue;
+    const std::string number = plain_number(word);
+    if (times[number]++ == 0) used.push_back(number);
+  }
+  const std::vector<std::string> words = words_of(question);
+  std::string out;
+  for (const std::string& number : used) {
+    int found = 0;
+    for (size_t i = 0; i < words.size(); ++i) {
+      if (without_mark(words[i]) != number) continue;
+      out.append(out.empty() ? "" : ", ").append(amount_at(words, i));
+      ++found;
+    }
+    if (found != times[number]) return std::nullopt;  // which one is meant is not known, or none
+  }
+  return out;
+}
+
+std::optional<std::string> last_question(const std::string& text) {
+  if (!text.ends_with('?')) return std::nullopt;
+  const size_t end = text.find_last_of(".?!", text.size() - 2);
+  const size_t begin = end == std::string::npos ? 0 : text.find_first_not_of(' ', end + 1);
+  return text.substr(begin);
+}
+
+// "43 - 21 = 22" -> "22 + 21 = 43".
+std::optional<std::string> inverse(const std::string& step) {
+  static const std::map<std::string, std::string> kInverse = {{"+", "-"}, {"-", "+"}, {"*", "/"}, {"/", "*"}};
+  const std::vector<std::string> w = words_of(step);  // a op b = c
+  if (w.size() != 5 || !is_number(w[0]) || !is_number(w[2]) || !is_number(w[4])) return std::nullopt;
+  if (w[1] == "*" && w[2] == "0") return std::nullopt;
+  return base::cat(w[4], " ", kInverse.at(w[1]), " ", w[2], " = ", w[0]);
+}
+
+// What stands before "#### 5", line by line, has its last line checked.
+std::optional<std::string> checked(const std::string& solution) {
+  const size_t mark = solution.find("####");
+  if (mark == 0 || mark == std::string::npos) return std::nullopt;
+  const size_t before = solution.rfind('\n', mark - 2);
+  const size_t begin = before == std::string::npos ? 0 : before + 1;
+  const auto check = inverse(solution.substr(begin, mark - begin));
+  if (!check) return std::nullopt;
+  return base::cat(solution.substr(0, mark), *check, "\n", solution.substr(mark));
+}
+
+}  // namespace
+
+const std::vector<std::string>& solution_forms() {
+  static const std::vector<std::string> kForms = {"steps", "amounts", "question", "check"};
+  return kForms;
+}
+
+std::optional<std::string> solution_in_form(const core::Item& item, const std::string& form) {
+  PONDER_CHECK(std::ranges::count(solution_forms(), form) == 1, "no such form: ", form);
+  auto solution = worked_solution(item);
+  const base::Json* equation = item.gold.find("equation");
+  if (!solution || form == "steps") return solution;
+  if (!equation) return std::nullopt;
+  if (form == "check") return checked(*solution);
+  const auto before =
+      form == "amounts" ? amounts(item.problem.question, equation->as_string()) : last_question(item.problem.question);
+  if (!before || before->empty()) return std::nullopt;
+  return base::cat(*before, "\n", *solution);
+}
+
+}  // namespace ponder::tasks

@@ -159,23 +159,51 @@ void write_vote_gain(UnitContext& c, const std::vector<double>& majority, const 
   c.write(eval::to_json(row));
 }
 
-void write_pass_at_k(UnitContext& c, const Pools& pools) {
-  const int64_t pool = c.run.recipe.search.pool;
-  std::vector<int64_t> right(pools.size());
-  double tokens = 0;
-  for (size_t i = 0; i < pools.size(); ++i)
+using GradedPools = std::vector<std::vector<eval::PoolSample>>;
+
+GradedPools graded(const UnitContext& c, const Pools& pools) {
+  GradedPools out;
+  for (size_t i = 0; i < pools.size(); ++i) {
+    std::vector<eval::PoolSample>& samples = out.emplace_back();
     for (const search::Candidate& sample : pools[i].candidates) {
-      right[i] += grade(c.run.codec, c.items[i], c.run.codec.decode(sample.tokens)).correct();
-      tokens += static_cast<double>(sample.tokens.size());
+      const bool right = grade(c.run.codec, c.items[i], c.run.codec.decode(sample.tokens)).correct();
+      samples.push_back({sample.answer.value_or(""), sample.answer.has_value(), right, sample.score});
     }
+  }
+  return out;
+}
+
+void write_pass_at_k(UnitContext& c, const Pools& pools, const GradedPools& graded) {
+  const int64_t pool = c.run.recipe.search.pool;
+  double tokens = 0;
+  for (const search::SearchResult& result : pools)
+    for (const search::Candidate& sample : result.candidates) tokens += static_cast<double>(sample.tokens.size());
   for (int64_t k = 1; k <= pool; k *= 2) {
     std::vector<double> values;
-    for (size_t i = 0; i < pools.size(); ++i) values.push_back(eval::pass_at_k(pool, right[i], k));
+    for (const std::vector<eval::PoolSample>& samples : graded)
+      values.push_back(eval::pass_at_k(pool, std::ranges::count(samples, true, &eval::PoolSample::correct), k));
     eval::PassAtKRow row;
     row.task = c.unit.task, row.model = c.unit.model, row.k = k, row.samples = pool;
     row.tokens_per_problem =
         tokens / static_cast<double>(pools.size()) * static_cast<double>(k) / static_cast<double>(pool);
     row.value = eval::clustered_mean(values, c.clusters, c.bootstrap());
+    c.write(eval::to_json(row));
+  }
+}
+
+// What votes of k samples gain over greedy answers, whatever the budget: over all sets of k out of the pool, so that a
+// larger pool says it more exactly.
+void write_majority_at_k(UnitContext& c, const GradedPools& graded, const std::vector<double>& greedy) {
+  constexpr int64_t kMost = 64;
+  for (int64_t k = 2; k <= std::min(c.run.recipe.search.pool, kMost); k *= 2) {
+    std::vector<double> majority;
+    for (const std::vector<eval::PoolSample>& samples : graded) majority.push_back(eval::majority_at_k(samples, k));
+    eval::CompareRow row;
+    row.name = base::cat("majority-at-", k, c.is_before_rl() ? "-before-rl" : "");
+    row.task = c.unit.task;
+    row.note = base::cat("expected majority vote of ", k, " of the pool's ", c.run.recipe.search.pool,
+                         " samples minus greedy, the same problems; bootstrap over canonical instances");
+    row.difference = eval::paired_difference(majority, greedy, c.clusters, c.bootstrap());
     c.write(eval::to_json(row));
   }
 }
@@ -266,7 +294,9 @@ void run_samples_unit(UnitContext& c, const std::function<void(int64_t)>& done) 
     write_vote_gain(c, majority, greedy.correct, budget);
     write_random_control(c, pools, budget);
   }
-  write_pass_at_k(c, pools);
+  const GradedPools samples = graded(c, pools);
+  write_pass_at_k(c, pools, samples);
+  write_majority_at_k(c, samples, greedy.correct);
 }
 
 // The recipe's options, with the sampling of the pool: strategies are compared at the same temperature and length.

@@ -206,44 +206,42 @@ void pack_straight(const float* w, int64_t n, int64_t k, Compute compute, uint32
 
 namespace {
 
+// The left side of a product as kernels take it, with the distances between rows and between steps in words.
+struct LeftSide {
+  const uint32_t* words;
+  int64_t row, step;
+};
+
 // Columns first … end of a product.
-void gemm_columns(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y,
+void gemm_columns(const LeftSide& left, int64_t rows, const PackedView& packed, const float* residual, float* y,
                   int64_t first, int64_t end) {
   // Of the left side, 256 KiB lie beside a panel in the second cache; where panels are cut into blocks (gemm_blocks.h),
   // 1 MiB in the cache behind it.
-  const int64_t left_words = simd::level() >= 4 ? 65536 : 262144;
-  const int64_t depth = packed.depth, columns = packed.columns, steps = steps_of(depth, packed.compute);
-  // Words of a row on the left, and of a step.
-  const int64_t left_row = packed.compute == Compute::kBf16 ? steps : depth, left_step = left_row / steps;
-  const int64_t block = std::max(kGroup, left_words / left_row / kGroup * kGroup);
-  thread_local Scratch scratch, block_scratch;
+  const int64_t left_words = simd::level() >= 4 ? (tiles() ? 131072 : 65536) : 262144;
+  const int64_t columns = packed.columns, steps = steps_of(packed.depth, packed.compute);
+  const int64_t block = std::max(2 * kGroup, left_words / left.row / (2 * kGroup) * (2 * kGroup));
+  thread_local Scratch block_scratch;
   float* const floats = block_scratch.floats(scratch_floats(std::min(block, rows), steps));
   for (int64_t from = 0; from < rows; from += block) {
     const int64_t n = std::min(block, rows - from);
-    Product p{reinterpret_cast<const uint32_t*>(x + from * depth),
-              kGroup * left_row,
-              left_row,
-              left_step,
-              n,
-              steps,
-              packed.words,
-              columns,
-              residual ? residual + from * columns : nullptr,
-              y + from * columns,
-              first,
-              end,
-              floats};
-    if (packed.compute == Compute::kBf16) {
-      const int64_t stride = tiles() ? tile_stride(steps) : steps;
-      uint32_t* words = scratch.words((tiles() ? tile_rows(block) : block) * stride);
-      for (int64_t i = 0; i < n; ++i) {
-        pack_row(x + (from + i) * depth, depth, words + i * stride);
-        std::fill_n(words + i * stride + steps, stride - steps, 0);
-      }
-      p.left = words, p.left_row = stride;
-    }
-    multiply(p, packed.compute);
+    multiply({left.words + from * left.row, kGroup * left.row, left.row, left.step, n, steps, packed.words, columns,
+              residual ? residual + from * columns : nullptr, y + from * columns, first, end, floats},
+             packed.compute);
   }
+}
+
+// Rows of floats as rows of bf16 pairs, packed by all threads for all.
+LeftSide pack_left(const float* x, int64_t rows, int64_t depth) {
+  thread_local Scratch scratch;
+  const int64_t steps = steps_of(depth, Compute::kBf16), stride = tiles() ? tile_stride(steps) : steps;
+  uint32_t* words = scratch.words((tiles() ? tile_rows(rows) : rows) * stride);
+  share_large(rows * depth, rows, kGroup, [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; ++i) {
+      pack_row(x + i * depth, depth, words + i * stride);
+      std::fill_n(words + i * stride + steps, stride - steps, 0);
+    }
+  });
+  return {words, stride, 1};
 }
 
 // Rows begin … end of y += gᵀ · right, for some of the rows of g and of what is packed.
@@ -282,17 +280,30 @@ void transposed_add_rows(const TransposedAdd& t, int64_t begin, int64_t end) {
 void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y) {
   if (packed.compute == Compute::kInt8)
     return gemm_int8(x, rows, packed.words, packed.depth, packed.columns, residual, y);
-  const int64_t grain = packed.compute == Compute::kBf16 ? 4 * kPanel : kPanel;  // bf16 rows are packed for each piece
-  share_large(rows * packed.depth * packed.columns, packed.columns, grain,
-              [&](int64_t from, int64_t to) { gemm_columns(x, rows, packed, residual, y, from, to); });
+  constexpr int64_t kPackedWords = int64_t{1} << 22, kLeastRows = 512;  // of the left side at a time
+  const int64_t depth = packed.depth, columns = packed.columns;
+  const bool packs = packed.compute == Compute::kBf16;
+  const int64_t most = packs ? std::max(kLeastRows, kPackedWords / depth * 2 / kLeastRows * kLeastRows) : rows;
+  for (int64_t from = 0; from < rows; from += most) {
+    const int64_t n = std::min(most, rows - from);
+    const float* part = x + from * depth;
+    // Floats are used as they are; a step of bf16 pairs on the right takes two of them.
+    const LeftSide left =
+        packs ? pack_left(part, n, depth)
+              : LeftSide{reinterpret_cast<const uint32_t*>(part), depth, depth / steps_of(depth, packed.compute)};
+    share_large(n * depth * columns, columns, kPanel, [&](int64_t first, int64_t end) {
+      gemm_columns(left, n, packed, residual ? residual + from * columns : nullptr, y + from * columns, first, end);
+    });
+  }
 }
 
 void gemm_transposed_add(const float* g, const float* x, int64_t rows, int64_t n, int64_t k, Compute compute,
                          float* y) {
-  constexpr int64_t kRows = 512, kGrain = 64;  // of the depth, packed at a time for all; of y
+  constexpr int64_t kGrain = 64;                               // of y
+  const int64_t most = compute == Compute::kF32 ? 512 : 1024;  // of the depth, packed at a time for all
   thread_local Scratch scratch;
-  for (int64_t from = 0; from < rows; from += kRows) {
-    const int64_t count = std::min(kRows, rows - from);
+  for (int64_t from = 0; from < rows; from += most) {
+    const int64_t count = std::min(most, rows - from);
     uint32_t* right = scratch.words(packed_words(count, k, compute));
     pack_straight(x + from * k, count, k, compute, right);
     const TransposedAdd part{g + from * n, count, n, right, k, compute, y};

@@ -51,25 +51,31 @@ struct Outputs {
     else                                                                           \
       _tile_zero(t);                                                               \
   }
-#define PONDER_ADD_COLUMN(c, below)                       \
-  if constexpr (C > c) {                                  \
-    _tile_loadd(7, right + c * 16, right_stride * 4);     \
-    _tile_loadd(6, left, left_row * 4);                   \
-    _tile_dpbf16ps(c, 6, 7);                              \
-    if constexpr (R > 1) {                                \
-      _tile_loadd(6, left + 16 * left_row, left_row * 4); \
-      _tile_dpbf16ps(below, 6, 7);                        \
-    }                                                     \
-  }
+#define PONDER_LOAD_RIGHT(c) _tile_loadd(7, right + c * 16, right_stride * 4);
+#define PONDER_ADD_PRODUCT(t, r, c) \
+  if constexpr (R > r && C > c) _tile_dpbf16ps(t, 6, 7);
 #define PONDER_END_TILE(t, r, c) \
   if constexpr (R > r && C > c) _tile_stored(t, out.y + r * 16 * out.stride + c * 16, out.stride * 4);
 
-// One step of 16 words of depth.
+// One step of 16 words of depth. Loads are what limits: there are 7 for 6 products, the second time out of the first
+// cache.
 template <int R, int C>
 PONDER_TILES inline void add_step(const uint32_t* left, int64_t left_row, const uint32_t* right, int64_t right_stride) {
-  PONDER_ADD_COLUMN(0, 3)
-  PONDER_ADD_COLUMN(1, 4)
-  PONDER_ADD_COLUMN(2, 5)
+  _tile_loadd(6, left, left_row * 4);
+  PONDER_LOAD_RIGHT(0)
+  PONDER_ADD_PRODUCT(0, 0, 0)
+  if constexpr (C > 1) PONDER_LOAD_RIGHT(1)
+  PONDER_ADD_PRODUCT(1, 0, 1)
+  if constexpr (C > 2) PONDER_LOAD_RIGHT(2)
+  PONDER_ADD_PRODUCT(2, 0, 2)
+  if constexpr (R > 1) {
+    _tile_loadd(6, left + 16 * left_row, left_row * 4);
+    PONDER_ADD_PRODUCT(5, 1, 2)
+    if constexpr (C > 2) PONDER_LOAD_RIGHT(1)
+    PONDER_ADD_PRODUCT(4, 1, 1)
+    if constexpr (C > 1) PONDER_LOAD_RIGHT(0)
+    PONDER_ADD_PRODUCT(3, 1, 0)
+  }
 }
 
 // R·16 rows by C·16 columns.

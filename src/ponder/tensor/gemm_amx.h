@@ -10,9 +10,10 @@ namespace ponder::tensor::gemm_tile {
 // May this process use tiles? Asks the processor, and the system for room to save them; once.
 bool has_tiles();
 
-// What a tile takes of a row on the left: steps are padded to a multiple of it, with zeros.
+// What a tile takes of a row on the left: steps are padded to a multiple of it, with zeros, and to an odd one, so that
+// the rows of a tile lie in different places of the first cache.
 constexpr int64_t kTileSteps = 16;
-inline int64_t tile_stride(int64_t steps) { return (steps + kTileSteps - 1) / kTileSteps * kTileSteps; }
+inline int64_t tile_stride(int64_t steps) { return ((steps + kTileSteps - 1) / kTileSteps | 1) * kTileSteps; }
 // Rows of memory that must be readable behind the left side for n rows; what they hold does not matter.
 inline int64_t tile_rows(int64_t n) { return (n + 31) / 32 * 32; }
 

@@ -66,8 +66,18 @@ def chat_template_seeds():
         yield f"chat{number}", b"{{ messages }}{{ tools }}\0" + json.dumps(chat).encode()
 
 
+def config_seeds():
+    data = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data" / "models"
+    generation = b'\0{"eos_token_id": [1, 2], "bos_token_id": 0, "pad_token_id": 3}'
+    for path in sorted(data.glob("*.json")):
+        fixture = json.loads(path.read_text())
+        yield path.stem, json.dumps(fixture["config"]).encode() + generation
+        yield path.stem + "-old", json.dumps(fixture["old_config"]).encode()
+
+
 SEEDS = {
     "chat_template": chat_template_seeds,
+    "config": config_seeds,
     "gguf": gguf_seeds,
     "safetensors": safetensors_seeds,
     "tokenizer": tokenizer_seeds,

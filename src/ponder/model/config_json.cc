@@ -112,6 +112,7 @@ void read_sizes(ConfigReader& json, DecoderConfig& c) {
   c.norm_eps = json.number_or("rms_norm_eps", 1e-6);
   c.bos_id = json.integer_or("bos_token_id", -1);
   c.pad_id = json.integer_or("pad_token_id", -1);
+  if (std::min(c.bos_id, c.pad_id) < -1) json.fail("bos_token_id and pad_token_id must be at least 0, or -1 for none");
   c.eos_ids = json.integers("eos_token_id");
   c.value_head = json.flag_or("ponder_value_head", false);
   c.compute = json.text_or("ponder_compute", "f32");

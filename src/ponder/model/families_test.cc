@@ -222,6 +222,7 @@ const Malformed kMalformed[] = {
     {"llama", "eos_token_id", "[[2]]", "eos_token_id holds [2]"},
     {"llama", "eos_token_id", "4294967298", "end token 4294967298"},
     {"llama", "bos_token_id", "\"<s>\"", "bos_token_id is \"<s>\"; a whole number"},
+    {"llama", "pad_token_id", "-2", "pad_token_id must be at least 0, or -1"},
     {"llama", "tie_word_embeddings", "\"yes\"", "tie_word_embeddings is \"yes\"; true or false"},
     {"llama", "hidden_act", "[\"silu\"]", "hidden_act is [\"silu\"]; a text"},
     {"llama", "rope_parameters.rope_theta", "-10000.0", "rope_theta = -10000"},

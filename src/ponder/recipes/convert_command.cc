@@ -106,6 +106,8 @@ const char* convert_files(const ConvertArgs& args) {
 // The model with its adapters merged (its own, and one that is named), in f32, in a directory beside the result; from
 // there as any directory.
 const char* convert_merged(const ConvertArgs& args) {
+  const store::GgmlTypeInfo& wanted = type_of(args.dtype, "F32");  // refused before the model is opened
+  if (!is_gguf(args.to)) check_directory_type(wanted);
   if (is_gguf(args.to))
     base::check_output_file(args.to);
   else if (base::file_exists(args.to) || base::is_directory(args.to))

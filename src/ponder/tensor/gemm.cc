@@ -1,8 +1,6 @@
 #include "ponder/tensor/gemm.h"
 
 #include <algorithm>
-#include <memory>
-#include <new>
 #include <vector>
 
 #include "ponder/tensor/gemm_amx.h"
@@ -10,34 +8,12 @@
 #include "ponder/tensor/gemm_int8.h"
 #include "ponder/tensor/gemm_tile.h"
 #include "ponder/tensor/team.h"
+#include "ponder/tensor/words.h"
 
 namespace ponder::tensor {
 namespace {
 
 using namespace gemm_tile;
-
-// Vectors that do not cross cache lines load at twice the speed.
-constexpr std::align_val_t kLine{64};
-
-// Grows and is kept, one a thread and use: a product must not allocate.
-class Scratch {
- public:
-  uint32_t* words(int64_t count) {
-    if (count > size_) {
-      memory_.reset(static_cast<uint32_t*>(::operator new(static_cast<size_t>(count) * sizeof(uint32_t), kLine)));
-      size_ = count;
-    }
-    return memory_.get();
-  }
-  float* floats(int64_t count) { return reinterpret_cast<float*>(words(count)); }
-
- private:
-  struct Free {
-    void operator()(uint32_t* p) const { ::operator delete(p, kLine); }
-  };
-  std::unique_ptr<uint32_t, Free> memory_;
-  int64_t size_ = 0;
-};
 
 #define PONDER_PANELS_PARAMETERS \
   (const float* x, int64_t rows, int64_t stride, int64_t columns, int64_t panel, uint32_t* words)
@@ -121,7 +97,7 @@ void pack_row(const float* x, int64_t n, uint32_t* words) {
 // Panels of n columns out of the rows of a weight: row_words(row, out) writes the words of one, `steps` of them.
 template <class RowWords>
 void pack_by_row(int64_t n, int64_t steps, uint32_t* words, RowWords&& row_words) {
-  thread_local Scratch scratch;
+  thread_local Words scratch;
   uint32_t* rows = scratch.words(kGroup * steps);
   for (int64_t first = 0; first < n; first += kPanel) {
     const int64_t width = panel_width(n, first, kPanel);
@@ -206,21 +182,15 @@ void pack_straight(const float* w, int64_t n, int64_t k, Compute compute, uint32
 
 namespace {
 
-// The left side of a product as kernels take it, with the distances between rows and between steps in words.
-struct LeftSide {
-  const uint32_t* words;
-  int64_t row, step;
-};
-
 // Columns first … end of a product.
-void gemm_columns(const LeftSide& left, int64_t rows, const PackedView& packed, const float* residual, float* y,
+void gemm_columns(const LeftView& left, int64_t rows, const PackedView& packed, const float* residual, float* y,
                   int64_t first, int64_t end) {
   // Of the left side, 256 KiB lie beside a panel in the second cache; where panels are cut into blocks (gemm_blocks.h),
   // 1 MiB in the cache behind it.
   const int64_t left_words = simd::level() >= 4 ? (tiles() ? 131072 : 65536) : 262144;
   const int64_t columns = packed.columns, steps = steps_of(packed.depth, packed.compute);
   const int64_t block = std::max(2 * kGroup, left_words / left.row / (2 * kGroup) * (2 * kGroup));
-  thread_local Scratch block_scratch;
+  thread_local Words block_scratch;
   float* const floats = block_scratch.floats(scratch_floats(std::min(block, rows), steps));
   for (int64_t from = 0; from < rows; from += block) {
     const int64_t n = std::min(block, rows - from);
@@ -231,10 +201,9 @@ void gemm_columns(const LeftSide& left, int64_t rows, const PackedView& packed, 
 }
 
 // Rows of floats as rows of bf16 pairs, packed by all threads for all.
-LeftSide pack_left(const float* x, int64_t rows, int64_t depth) {
-  thread_local Scratch scratch;
+LeftView pack_left(const float* x, int64_t rows, int64_t depth, Words& memory) {
   const int64_t steps = steps_of(depth, Compute::kBf16), stride = tiles() ? tile_stride(steps) : steps;
-  uint32_t* words = scratch.words((tiles() ? tile_rows(rows) : rows) * stride);
+  uint32_t* words = memory.words((tiles() ? tile_rows(rows) : rows) * stride);
   share_large(rows * depth, rows, kGroup, [&](int64_t from, int64_t to) {
     for (int64_t i = from; i < to; ++i) {
       pack_row(x + i * depth, depth, words + i * stride);
@@ -242,6 +211,16 @@ LeftSide pack_left(const float* x, int64_t rows, int64_t depth) {
     }
   });
   return {words, stride, 1};
+}
+
+// Floats are used as they are; a step of bf16 pairs on the right takes two of them.
+LeftView view_left(const float* x, int64_t depth, Compute compute) {
+  return {reinterpret_cast<const uint32_t*>(x), depth, depth / steps_of(depth, compute)};
+}
+
+void gemm_left(const LeftView& left, int64_t rows, const PackedView& packed, const float* residual, float* y) {
+  share_large(rows * packed.depth * packed.columns, packed.columns, kPanel,
+              [&](int64_t first, int64_t end) { gemm_columns(left, rows, packed, residual, y, first, end); });
 }
 
 // Rows begin … end of y += gᵀ · right, for some of the rows of g and of what is packed.
@@ -257,7 +236,7 @@ struct TransposedAdd {
 // N is cut into blocks, so that what is packed stays in the second cache.
 void transposed_add_rows(const TransposedAdd& t, int64_t begin, int64_t end) {
   constexpr int64_t kColumns = 512;
-  thread_local Scratch left_scratch, turned_scratch, block_scratch;
+  thread_local Words left_scratch, turned_scratch, block_scratch;
   const int64_t steps = steps_of(t.count, t.compute), k = t.k;
   float* const floats = block_scratch.floats(scratch_floats(std::min(kColumns, end - begin), steps));
   for (int64_t first = begin; first < end; first += kColumns) {
@@ -280,34 +259,43 @@ void transposed_add_rows(const TransposedAdd& t, int64_t begin, int64_t end) {
 void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y) {
   if (packed.compute == Compute::kInt8)
     return gemm_int8(x, rows, packed.words, packed.depth, packed.columns, residual, y);
-  constexpr int64_t kPackedWords = int64_t{1} << 22, kLeastRows = 512;  // of the left side at a time
   const int64_t depth = packed.depth, columns = packed.columns;
-  const bool packs = packed.compute == Compute::kBf16;
-  const int64_t most = packs ? std::max(kLeastRows, kPackedWords / depth * 2 / kLeastRows * kLeastRows) : rows;
+  if (packed.compute != Compute::kBf16)
+    return gemm_left(view_left(x, depth, packed.compute), rows, packed, residual, y);
+  constexpr int64_t kMostWords = int64_t{1} << 22, kLeastRows = 512;  // of the left side at a time
+  const int64_t most = std::max(kLeastRows, kMostWords / depth * 2 / kLeastRows * kLeastRows);
+  thread_local Words memory;
   for (int64_t from = 0; from < rows; from += most) {
     const int64_t n = std::min(most, rows - from);
-    const float* part = x + from * depth;
-    // Floats are used as they are; a step of bf16 pairs on the right takes two of them.
-    const LeftSide left =
-        packs ? pack_left(part, n, depth)
-              : LeftSide{reinterpret_cast<const uint32_t*>(part), depth, depth / steps_of(depth, packed.compute)};
-    share_large(n * depth * columns, columns, kPanel, [&](int64_t first, int64_t end) {
-      gemm_columns(left, n, packed, residual ? residual + from * columns : nullptr, y + from * columns, first, end);
-    });
+    gemm_left(pack_left(x + from * depth, n, depth, memory), n, packed, residual ? residual + from * columns : nullptr,
+              y + from * columns);
   }
+}
+
+LeftSide::LeftSide(const float* x, int64_t rows, int64_t depth, Compute compute)
+    : rows_(rows),
+      view_(compute == Compute::kBf16 ? pack_left(x, rows, depth, memory_) : view_left(x, depth, compute)) {}
+
+void gemm(const LeftSide& x, const PackedView& packed, float* y) { gemm_left(x.view(), x.rows(), packed, nullptr, y); }
+
+int64_t transposed_rows(Compute compute) { return compute == Compute::kF32 ? 512 : 1024; }
+
+void gemm_transposed_add(const float* g, const PackedView& x, int64_t n, float* y) {
+  constexpr int64_t kGrain = 64;  // of y
+  const TransposedAdd whole{g, x.depth, n, x.words, x.columns, x.compute, y};
+  share_large(x.depth * n * x.columns, n, kGrain,
+              [&](int64_t begin, int64_t end) { transposed_add_rows(whole, begin, end); });
 }
 
 void gemm_transposed_add(const float* g, const float* x, int64_t rows, int64_t n, int64_t k, Compute compute,
                          float* y) {
-  constexpr int64_t kGrain = 64;                               // of y
-  const int64_t most = compute == Compute::kF32 ? 512 : 1024;  // of the depth, packed at a time for all
-  thread_local Scratch scratch;
+  thread_local Words memory;
+  const int64_t most = transposed_rows(compute);
   for (int64_t from = 0; from < rows; from += most) {
     const int64_t count = std::min(most, rows - from);
-    uint32_t* right = scratch.words(packed_words(count, k, compute));
+    uint32_t* right = memory.words(packed_words(count, k, compute));
     pack_straight(x + from * k, count, k, compute, right);
-    const TransposedAdd part{g + from * n, count, n, right, k, compute, y};
-    share_large(count * n * k, n, kGrain, [&](int64_t begin, int64_t end) { transposed_add_rows(part, begin, end); });
+    gemm_transposed_add(g + from * n, {right, count, k, compute}, n, y);
   }
 }
 

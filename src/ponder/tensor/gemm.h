@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "ponder/tensor/words.h"
+
 namespace ponder::tensor {
 
 // kF32ByBf16: weights that are bf16 numbers anyway, kept as such, against f32 inputs: the bits of kF32 from half the
@@ -41,7 +43,31 @@ void pack_rows(const ReadRow& read, RowType type, int64_t n, int64_t k, Compute 
 // x [rows, depth] · packed (+ residual [rows, columns], when it is not null) → y [rows, columns].
 void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y);
 
-// y [N,K] += gᵀ · x, g [rows, N], x [rows, K].
+// Rows x [rows, depth] as the left side of several products without a residual: packed once. Floats are not copied. Not
+// for kInt8.
+struct LeftView {
+  const uint32_t* words;
+  int64_t row, step;  // distances, in words
+};
+class LeftSide {
+ public:
+  LeftSide(const float* x, int64_t rows, int64_t depth, Compute compute);
+  LeftSide(const LeftSide&) = delete;
+  LeftSide& operator=(const LeftSide&) = delete;
+  int64_t rows() const { return rows_; }
+  const LeftView& view() const { return view_; }
+
+ private:
+  Words memory_;
+  int64_t rows_;
+  LeftView view_;
+};
+void gemm(const LeftSide& x, const PackedView& packed, float* y);
+
+// y [N,K] += gᵀ · x, g [rows, N], x [rows, K]. Of f32 or kBf16.
 void gemm_transposed_add(const float* g, const float* x, int64_t rows, int64_t n, int64_t k, Compute compute, float* y);
+// The same with x packed by pack_straight(): at most transposed_rows() rows of it, which lie in the second cache.
+int64_t transposed_rows(Compute compute);
+void gemm_transposed_add(const float* g, const PackedView& x, int64_t n, float* y);
 
 }  // namespace ponder::tensor

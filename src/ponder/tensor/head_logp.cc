@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -24,9 +25,12 @@ constexpr int64_t kColumns = kLogsumexpBlock;
 // The backward pass multiplies along a block's columns: fewer leave more rows beside a panel in the second cache. Two
 // such blocks are one of the forward pass, whose logits may have been kept.
 constexpr int64_t kBackwardColumns = kColumns / 2;
-constexpr int64_t kRows = 512, kBlockLogits = int64_t{1} << 20, kKeptLogits = int64_t{1} << 27;
+constexpr int64_t kBlockLogits = int64_t{1} << 20, kKeptLogits = int64_t{1} << 27;
 
-int64_t block_rows(int64_t columns) { return std::max(kRows, kBlockLogits / columns / kRows * kRows); }
+int64_t block_rows(int64_t columns) {
+  constexpr int64_t kLeast = 512;
+  return std::max(kLeast, kBlockLogits / columns / kLeast * kLeast);
+}
 
 const float* in(const at::Tensor& x) { return x.const_data_ptr<float>(); }
 float* out(at::Tensor& x) { return x.mutable_data_ptr<float>(); }
@@ -49,25 +53,25 @@ class HeadBlocks {
     if (head_.weight.defined()) return pack(straight_, pack_straight, first, n, n, width_);
     const Compute compute = straight_compute(head_);
     rows_.resize(static_cast<size_t>(n * width_));
-    straight_.resize(static_cast<size_t>(packed_words(n, width_, compute)));
+    uint32_t* words = straight_.words(packed_words(n, width_, compute));
     unpack_transposed(packed_view(head_.transposed, width_, vocab_, head_.compute).words, vocab_, width_, head_.compute,
                       first, n, rows_.data());
-    pack_straight(rows_.data(), n, width_, compute, straight_.data());
-    return {straight_.data(), n, width_, compute};
+    pack_straight(rows_.data(), n, width_, compute, words);
+    return {words, n, width_, compute};
   }
 
  private:
   template <class Pack>
-  PackedView pack(std::vector<uint32_t>& words, Pack pack, int64_t first, int64_t n, int64_t depth, int64_t columns) {
+  PackedView pack(Words& memory, Pack pack, int64_t first, int64_t n, int64_t depth, int64_t columns) {
     PONDER_CHECK(head_.weight.defined() && head_.weight.is_contiguous(), "the head must be contiguous [V,D]");
-    words.resize(static_cast<size_t>(packed_words(depth, columns, head_.compute)));
-    pack(in(head_.weight) + first * width_, n, width_, head_.compute, words.data());
-    return {words.data(), depth, columns, head_.compute};
+    uint32_t* words = memory.words(packed_words(depth, columns, head_.compute));
+    pack(in(head_.weight) + first * width_, n, width_, head_.compute, words);
+    return {words, depth, columns, head_.compute};
   }
 
   const Matrix& head_;
   int64_t vocab_, width_;
-  std::vector<uint32_t> transposed_, straight_;
+  Words transposed_, straight_;
   std::vector<float> rows_;
 };
 
@@ -82,6 +86,45 @@ void for_each_block(int64_t rows, int64_t vocab, int64_t width, Begin begin, Wor
     for (int64_t row = 0; row < rows; row += step) work(row, std::min(step, rows - row), column, columns);
   }
 }
+
+// The hidden states block of rows by block of rows, packed once for all blocks of columns: the left sides of products
+// with the head, and what the head's gradient multiplies.
+class HiddenBlocks {
+ public:
+  HiddenBlocks(const at::Tensor& hidden, int64_t columns, Compute compute)
+      : x_(in(hidden)), rows_(hidden.size(0)), width_(hidden.size(1)), step_(block_rows(columns)), compute_(compute) {}
+
+  // Rows row … row + step − 1 (or to the end), times words → y.
+  void multiply(int64_t row, const PackedView& words, float* y) {
+    if (compute_ == Compute::kInt8) return gemm(x_ + row * width_, count(row), words, nullptr, y);
+    while (static_cast<int64_t>(left_.size()) <= row / step_) {
+      const int64_t next = static_cast<int64_t>(left_.size()) * step_;
+      left_.emplace_back(x_ + next * width_, count(next), width_, compute_);
+    }
+    gemm(left_[static_cast<size_t>(row / step_)], words, y);
+  }
+  // y [columns, D] += gᵀ · the same rows.
+  void add_transposed(int64_t row, const float* g, int64_t columns, float* y) {
+    if (step_ > transposed_rows(compute_))
+      return gemm_transposed_add(g, x_ + row * width_, count(row), columns, width_, compute_, y);
+    while (static_cast<int64_t>(straight_.size()) <= row / step_) {
+      const int64_t next = static_cast<int64_t>(straight_.size()) * step_, n = count(next);
+      pack_straight(x_ + next * width_, n, width_, compute_,
+                    straight_.emplace_back().words(packed_words(n, width_, compute_)));
+    }
+    uint32_t* words = straight_[static_cast<size_t>(row / step_)].words(0);
+    gemm_transposed_add(g, {words, count(row), width_, compute_}, columns, y);
+  }
+
+ private:
+  int64_t count(int64_t row) const { return std::min(step_, rows_ - row); }
+
+  const float* x_;
+  int64_t rows_, width_, step_;
+  Compute compute_;
+  std::deque<LeftSide> left_;
+  std::deque<Words> straight_;
+};
 
 at::Tensor block_scratch(int64_t rows, int64_t columns) {
   return at::empty({std::min(block_rows(columns), rows) * columns}, at::kFloat);
@@ -98,7 +141,7 @@ struct Values {
 // kept: null, or room for all logits, block of columns behind block of columns, each [rows, columns].
 void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets, Values& values,
                     bool with_entropy, float* kept) {
-  const int64_t rows = hidden.size(0), width = hidden.size(1), vocab = head.size(0);
+  const int64_t rows = hidden.size(0), vocab = head.size(0);
   const int64_t* target = targets.const_data_ptr<int64_t>();
   for (int64_t t = 0; t < rows; ++t)
     PONDER_CHECK(target[t] >= 0 && target[t] < vocab, "target ", target[t], " is not in 0 … ", vocab - 1);
@@ -106,6 +149,7 @@ void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tens
   PackedView words;
   const bool one_block = vocab <= kColumns;
   const int64_t block = std::min(kColumns, vocab);
+  HiddenBlocks left(hidden, block, head.compute);
   at::Tensor scratch = block_scratch(kept ? 0 : rows, block);
   float *logp = out(values.logp), *logsumexp = out(values.logsumexp);
   float* entropy = with_entropy ? out(values.entropy) : nullptr;
@@ -119,7 +163,7 @@ void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tens
       rows, vocab, block, [&](int64_t column, int64_t columns) { words = blocks.transposed(column, columns); },
       [&](int64_t row, int64_t n, int64_t column, int64_t columns) {
         float* logits = kept ? kept + rows * column + row * columns : out(scratch);
-        gemm(in(hidden) + row * width, n, words, nullptr, logits);
+        left.multiply(row, words, logits);
         share_large(n * columns, n, 16, [&](int64_t from, int64_t to) {
           for (int64_t t = from; t < to; ++t) read_row(logits + t * columns, row + t, column, columns);
         });
@@ -141,6 +185,7 @@ void backward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Ten
   HeadBlocks blocks(head);
   PackedView words, straight;
   const int64_t block = vocab <= kColumns ? vocab : kBackwardColumns;
+  HiddenBlocks left(hidden, block, head.compute);
   at::Tensor scratch = block_scratch(rows, block);
   float* logits = out(scratch);
   const auto kept_row = [&](int64_t t, int64_t column) {
@@ -159,14 +204,13 @@ void backward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Ten
         straight = blocks.straight(column, columns);
       },
       [&](int64_t row, int64_t n, int64_t column, int64_t columns) {
-        const float* x = in(hidden) + row * width;
-        if (!kept) gemm(x, n, words, nullptr, logits);
+        if (!kept) left.multiply(row, words, logits);
         share_large(n * columns, n, 16, [&](int64_t from, int64_t to) {
           for (int64_t t = from; t < to; ++t) turn_row(logits + (t - row) * columns, t, column, columns);
         });
         float* sum = grad_hidden + row * width;
         gemm(logits, n, straight, column == 0 ? nullptr : sum, sum);
-        if (grad_head) gemm_transposed_add(logits, x, n, columns, width, head.compute, grad_head + column * width);
+        if (grad_head) left.add_transposed(row, logits, columns, grad_head + column * width);
       });
 }
 

@@ -44,7 +44,10 @@ def decode_case(rows):
 
 def decode_one_case():
     sides = [*bf16_sides("decode-1"), *[Ponder("decode-1", dtype, "f32", "q8_0") for dtype in ("q8_0", "q4_k_m")],
-             *[LlamaCpp(dtype, 1, PROMPT, 64, False, timed="decode") for dtype in ("bf16", "q8_0", "q4_k_m")]]
+             LlamaCpp("bf16", 1, PROMPT, 64, False, timed="decode"),
+             # Without repacked weights, too: llama.cpp's products in matrix tiles can end in an illegal instruction.
+             *[LlamaCpp(dtype, 1, PROMPT, 64, False, *more, timed="decode") for dtype in ("q8_0", "q4_k_m")
+               for more in ([], ["--no-repack"])]]
     return sides, [
         Comparison(BF16, "llama.cpp", "bf16"),
         Comparison("q8_0, kept as q8_0", "llama.cpp", "q8_0", 1),

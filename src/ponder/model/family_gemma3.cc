@@ -2,6 +2,7 @@
 // that is scaled up, and windowed layers with a rope of their own. Gemma team 2025.
 #include <cmath>
 
+#include "ponder/base/cat.h"
 #include "ponder/model/families.h"
 #include "ponder/store/gguf.h"
 
@@ -54,7 +55,9 @@ void read(ConfigReader& json, DecoderConfig& config) {
   read_windows(json, config);
   if (config.head_dim == 0) config.head_dim = 256;
   const int64_t scalar = json.integer_or("query_pre_attn_scalar", 256);
-  if (scalar < 1) json.fail("query_pre_attn_scalar must be at least 1");
+  constexpr int64_t kMostScalar = 1 << 24;  // which is written and read as itself, by way of the scale
+  if (scalar < 1 || scalar > kMostScalar)
+    json.fail(base::cat("query_pre_attn_scalar is ", scalar, "; it must be 1 … ", kMostScalar));
   config.attention_scale = 1 / std::sqrt(static_cast<double>(scalar));
   config.tied = json.flag_or("tie_word_embeddings", true);
   config.head_norms = config.output_norms = true;

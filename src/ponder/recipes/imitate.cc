@@ -82,7 +82,7 @@ std::vector<learn::Row> solution_rows(const Recipe& recipe, const text::ProblemC
   if (rows.empty())
     throw Error(ErrorCode::kInput,
                 "none of these tasks has a problem with a worked solution in these forms in its training part",
-                "sft.solutions");
+                "sft.solutions, sft.solution_forms");
   return rows;
 }
 

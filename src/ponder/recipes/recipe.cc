@@ -293,6 +293,8 @@ void check_start(const Recipe& recipe) {
       impossible("stages", base::cat("stage ", stage,
                                      " is for models that ponder has begun itself; leave it out with "
                                      "init.from"));
+  if (contains(recipe.stages, "sft") && recipe.sft.solution_forms.empty())
+    impossible("sft.solution_forms", "sft.solution_forms is empty; name at least one form");
   if (contains(recipe.stages, "sft") && recipe.sft.solutions.empty())
     impossible("sft.solutions",
                "with init.from, sft learns worked solutions; name tasks that have them in sft.solutions");

@@ -21,8 +21,9 @@ void write_real_notes(Run& run) {
   };
   note("use", base::cat("Begun from ", base::file_name(r.init.from), " and trained on ", joined(r.rl.mix.tasks),
                         " alone. The licence of that model goes with it."));
-  const std::string practice =
-      r.sft.practice_share > 0 ? base::cat("; ", r.sft.practice_share * 100, "% of its tokens are made-up sums") : "";
+  const std::string practice = r.sft.practice_share > 0 ? base::cat("; ", base::fixed(r.sft.practice_share * 100, 0),
+                                                                    "% of its tokens are made-up sums")
+                                                        : "";
   note("data", base::cat("SFT: worked solutions of ", r.sft.solutions.empty() ? "nothing" : joined(r.sft.solutions),
                          ", training parts", practice,
                          ". What the model had read before is not known: it may have seen test problems."));

@@ -42,8 +42,8 @@ inline std::vector<std::string> rows_of(const std::string& dir) {
   return rows;
 }
 
-// While it lives: asks the run in `dir` to stop once it has written a row, and a little later in later attempts. So a
-// run on a machine of any speed is stopped several times and gets further each time.
+// While it lives: asks the run in `dir` to stop once it has written a row, or some milliseconds later, which differ
+// from attempt to attempt. So a run on a machine of any speed is stopped several times and gets further each time.
 class StopAfterARow {
  public:
   StopAfterARow(const std::string& dir, int attempt)
@@ -64,8 +64,7 @@ class StopAfterARow {
   }
   void watch() {
     using std::chrono::milliseconds;
-    const uintmax_t before = size();
-    while (size() <= before) {
+    while (size() <= before_) {
       if (over_) return;
       std::this_thread::sleep_for(milliseconds(1));
     }
@@ -75,6 +74,7 @@ class StopAfterARow {
 
   std::string path_;
   int attempt_;
+  uintmax_t before_ = size();
   std::atomic<bool> over_ = false;
   std::thread watcher_;  // last: it reads the others
 };

@@ -32,6 +32,11 @@ TEST_F(WordsRun, GoesFromARealModelToAReport) {
   ASSERT_NE(gain, rows.compare.end());
   EXPECT_EQ(gain->task, "svamp");
   EXPECT_EQ(gain->difference.n, recipe().base.problems);
+  for (const char* name : {"majority-at-2", "majority-at-2-before-rl"}) {
+    const auto votes = std::ranges::find(rows.compare, name, &eval::CompareRow::name);
+    ASSERT_NE(votes, rows.compare.end()) << name;
+    EXPECT_EQ(votes->difference.n, recipe().search.problems[0]);
+  }
   EXPECT_GT(rows.train.back().loss, 0);
   EXPECT_LT(rows.train.back().loss, 0.7 * rows.train.front().loss);  // it learns to write solutions
 

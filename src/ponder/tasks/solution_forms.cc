@@ -44,7 +44,7 @@ std::string amount_at(const std::vector<std::string>& words, size_t i) {
   bool ends = amount.size() < words[i].size();
   for (int more = 0; more < kWordsBehindANumber && !ends && ++i < words.size(); ++more) {
     const std::string word = without_mark(words[i]);
-    if (word.empty() || is_number(word) || word == "$") break;
+    if (std::ranges::none_of(word, [](unsigned char c) { return std::isalpha(c) || c >= 0x80; })) break;
     amount.append(" ").append(word);
     ends = word.size() < words[i].size();
   }
@@ -73,11 +73,28 @@ std::optional<std::string> amounts(const std::string& question, const std::strin
   return out;
 }
 
+// "Mr." and "St." end no sentence.
+bool is_abbreviation(const std::string& text, size_t mark) {
+  constexpr size_t kLongest = 3;
+  size_t begin = mark;
+  while (begin > 0 && std::isalpha(static_cast<unsigned char>(text[begin - 1]))) --begin;
+  return text[mark] == '.' && begin < mark && mark - begin <= kLongest &&
+         std::isupper(static_cast<unsigned char>(text[begin]));
+}
+
 std::optional<std::string> last_question(const std::string& text) {
-  if (!text.ends_with('?')) return std::nullopt;
-  const size_t end = text.find_last_of(".?!", text.size() - 2);
-  const size_t begin = end == std::string::npos ? 0 : text.find_first_not_of(' ', end + 1);
-  return text.substr(begin);
+  if (text.size() < 2 || !text.ends_with('?')) return std::nullopt;
+  for (size_t i = text.size() - 2; i > 0; --i)
+    if (text[i] == ' ' && std::string_view(".?!").find(text[i - 1]) != std::string_view::npos &&
+        !is_abbreviation(text, i - 1))
+      return text.substr(i + 1);
+  return text;
+}
+
+// Does the task arithmetic hold this operation out? Its numbers must not be learned on the way.
+bool is_held_out(const std::string& operation, const std::string& result) {
+  const auto& arithmetic = dynamic_cast<const ArithmeticTask&>(find_dataset_task("arithmetic"));
+  return arithmetic.is_held_out(arithmetic.problem_of({operation, result}, "").problem);
 }
 
 // "43 - 21 = 22" -> "22 + 21 = 43".
@@ -86,7 +103,9 @@ std::optional<std::string> inverse(const std::string& step) {
   const std::vector<std::string> w = words_of(step);  // a op b = c
   if (w.size() != 5 || !is_number(w[0]) || !is_number(w[2]) || !is_number(w[4])) return std::nullopt;
   if (w[1] == "*" && w[2] == "0") return std::nullopt;
-  return base::cat(w[4], " ", kInverse.at(w[1]), " ", w[2], " = ", w[0]);
+  const std::string operation = base::cat(w[4], " ", kInverse.at(w[1]), " ", w[2]);
+  if (is_held_out(operation, w[0])) return std::nullopt;
+  return base::cat(operation, " = ", w[0]);
 }
 
 // What stands before "#### 5", line by line, has its last line checked.

@@ -39,11 +39,38 @@ TEST(SolutionForms, AreMissingWhereTheyWouldBeAGuess) {
   const core::Item none = item_of("It was 3 o'clock.", "What is 3 by nothing?", "3.0 * 0.0", 0);
   EXPECT_FALSE(solution_in_form(none, "check"));  // 0 / 0
   EXPECT_FALSE(solution_in_form(none, "amounts"));
+  const core::Item odd = item_of("?", "?", "1.0 + 1.0", 2);
+  EXPECT_FALSE(solution_in_form(odd, "amounts"));
+  EXPECT_EQ(solution_in_form(item_of("He has 9 pens and 2 caps.", "What do pens and caps of $ 2.5 of Mr. Hill cost?",
+                                     "9.0 + 2.0", 11),
+                             "question"),
+            "What do pens and caps of $ 2.5 of Mr. Hill cost?\n9 + 2 = 11\n#### 11");
   core::Item free = none;
   free.gold = base::Json();
   free.gold["solution"] = "It is 0.\n#### 0", free.gold["answer"] = "0";
   EXPECT_EQ(solution_in_form(free, "steps"), "It is 0.\n#### 0");
   EXPECT_FALSE(solution_in_form(free, "check"));
+}
+
+TEST(SolutionForms, ChecksDoNotShowWhatArithmeticHoldsOut) {
+  const auto& arithmetic = dynamic_cast<const ArithmeticTask&>(find_dataset_task("arithmetic"));
+  size_t checked = 0, left_out = 0;
+  for (const core::Item& item : arithmetic.dataset().train) {
+    const auto solution = solution_in_form(item, "check");
+    if (!solution) {
+      ++left_out;
+      continue;
+    }
+    ++checked;
+    const std::string line = solution->substr(0, solution->rfind('\n'));
+    const std::string inverse = line.substr(line.rfind('\n') + 1);
+    const size_t equals = inverse.find(" = ");
+    const Sum sum{inverse.substr(0, equals), inverse.substr(equals + 3)};
+    EXPECT_FALSE(arithmetic.is_held_out(arithmetic.problem_of(sum, "").problem)) << *solution;
+    EXPECT_EQ(solution_in_form(item, "amounts").value_or("").find(" +,"), std::string::npos);
+  }
+  EXPECT_GT(checked, 1500u);
+  EXPECT_GT(left_out, 50u);
 }
 
 // On the real file: PONDER_DATA=FOLDER tasks_test --gtest_filter='SolutionForms*'.

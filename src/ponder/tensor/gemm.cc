@@ -185,9 +185,10 @@ namespace {
 // Columns first … end of a product.
 void gemm_columns(const LeftView& left, int64_t rows, const PackedView& packed, const float* residual, float* y,
                   int64_t first, int64_t end) {
-  // Of the left side, 256 KiB lie beside a panel in the second cache; where panels are cut into blocks (gemm_blocks.h),
-  // 1 MiB in the cache behind it.
-  const int64_t left_words = simd::level() >= 4 ? (tiles() ? 131072 : 65536) : 262144;
+  // Of the left side, 256 KiB lie beside a panel in the second cache, 512 KiB in the larger ones of processors with
+  // tiles; where panels are cut into blocks (gemm_blocks.h), 1 MiB in the cache behind it.
+  const bool in_tiles = packed.compute == Compute::kBf16 && tiles();
+  const int64_t left_words = in_tiles ? 131072 : simd::level() >= 4 ? 65536 : 262144;
   const int64_t columns = packed.columns, steps = steps_of(packed.depth, packed.compute);
   const int64_t block = std::max(2 * kGroup, left_words / left.row / (2 * kGroup) * (2 * kGroup));
   thread_local Words block_scratch;

@@ -184,9 +184,10 @@ TEST_P(Gemm, TilesSumEvenAndOddProductsOf32DepthsApart) {
     for (int64_t n = 0; n < s.n; ++n)
       for (int64_t k = 0; k < s.k; ++k) {
         float sum = 0.5f;
-        for (int64_t from = 0; from < s.rows; from += 512)
+        for (int64_t from = 0; from < s.rows; from += transposed_rows(Compute::kBf16))
           sum = tile_sum(
-              sum, std::min<int64_t>(512, s.rows - from), [&](int64_t d) { return g[size_t((from + d) * s.n + n)]; },
+              sum, std::min(transposed_rows(Compute::kBf16), s.rows - from),
+              [&](int64_t d) { return g[size_t((from + d) * s.n + n)]; },
               [&](int64_t d) { return c.x[size_t((from + d) * s.k + k)]; });
         ASSERT_EQ(grad_w[size_t(n * s.k + k)], sum) << n << " " << k;
       }

@@ -19,8 +19,7 @@
 namespace ponder::tensor {
 namespace {
 
-// Columns of a block are those whose log-sum-exp is taken together. Rows of a block: 1 Mi logits, but as many as the
-// gradient's product takes at a time.
+// Columns of a block are those whose log-sum-exp is taken together. Rows of a block: 1 Mi logits, and 512 at least.
 constexpr int64_t kColumns = kLogsumexpBlock;
 // The backward pass multiplies along a block's columns: fewer leave more rows beside a panel in the second cache. Two
 // such blocks are one of the forward pass, whose logits may have been kept.
@@ -206,7 +205,7 @@ void backward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Ten
       [&](int64_t row, int64_t n, int64_t column, int64_t columns) {
         if (!kept) left.multiply(row, words, logits);
         share_large(n * columns, n, 16, [&](int64_t from, int64_t to) {
-          for (int64_t t = from; t < to; ++t) turn_row(logits + (t - row) * columns, t, column, columns);
+          for (int64_t t = from; t < to; ++t) turn_row(logits + t * columns, row + t, column, columns);
         });
         float* sum = grad_hidden + row * width;
         gemm(logits, n, straight, column == 0 ? nullptr : sum, sum);

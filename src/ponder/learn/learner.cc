@@ -140,7 +140,7 @@ Sums learn_pack(const model::Parameters& parameters, const DecoderWeights& weigh
     const at::Tensor scores = model::value_logits(weights, hidden);
     scores.backward(loss.slopes({0, pack.rows.size()}, scores, at::Tensor()).to(scores.options()));
   } else {
-    const auto chunks = chunks_of(pack, loss.unit(), tensor::kept_rows(parameters.config.vocab));
+    const auto chunks = chunks_of(pack, loss.unit(), tensor::kept_rows(parameters.config.vocab, weights.head.compute));
     std::vector<int64_t> ends;
     for (const RowRange& chunk : chunks) ends.push_back(pack.offsets[chunk.end]);
     hidden.backward(tensor::head_logp_gradient(
@@ -275,7 +275,7 @@ StepStats Learner::step_here(std::span<const Row> rows, const Objective& objecti
   base::run_workers(n, [&](int w) {
     at::init_num_threads();  // LibTorch keeps its number of threads for each thread apart
     Worker& worker = workers_[static_cast<size_t>(w)];
-    worker.grad.zero_();
+    if (w > 0 || !spent_) worker.grad.zero_();
     for (size_t j = static_cast<size_t>(w); j < packs.size(); j += workers_.size()) {
       sums[static_cast<size_t>(w)].add(
           learn_pack(parameters_, worker.weights, packs[j], info, loss_options, totals, keep, worker.logits));
@@ -291,7 +291,7 @@ StepStats Learner::step_here(std::span<const Row> rows, const Objective& objecti
   const Sums& all = sums[0];
   StepStats stats{.loss = all.loss, .rows = all.rows, .tokens = all.tokens, .targets = all.targets, .flops = all.flops};
   stats.pass_seconds = pass_seconds;
-  stats.grad_norm = clip_gradient(grad, options_.optimizer.clip_norm);
+  stats.grad_norm = gradient_norm(grad);
   stats.clip_fraction = all.stats.clip_fraction();
   stats.kl = all.stats.mean_kl();
   stats.accuracy = all.stats.accuracy();
@@ -299,7 +299,8 @@ StepStats Learner::step_here(std::span<const Row> rows, const Objective& objecti
   stats.max_logp_gap = all.max_logp_gap;
   stats.dropped_rows = static_cast<int64_t>(rows.size()) - all.rows;
   stats.updated = all.rows > 0 && std::isfinite(stats.grad_norm);
-  if (stats.updated) optimizer_.step(grad, lr, n);
+  if (stats.updated) optimizer_.step(grad, lr, clip_factor(stats.grad_norm, options_.optimizer.clip_norm), n);
+  spent_ = stats.updated;
   stats.seconds = watch.seconds();
   return stats;
 }

@@ -80,6 +80,7 @@ class Learner {
   Optimizer optimizer_;
   std::unique_ptr<tensor::Team> team_;  // null: workers take packs
   std::vector<Worker> workers_;
+  bool spent_ = true;  // the first worker's gradient is 0: the optimizer left it so
 };
 
 // For each row [n], aligned with its tokens: the log-prob of each learned token under these weights (a reference's

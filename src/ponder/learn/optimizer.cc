@@ -15,6 +15,7 @@
 #include <cmath>
 #include <cstring>
 #include <numbers>
+#include <numeric>
 
 #include "ponder/base/error.h"
 #include "ponder/base/thread.h"
@@ -25,7 +26,9 @@ namespace ponder::learn {
 
 namespace {
 
-constexpr int64_t kPiece = int64_t{1} << 16;  // numbers; a team's threads take flat buffers apart at multiples of it
+// Numbers of a flat buffer. A team's threads take it apart at multiples of the first, whose gradient, weights and
+// moments (1 MiB) stay in the second cache while they are worked on; norms are added up over pieces of the second.
+constexpr int64_t kPiece = int64_t{1} << 16, kNormPiece = int64_t{1} << 24;
 
 }  // namespace
 
@@ -55,16 +58,22 @@ double schedule_factor(const ScheduleOptions& options, int64_t step, int64_t tot
   return options.final_ratio + (1 - options.final_ratio) * height;
 }
 
-double clip_gradient(at::Tensor& grad, double max_norm) {
-  const double norm = at::linalg_vector_norm(grad).item<double>();
-  if (max_norm > 0 && norm > max_norm)
-    tensor::share_large(grad.numel(), grad.numel(), kPiece, [&](int64_t from, int64_t to) {
-      at::init_num_threads();
-      const at::NoGradGuard no_grad;
-      grad.narrow(0, from, to - from).mul_(max_norm / norm);
-    });
-  return norm;
+double gradient_norm(const at::Tensor& grad) {
+  const int64_t size = grad.numel(), pieces = (size + kNormPiece - 1) / kNormPiece;
+  std::vector<double> squares(static_cast<size_t>(pieces));
+  tensor::share_large(size, pieces, 1, [&](int64_t from, int64_t to) {
+    at::init_num_threads();
+    const at::NoGradGuard no_grad;
+    for (int64_t i = from; i < to; ++i) {
+      const at::Tensor piece = grad.narrow(0, i * kNormPiece, std::min(kNormPiece, size - i * kNormPiece));
+      const double norm = at::linalg_vector_norm(piece).item<double>();
+      squares[static_cast<size_t>(i)] = norm * norm;
+    }
+  });
+  return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
 }
+
+double clip_factor(double norm, double max_norm) { return max_norm > 0 && norm > max_norm ? max_norm / norm : 1.0; }
 
 at::Tensor orthogonalize(const at::Tensor& g) {
   constexpr int kSteps = 5;
@@ -101,45 +110,54 @@ Optimizer::Optimizer(const model::Parameters& parameters, const OptimizerOptions
   second_ = at::zeros_like(flat_);
 }
 
-void Optimizer::step(const at::Tensor& grad, double lr, int workers) {
+void Optimizer::step(const at::Tensor& grad, double lr, double factor, int workers) {
   const at::NoGradGuard no_grad;
   PONDER_CHECK(grad.sizes() == flat_.sizes(), "the gradient must have one number for each weight");
   ++steps_;
-  step_adamw(decayed_, grad, lr, options_.weight_decay);
-  step_adamw(plain_, grad, lr, 0.0);
+  step_adamw(decayed_, grad, lr, factor, options_.weight_decay);
+  step_adamw(plain_, grad, lr, factor, 0.0);
   if (matrices_.empty()) return;
   base::run_workers(workers, [&](int worker) {
     at::init_num_threads();  // both are settings of each thread
     const at::NoGradGuard no_grad_here;
     for (size_t i = static_cast<size_t>(worker); i < matrices_.size(); i += static_cast<size_t>(workers)) {
-      step_muon(matrices_[i], grad, lr);
+      step_muon(matrices_[i], grad, lr, factor);
     }
   });
 }
 
-void Optimizer::step_adamw(const std::vector<Range>& ranges, const at::Tensor& grad, double lr, double decay) {
+void Optimizer::step_adamw(const std::vector<Range>& ranges, const at::Tensor& grad, double lr, double factor,
+                           double decay) {
   const at::Tensor steps = at::full({}, static_cast<double>(steps_), flat_.options());
   const auto update = [&](int64_t offset, int64_t size) {
     at::init_num_threads();  // both are settings of each thread
     const at::NoGradGuard no_grad;
     const auto piece = [&](const at::Tensor& t) { return std::vector{t.narrow(0, offset, size)}; };
+    at::Tensor own = grad.narrow(0, offset, size);
+    if (factor != 1) own.mul_(factor);
     at::_fused_adamw_(piece(flat_), piece(grad), piece(first_), piece(second_), {}, {steps}, lr, options_.beta1,
                       options_.beta2, decay, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+    own.zero_();
   };
   for (const Range& r : ranges)
-    tensor::share_large(r.size, r.size, kPiece, [&](int64_t from, int64_t to) { update(r.offset + from, to - from); });
+    tensor::share_large(r.size, r.size, kPiece, [&](int64_t from, int64_t to) {
+      const int64_t step = flat_.is_cpu() ? kPiece : to - from;  // elsewhere each call has its price
+      for (int64_t i = from; i < to; i += step) update(r.offset + i, std::min(step, to - i));
+    });
 }
 
-void Optimizer::step_muon(const model::MatrixInfo& matrix, const at::Tensor& grad, double lr) {
+void Optimizer::step_muon(const model::MatrixInfo& matrix, const at::Tensor& grad, double lr, double factor) {
   const auto piece = [&matrix](const at::Tensor& flat) {
     return flat.narrow(0, matrix.offset, matrix.rows * matrix.columns).view({matrix.rows, matrix.columns});
   };
   at::Tensor weight = piece(flat_), momentum = piece(first_);
-  const at::Tensor g = piece(grad);
+  at::Tensor g = piece(grad);
+  if (factor != 1) g.mul_(factor);
   momentum.lerp_(g, 1 - options_.muon_momentum);
   const at::Tensor direction = orthogonalize(at::lerp(g, momentum, options_.muon_momentum));
   const double shape = std::sqrt(std::max(1.0, static_cast<double>(matrix.rows) / static_cast<double>(matrix.columns)));
   weight.mul_(1 - lr * options_.weight_decay).sub_(direction, lr * options_.muon_lr_scale * shape);
+  g.zero_();
 }
 
 void Optimizer::save(const std::string& path) const {

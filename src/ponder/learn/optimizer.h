@@ -30,8 +30,9 @@ class Optimizer {
  public:
   Optimizer(const model::Parameters& parameters, const OptimizerOptions& options);
 
-  // grad [N]. The matrices of Muon are shared out among `workers` threads; their number does not change a bit.
-  void step(const at::Tensor& grad, double lr, int workers);
+  // grad [N], times factor; it is spent, and 0 afterwards: one way through memory for all of it. The matrices of Muon
+  // are shared out among `workers` threads; their number does not change a bit.
+  void step(const at::Tensor& grad, double lr, double factor, int workers);
   int64_t steps() const { return steps_; }
 
   // State as a safetensors file: moments and the number of steps. Loading it beside the same weights goes on in the
@@ -43,8 +44,8 @@ class Optimizer {
   struct Range {
     int64_t offset = 0, size = 0;
   };
-  void step_adamw(const std::vector<Range>& ranges, const at::Tensor& grad, double lr, double decay);
-  void step_muon(const model::MatrixInfo& matrix, const at::Tensor& grad, double lr);
+  void step_adamw(const std::vector<Range>& ranges, const at::Tensor& grad, double lr, double factor, double decay);
+  void step_muon(const model::MatrixInfo& matrix, const at::Tensor& grad, double lr, double factor);
 
   OptimizerOptions options_;
   std::vector<Range> decayed_, plain_;       // AdamW's, with and without weight decay
@@ -56,8 +57,10 @@ class Optimizer {
   int64_t steps_ = 0;
 };
 
-// Scales grad in place so that its Euclidean norm is at most max_norm (0 = no limit). Returns the norm before.
-double clip_gradient(at::Tensor& grad, double max_norm);
+// The Euclidean norm of a flat gradient, and what to multiply it with so that its norm is at most max_norm (0 = no
+// limit).
+double gradient_norm(const at::Tensor& grad);
+double clip_factor(double norm, double max_norm);
 
 // The nearest semi-orthogonal matrix to g [R,C], roughly: five Newton–Schulz steps X ← aX + (bA + cA²)X, A = XXᵀ, from
 // X = g/‖g‖; (a, b, c) = (3.4445, −4.7750, 2.0315), Jordan 2024. Singular values end between 0.7 and 1.2.

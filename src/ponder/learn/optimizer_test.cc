@@ -6,6 +6,7 @@
 #include <ATen/ops/eye.h>
 #include <ATen/ops/linalg_svdvals.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -31,8 +32,11 @@ TEST(Optimizer, AdamWFollowsItsFormula) {
   Optimizer optimizer(parameters, {.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.1});
   const double lr = 0.01;
   const at::Tensor g1 = random_like(start, 2), g2 = random_like(start, 3);
-  optimizer.step(g1, lr, 1);
-  optimizer.step(g2, lr, 1);
+  const at::Tensor first = g1.clone(), second = g2.mul(4);
+  optimizer.step(first, lr, 1, 1);
+  optimizer.step(second, lr, 0.25, 1);
+  EXPECT_EQ(first.abs().max().item<float>(), 0) << "spent";
+  EXPECT_EQ(second.abs().max().item<float>(), 0) << "spent";
   EXPECT_EQ(optimizer.steps(), 2);
   for (const auto& p : table) {
     const double decay = p.shape.size() >= 2 ? 0.1 : 0.0;  // norms are left alone
@@ -70,8 +74,8 @@ TEST(Optimizer, MuonMovesMatricesAndAdamWTheRest) {
   const auto parameters = tiny_model(1), twin = parameters.clone();
   Optimizer muon(parameters, {.kind = "muon", .muon_lr_scale = 2}), adamw(twin, {});
   const at::Tensor start = parameters.flat.clone(), g = random_like(start, 2);
-  muon.step(g, 0.01, 1);
-  adamw.step(g, 0.01, 1);
+  muon.step(g.clone(), 0.01, 1, 1);
+  adamw.step(g.clone(), 0.01, 1, 1);
   const auto piece = [](const at::Tensor& flat, const model::MatrixInfo& m) {
     return flat.narrow(0, m.offset, m.rows * m.columns).view({m.rows, m.columns});
   };
@@ -92,8 +96,8 @@ TEST(Optimizer, WorkersDoNotChangeABit) {
   const auto one = tiny_model(1), three = one.clone();
   Optimizer a(one, {.kind = "muon"}), b(three, {.kind = "muon"});
   for (uint64_t s = 0; s < 3; ++s) {
-    a.step(random_like(one.flat, s), 0.01, 1);
-    b.step(random_like(one.flat, s), 0.01, 3);
+    a.step(random_like(one.flat, s), 0.01, 1, 1);
+    b.step(random_like(one.flat, s), 0.01, 1, 3);
   }
   EXPECT_TRUE(at::equal(one.flat, three.flat));
 }
@@ -102,7 +106,7 @@ TEST(Optimizer, StateResumesInTheSameBits) {
   for (const char* kind : {"adamw", "muon"}) {
     const auto through = tiny_model(1);
     Optimizer optimizer(through, {.kind = kind});
-    for (uint64_t s = 0; s < 3; ++s) optimizer.step(random_like(through.flat, s), 0.01, 1);
+    for (uint64_t s = 0; s < 3; ++s) optimizer.step(random_like(through.flat, s), 0.01, 1, 1);
 
     const std::string path = testing::TempDir() + "ponder_optimizer_" + kind + ".safetensors";
     optimizer.save(path);
@@ -112,8 +116,8 @@ TEST(Optimizer, StateResumesInTheSameBits) {
     base::remove_all(path);
     EXPECT_EQ(other.steps(), 3);
     for (uint64_t s = 3; s < 6; ++s) {
-      optimizer.step(random_like(through.flat, s), 0.01, 1);
-      other.step(random_like(through.flat, s), 0.01, 1);
+      optimizer.step(random_like(through.flat, s), 0.01, 1, 1);
+      other.step(random_like(through.flat, s), 0.01, 1, 1);
     }
     EXPECT_TRUE(at::equal(through.flat, resumed.flat)) << kind;
   }
@@ -124,7 +128,7 @@ TEST(Optimizer, StateOfAnotherModelOrKindIsRefusedAndChangesNothing) {
   Optimizer(tiny_model(1, /*value_head=*/true), {}).save(path);
   const auto parameters = tiny_model(1);
   Optimizer adamw(parameters, {}), muon(parameters, {.kind = "muon"});
-  adamw.step(random_like(parameters.flat, 1), 0.01, 1);
+  adamw.step(random_like(parameters.flat, 1), 0.01, 1, 1);
   const auto message = [&path](Optimizer& optimizer) -> std::string {
     try {
       optimizer.load(path);
@@ -139,14 +143,15 @@ TEST(Optimizer, StateOfAnotherModelOrKindIsRefusedAndChangesNothing) {
   base::remove_all(path);
 }
 
-TEST(Optimizer, ClippingKeepsTheDirection) {
-  at::Tensor g = at::eye(2, 2).mul(3).view({4});  // norm √18
-  EXPECT_NEAR(clip_gradient(g, 0), std::sqrt(18), 1e-5);
-  EXPECT_EQ(g[0].item<float>(), 3);
-  EXPECT_NEAR(clip_gradient(g, 1), std::sqrt(18), 1e-5);
-  EXPECT_NEAR(g[0].item<float>(), std::sqrt(0.5), 1e-6);
-  EXPECT_NEAR(clip_gradient(g, 2), 1, 1e-6);
-  EXPECT_NEAR(g[0].item<float>(), std::sqrt(0.5), 1e-6);
+TEST(Optimizer, ClippingTakesTheNormOfAllPieces) {
+  const at::Tensor g = at::eye(2, 2).mul(3).view({4});
+  EXPECT_NEAR(gradient_norm(g), std::sqrt(18), 1e-5);
+  EXPECT_EQ(clip_factor(gradient_norm(g), 0), 1);
+  EXPECT_NEAR(clip_factor(gradient_norm(g), 1), 1 / std::sqrt(18), 1e-6);
+  EXPECT_EQ(clip_factor(gradient_norm(g), 5), 1);
+  const at::Tensor large = at::zeros({(int64_t{1} << 24) + 7}, at::kFloat);  // one number in each of two pieces
+  large[3] = 3, large[(int64_t{1} << 24) + 5] = 4;
+  EXPECT_EQ(gradient_norm(large), 5);
 }
 
 TEST(Schedule, WarmsUpAndFalls) {

@@ -202,9 +202,11 @@ double activation_floats(const Recipe& recipe) {
   return d(c.layers) * layer + 2 * d(c.width);
 }
 
-// Logits of a pack, as many as are kept at a time; the learner keeps their memory.
-double logit_floats(const Recipe& recipe, double pack_tokens) {
-  return std::min(pack_tokens, d(tensor::kept_rows(recipe.model.vocab))) * d(recipe.model.vocab);
+// Of a pack's logits what is kept at a time; the learner keeps its memory.
+double logit_bytes(const Recipe& recipe, double pack_tokens) {
+  const auto compute = recipe.model.compute == "bf16" ? tensor::Compute::kBf16 : tensor::Compute::kF32;
+  const double rows = d(tensor::kept_rows(recipe.model.vocab, compute));
+  return tensor::kKeptBytes * std::min(pack_tokens / rows, 1.0);
 }
 
 double cache_bytes(const Recipe& recipe) {
@@ -258,7 +260,7 @@ void plan_memory(const Recipe& recipe, Plan& plan) {
   plan.optimizer = learns ? 2 * trained_bytes : 0;
   const double learners = shared ? 1 : d(plan.workers);
   plan.gradients = learns ? learners * trained_bytes : 0;
-  plan.logits = learns ? learners * logit_floats(recipe, pack_tokens) * kFloat : 0;
+  plan.logits = learns ? learners * logit_bytes(recipe, pack_tokens) : 0;
   plan.activations = learners * pack_tokens * activation_floats(recipe) * kFloat;
   plan.kv_cache =
       engine::crew_of(recipe.engine, plan.parameters, static_cast<int>(plan.workers)).engines * cache_bytes(recipe);

@@ -80,20 +80,6 @@ void pack_panels(const float* x, int64_t rows, int64_t stride, int64_t columns, 
 
 int64_t steps_of(int64_t depth, Compute compute) { return compute == Compute::kF32 ? depth : (depth + 1) / 2; }
 
-// A row as the left side of a product: pairs of neighbours, 0 behind an odd end. Not for f32, which is used as it is.
-void pack_row(const float* x, int64_t n, uint32_t* words) {
-  constexpr int64_t kWhole = 32;  // a multiple of every kind's vectors
-  const int64_t whole = n / kWhole * kWhole;
-  const auto pack = native_bf16() ? pack_row_native : pack_row_bf16;
-  if (whole > 0) pack(x, whole, words);
-  if (whole == n) return;
-  float tail[kWhole] = {};
-  uint32_t packed[kWhole / 2];
-  std::copy(x + whole, x + n, tail);
-  pack(tail, kWhole, packed);
-  std::copy_n(packed, steps_of(n - whole, Compute::kBf16), words + whole / 2);
-}
-
 // Panels of n columns out of the rows of a weight: row_words(row, out) writes the words of one, `steps` of them.
 template <class RowWords>
 void pack_by_row(int64_t n, int64_t steps, uint32_t* words, RowWords&& row_words) {
@@ -118,6 +104,19 @@ void pack_by_row(int64_t n, int64_t steps, uint32_t* words, RowWords&& row_words
 }  // namespace
 
 bool has_fast_bf16() { return native_bf16(); }
+
+void pack_row(const float* x, int64_t n, uint32_t* words) {
+  constexpr int64_t kWhole = 32;  // a multiple of every kind's vectors
+  const int64_t whole = n / kWhole * kWhole;
+  const auto pack = native_bf16() ? pack_row_native : pack_row_bf16;
+  if (whole > 0) pack(x, whole, words);
+  if (whole == n) return;
+  float tail[kWhole] = {};
+  uint32_t packed[kWhole / 2];
+  std::copy(x + whole, x + n, tail);
+  pack(tail, kWhole, packed);
+  std::copy_n(packed, steps_of(n - whole, Compute::kBf16), words + whole / 2);
+}
 
 int64_t packed_words(int64_t depth, int64_t columns, Compute compute) {
   if (compute == Compute::kInt8) return int8_words(depth, columns);

@@ -28,6 +28,9 @@ struct PackedView {
 };
 int64_t packed_words(int64_t depth, int64_t columns, Compute compute);
 
+// A row as bf16 pairs of neighbours, 0 behind an odd end: what the left side of a product is made of.
+void pack_row(const float* x, int64_t n, uint32_t* words);
+
 // w [N,K] as the right-hand side of x · wᵀ (depth K), and of g · w (depth N).
 void pack_transposed(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words);
 void pack_straight(const float* w, int64_t n, int64_t k, Compute compute, uint32_t* words);

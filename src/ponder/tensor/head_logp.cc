@@ -5,6 +5,7 @@
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <deque>
 #include <optional>
@@ -24,7 +25,7 @@ constexpr int64_t kColumns = kLogsumexpBlock;
 // The backward pass multiplies along a block's columns: fewer leave more rows beside a panel in the second cache. Two
 // such blocks are one of the forward pass, whose logits may have been kept.
 constexpr int64_t kBackwardColumns = kColumns / 2;
-constexpr int64_t kBlockLogits = int64_t{1} << 20, kKeptLogits = int64_t{1} << 27;
+constexpr int64_t kBlockLogits = int64_t{1} << 20;
 
 int64_t block_rows(int64_t columns) {
   constexpr int64_t kLeast = 512;
@@ -137,9 +138,52 @@ struct Values {
   }
 };
 
-// kept: null, or room for all logits, block of columns behind block of columns, each [rows, columns].
+// Products in bf16 round the gradient of logits anyway; what it is made of is kept as bf16 then, where there are
+// several blocks.
+bool keeps_halves(int64_t vocab, Compute compute) { return compute == Compute::kBf16 && vocab > kColumns; }
+
+// What the backward pass takes the gradient of a chunk's logits from, block of columns behind block of columns, each
+// [rows, columns]: the logits as floats, or e^(logit − top) as bf16 pairs, top the highest of a row's block. (A logit
+// as bf16 would be too coarse.)
+class Kept {
+ public:
+  // room: memory, made or grown here.
+  Kept(int64_t rows, int64_t vocab, Compute compute, at::Tensor& room)
+      : rows_(rows), vocab_(vocab), halves_(keeps_halves(vocab, compute)) {
+    const int64_t words = halves_ ? rows * ((vocab + 1) / 2) : rows * vocab;
+    if (!room.defined() || room.numel() < words) {
+      room.reset();  // before there are two
+      room = at::empty({words}, at::kFloat);
+    }
+    floats_ = out(room);
+    if (halves_) tops_.resize(static_cast<size_t>(rows * ((vocab + kColumns - 1) / kColumns)));
+  }
+  bool halves() const { return halves_; }
+  // Of row t from `column` on: the logits themselves …
+  float* logits(int64_t t, int64_t column) {
+    const int64_t first = column / kColumns * kColumns;
+    return floats_ + rows_ * first + t * columns_at(first) + (column - first);
+  }
+  // … or pairs, which begin at an even column.
+  uint32_t* pairs(int64_t t, int64_t column) {
+    const int64_t first = column / kColumns * kColumns;
+    return reinterpret_cast<uint32_t*>(floats_) + rows_ * first / 2 + t * ((columns_at(first) + 1) / 2) +
+           (column - first) / 2;
+  }
+  float& top(int64_t t, int64_t column) { return tops_[static_cast<size_t>(column / kColumns * rows_ + t)]; }
+
+ private:
+  int64_t columns_at(int64_t first) const { return std::min(kColumns, vocab_ - first); }
+
+  int64_t rows_, vocab_;
+  bool halves_;
+  float* floats_;
+  std::vector<float> tops_;
+};
+
+// kept: null, or what is to be filled.
 void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets, Values& values,
-                    bool with_entropy, float* kept) {
+                    bool with_entropy, Kept* kept) {
   const int64_t rows = hidden.size(0), vocab = head.size(0);
   const int64_t* target = targets.const_data_ptr<int64_t>();
   for (int64_t t = 0; t < rows; ++t)
@@ -149,19 +193,25 @@ void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tens
   const bool one_block = vocab <= kColumns;
   const int64_t block = std::min(kColumns, vocab);
   HiddenBlocks left(hidden, block, head.compute);
-  at::Tensor scratch = block_scratch(kept ? 0 : rows, block);
+  const bool in_place = kept && !kept->halves();
+  at::Tensor scratch = block_scratch(in_place ? 0 : rows, block);
   float *logp = out(values.logp), *logsumexp = out(values.logsumexp);
   float* entropy = with_entropy ? out(values.entropy) : nullptr;
   std::vector<RunningLogsumexp> running(static_cast<size_t>(rows));
-  const auto read_row = [&](const float* x, int64_t t, int64_t column, int64_t columns) {
-    row_logsumexp_add(x, columns, entropy && !one_block, &running[static_cast<size_t>(t)]);
+  const auto read_row = [&](float* x, int64_t t, int64_t column, int64_t columns) {
+    RunningLogsumexp* sum = &running[static_cast<size_t>(t)];
     if (target[t] >= column && target[t] < column + columns) logp[t] = x[target[t] - column];
-    if (entropy && one_block) row_entropy(x, columns, running[static_cast<size_t>(t)].logsumexp(), entropy + t);
+    if (kept && kept->halves()) {
+      row_exp_and_add(x, columns, entropy, sum, &kept->top(t, column));
+      return pack_row(x, columns, kept->pairs(t, column));
+    }
+    row_logsumexp_add(x, columns, entropy && !one_block, sum);
+    if (entropy && one_block) row_entropy(x, columns, sum->logsumexp(), entropy + t);
   };
   for_each_block(
       rows, vocab, block, [&](int64_t column, int64_t columns) { words = blocks.transposed(column, columns); },
       [&](int64_t row, int64_t n, int64_t column, int64_t columns) {
-        float* logits = kept ? kept + rows * column + row * columns : out(scratch);
+        float* logits = in_place ? kept->logits(row, column) : out(scratch);
         left.multiply(row, words, logits);
         share_large(n * columns, n, 16, [&](int64_t from, int64_t to) {
           for (int64_t t = from; t < to; ++t) read_row(logits + t * columns, row + t, column, columns);
@@ -177,7 +227,7 @@ void forward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tens
 
 // With p = softmax: ∂logits = slope · (1[v = target] − p), taken where the logits of a block were or are once more.
 void backward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets,
-                     const at::Tensor& logsumexp, const at::Tensor& slope, const float* kept, float* grad_hidden,
+                     const at::Tensor& logsumexp, const at::Tensor& slope, Kept* kept, float* grad_hidden,
                      float* grad_head) {
   const int64_t rows = hidden.size(0), width = hidden.size(1), vocab = head.size(0);
   const int64_t* target = targets.const_data_ptr<int64_t>();
@@ -187,14 +237,15 @@ void backward_blocks(const at::Tensor& hidden, const Matrix& head, const at::Ten
   HiddenBlocks left(hidden, block, head.compute);
   at::Tensor scratch = block_scratch(rows, block);
   float* logits = out(scratch);
-  const auto kept_row = [&](int64_t t, int64_t column) {
-    const int64_t first = column / kColumns * kColumns;
-    return kept + rows * first + t * std::min(kColumns, vocab - first) + (column - first);
-  };
   const auto turn_row = [&](float* x, int64_t t, int64_t column, int64_t columns) {
-    if (kept) std::memcpy(x, kept_row(t, column), static_cast<size_t>(columns) * sizeof(float));
-    row_exp(x, columns, in(logsumexp)[t], -in(slope)[t]);
-    if (target[t] >= column && target[t] < column + columns) x[target[t] - column] += in(slope)[t];
+    const float shift = in(logsumexp)[t], factor = -in(slope)[t];
+    if (kept && kept->halves()) {
+      row_scale_bf16(kept->pairs(t, column), columns, factor * std::exp(kept->top(t, column) - shift), x);
+    } else {
+      if (kept) std::memcpy(x, kept->logits(t, column), static_cast<size_t>(columns) * sizeof(float));
+      row_exp(x, columns, shift, factor);
+    }
+    if (target[t] >= column && target[t] < column + columns) x[target[t] - column] -= factor;
   };
   for_each_block(
       rows, vocab, block,
@@ -224,7 +275,7 @@ void check(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targe
 // Other devices make the logits of some rows as a whole. Returns the last of them.
 at::Tensor forward_whole(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets, Values& values,
                          bool with_entropy) {
-  const int64_t rows = hidden.size(0), step = kept_rows(head.size(0));
+  const int64_t rows = hidden.size(0), step = kept_rows(head.size(0), Compute::kF32);
   at::Tensor logits;
   for (int64_t from = 0; from < rows; from += step) {
     const int64_t n = std::min(step, rows - from);
@@ -242,7 +293,7 @@ at::Tensor forward_whole(const at::Tensor& hidden, const Matrix& head, const at:
 void backward_whole(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets,
                     const at::Tensor& logsumexp, const at::Tensor& slope, at::Tensor logits, at::Tensor& grad_hidden,
                     at::Tensor* grad_head) {
-  const int64_t rows = hidden.size(0), step = kept_rows(head.size(0));
+  const int64_t rows = hidden.size(0), step = kept_rows(head.size(0), Compute::kF32);
   for (int64_t from = 0; from < rows; from += step) {
     const int64_t n = std::min(step, rows - from);
     const at::Tensor x = hidden.narrow(0, from, n);
@@ -258,7 +309,9 @@ void backward_whole(const at::Tensor& hidden, const Matrix& head, const at::Tens
 
 }  // namespace
 
-int64_t kept_rows(int64_t vocab) { return std::max<int64_t>(1, kKeptLogits / vocab); }
+int64_t kept_rows(int64_t vocab, Compute compute) {
+  return std::max<int64_t>(1, kKeptBytes / (keeps_halves(vocab, compute) ? 2 : 4) / vocab);
+}
 
 bool packs_by_block(const Matrix& head) { return head.size(0) > kColumns; }
 
@@ -286,21 +339,17 @@ at::Tensor head_logp_gradient(const at::Tensor& hidden_in, const Matrix& head, c
   PONDER_CHECK(!grad_head || !grad_head->hand_on.defined(), "a head that wants a gradient needs a .grad to add it to");
   at::Tensor grad = at::empty_like(all);
   for (size_t c = 0; c < ends.size(); ++c) {
-    const int64_t first = c == 0 ? 0 : ends[c - 1], n = ends[c] - first, logits = n * head.size(0);
+    const int64_t first = c == 0 ? 0 : ends[c - 1], n = ends[c] - first;
     PONDER_CHECK(n > 0, "chunks must not be empty");
     const at::Tensor hidden = all.narrow(0, first, n), targets = targets_in.narrow(0, first, n);
     at::Tensor grad_hidden = grad.narrow(0, first, n);
     Values values(hidden, with_entropy);
     const auto slope = [&] { return slopes(c, {values.logp, values.entropy}).to(hidden.options()).contiguous(); };
     if (in_blocks(hidden)) {
-      const bool keeps = n <= kept_rows(head.size(0));
-      if (keeps && (!room.defined() || room.numel() < logits)) {
-        room.reset();  // before there are two
-        room = at::empty({logits}, at::kFloat);
-      }
-      float* kept = keeps ? out(room) : nullptr;
-      forward_blocks(hidden, head, targets, values, with_entropy, kept);
-      backward_blocks(hidden, head, targets, values.logsumexp, slope(), kept, out(grad_hidden),
+      std::optional<Kept> kept;
+      if (n <= kept_rows(head.size(0), head.compute)) kept.emplace(n, head.size(0), head.compute, room);
+      forward_blocks(hidden, head, targets, values, with_entropy, kept ? &*kept : nullptr);
+      backward_blocks(hidden, head, targets, values.logsumexp, slope(), kept ? &*kept : nullptr, out(grad_hidden),
                       grad_head ? out(grad_head->sum) : nullptr);
     } else {
       at::Tensor last = forward_whole(hidden, head, targets, values, with_entropy);

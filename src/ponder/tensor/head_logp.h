@@ -27,8 +27,9 @@ using HeadSlopes = std::function<at::Tensor(size_t chunk, const HeadLogp& rows)>
 at::Tensor head_logp_gradient(const at::Tensor& hidden, const Matrix& head, const at::Tensor& targets,
                               std::span<const int64_t> ends, bool with_entropy, const HeadSlopes& slopes,
                               at::Tensor& room);
-// Rows whose logits are worth keeping: half a GiB of them.
-int64_t kept_rows(int64_t vocab);
+// Rows whose logits are worth keeping: so many bytes of them, 4 or 2 each (products of several blocks in bf16).
+inline constexpr int64_t kKeptBytes = int64_t{1} << 29;
+int64_t kept_rows(int64_t vocab, Compute compute);
 
 // A head of more rows is packed block by block where it is multiplied; packed copies of all of it would be in the way.
 bool packs_by_block(const Matrix& head);

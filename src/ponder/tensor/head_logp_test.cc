@@ -6,6 +6,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/gather.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/mm.h>
@@ -66,8 +67,8 @@ TEST(HeadLogp, ValuesAndGradientsMatchAutograd) {
     int64_t rows, width, vocab;
     std::vector<int64_t> ends;
   };
-  ASSERT_LT(kept_rows(400001), 350);
-  ASSERT_GT(kept_rows(5001), 2100);
+  ASSERT_LT(kept_rows(400001, Compute::kF32), 350);
+  ASSERT_GT(kept_rows(5001, Compute::kF32), 2100);
   for (const auto& [rows, width, vocab, ends] : {Shape{5, 8, 11, {2, 5}},
                                                  {700, 16, 70001, {1, 520, 700}},
                                                  {360, 16, 400001, {355, 360}},
@@ -93,6 +94,49 @@ TEST(HeadLogp, ValuesAndGradientsMatchAutograd) {
     EXPECT_TRUE(at::equal(alone.entropy, found.entropy)) << vocab;
     EXPECT_FALSE(alone.logp.requires_grad());
   }
+}
+
+double distance(const at::Tensor& found, const at::Tensor& expected) {
+  const at::Tensor difference = found.to(at::kDouble).sub(expected);
+  return at::linalg_vector_norm(difference).item<double>() / at::linalg_vector_norm(expected).item<double>();
+}
+at::Tensor rounded(const at::Tensor& x) { return x.to(at::kBFloat16).to(at::kFloat); }
+
+// In bf16 what is kept of a chunk is rounded. Held against double arithmetic on the same rounded numbers: within what
+// rounding the gradient of logits costs.
+TEST(HeadLogp, GradientsOfBf16ProductsAreWithinTheirRounding) {
+  const int64_t rows = 300, width = 32, vocab = 20001;
+  const at::Tensor hidden = rounded(random_tensor({rows, width}, 1, 1)), targets = random_targets(rows, vocab);
+  Matrix head(rounded(random_tensor({vocab, width}, 2, 1)).requires_grad_(true), Compute::kBf16);
+  const at::Tensor slope = random_tensor({rows}, 4, 1);
+  const at::Tensor hidden64 = hidden.to(at::kDouble).requires_grad_(true);
+  const at::Tensor head64 = head.weight.detach().to(at::kDouble).requires_grad_(true);
+  const at::Tensor all = at::log_softmax(at::mm(hidden64, head64.t()), 1);
+  const at::Tensor expected = at::gather(all, 1, targets.unsqueeze(1)).squeeze(1);
+  expected.backward(slope.to(at::kDouble));
+  const Learned found = learn(hidden, head, targets, {20, 300}, slope, true);
+  EXPECT_TRUE(at::allclose(found.logp.to(at::kDouble), expected.detach(), 1e-5, 1e-4));
+  EXPECT_TRUE(at::allclose(found.entropy.to(at::kDouble), all.exp().mul(all).sum(1).neg().detach(), 1e-4, 1e-4));
+  EXPECT_LT(distance(found.grad_hidden, hidden64.grad()), 0.003);
+  EXPECT_LT(distance(found.grad_head, head64.grad()), 0.003);
+  EXPECT_TRUE(at::equal(head_logp(hidden, head, targets, true).logp, found.logp));
+}
+
+// A chunk of more rows than are kept has its logits made twice.
+TEST(HeadLogp, GradientsOfBf16ProductsAreAlikeWhetherLogitsWereKeptOrNot) {
+  const int64_t rows = 50, width = 8, vocab = 100 * 60001;
+  ASSERT_LT(kept_rows(vocab, Compute::kBf16), rows);
+  ASSERT_GE(kept_rows(vocab, Compute::kBf16), rows / 2);
+  const at::Tensor hidden = random_tensor({rows, width}, 1, 1), targets = random_targets(rows, vocab);
+  Matrix head(random_tensor({vocab / 100, width}, 2, 1).repeat({100, 1}).requires_grad_(true), Compute::kBf16);
+  const at::Tensor slope = random_tensor({rows}, 4, 1);
+  const Learned kept = learn(hidden, head, targets, {rows / 2, rows}, slope, true);
+  const Learned again = learn(hidden, head, targets, {rows}, slope, true);
+  EXPECT_TRUE(at::equal(kept.logp, again.logp));
+  EXPECT_TRUE(at::equal(kept.entropy, again.entropy));
+  EXPECT_FALSE(at::equal(kept.grad_hidden, again.grad_hidden)) << "one way through the code would show nothing";
+  EXPECT_LT(distance(kept.grad_hidden, again.grad_hidden.to(at::kDouble)), 0.003);
+  EXPECT_LT(distance(kept.grad_head, again.grad_head.to(at::kDouble)), 0.003);
 }
 
 // A head that is only read has no gradient, and its rows are unpacked for that of the hidden states.

@@ -50,6 +50,8 @@ struct RunningLogsumexp {
   float entropy() const;  // −Σ p ln p with p = exp(x − logsumexp)
 };
 void row_logsumexp_add(const float* x, int64_t n, bool with_entropy, RunningLogsumexp* running);
+// One block, which becomes exp(x − top), top the block's own.
+void row_exp_and_add(float* x, int64_t n, bool with_entropy, RunningLogsumexp* running, float* top);
 // logsumexp of n floats: all blocks of a row at once.
 void row_logsumexp(const float* x, int64_t n, float* logsumexp);
 // −Σ p ln p with p = exp(x − logsumexp).
@@ -58,6 +60,7 @@ void row_entropy(const float* x, int64_t n, float logsumexp, float* entropy);
 void row_exp(float* x, int64_t n, float shift, float factor);
 // x · factor → y.
 void row_scale(const float* x, int64_t n, float factor, float* y);
+void row_scale_bf16(const uint32_t* pairs, int64_t n, float factor, float* y);  // of gemm.h's pack_row()
 // The first of the highest; x holds no NaN.
 void row_argmax(const float* x, int64_t n, int64_t* index);
 

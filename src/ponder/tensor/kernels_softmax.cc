@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -19,8 +20,9 @@ namespace {
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // A vocabulary is no multiple of a vector: the lanes behind its end count as −∞, that is probability 0.
-template <class S>
-PONDER_INLINE RunningLogsumexp block_logsumexp(const float* x, int64_t n, bool with_entropy) {
+// kept: null, or where e^(x − top) goes, which may be x.
+template <class S, bool kKeeps = false>
+PONDER_INLINE RunningLogsumexp block_logsumexp(const float* x, int64_t n, bool with_entropy, float* kept = nullptr) {
   using F = typename S::F;
   constexpr int64_t L = S::kLanes;
   const int64_t whole = n / L * L;
@@ -29,14 +31,21 @@ PONDER_INLINE RunningLogsumexp block_logsumexp(const float* x, int64_t n, bool w
   for (int64_t i = 0; i < whole; i += L) highest = simd::max<S>(highest, load<S>(x + i));
   const float highest_lane = simd::max_lane<S>(highest), top = highest_lane == kMinusInfinity ? 0.0f : highest_lane;
   F total = simd::exp<S>(tail - top);
+  if (kKeeps && !with_entropy && whole < n) store_part<S>(kept + whole, n - whole, total);
   if (!with_entropy) {
-    for (int64_t i = 0; i < whole; i += L) total += simd::exp<S>(load<S>(x + i) - top);
+    for (int64_t i = 0; i < whole; i += L) {
+      const F e = simd::exp<S>(load<S>(x + i) - top);
+      if constexpr (kKeeps) store<S>(kept + i, e);
+      total += e;
+    }
     return {top, simd::sum<S>(total), 0};
   }
   F weighted{};
   if (whole < n) weighted = total * (load_part<S>(x + whole, n - whole, top) - top);  // 0 · 0, where 0 · −∞ is none
+  if (kKeeps && whole < n) store_part<S>(kept + whole, n - whole, total);
   for (int64_t i = 0; i < whole; i += L) {
     const F below = load<S>(x + i) - top, e = simd::exp<S>(below);
+    if constexpr (kKeeps) store<S>(kept + i, e);
     total += e;
     weighted += e * below;
   }
@@ -60,6 +69,13 @@ template <class S>
 PONDER_INLINE void row_logsumexp_add_body(const float* x, int64_t n, bool with_entropy, RunningLogsumexp* running) {
   for (int64_t from = 0; from < n; from += kLogsumexpBlock)
     add_block(*running, block_logsumexp<S>(x + from, std::min(kLogsumexpBlock, n - from), with_entropy));
+}
+
+template <class S>
+PONDER_INLINE void row_exp_and_add_body(float* x, int64_t n, bool with_entropy, RunningLogsumexp* running, float* top) {
+  const RunningLogsumexp block = block_logsumexp<S, true>(x, n, with_entropy, x);
+  *top = block.top;
+  add_block(*running, block);
 }
 
 template <class S>
@@ -97,6 +113,23 @@ PONDER_INLINE void row_scale_body(const float* x, int64_t n, float factor, float
   for (int64_t i = whole; i < n; ++i) y[i] = x[i] * factor;
 }
 
+template <class S>
+PONDER_INLINE void row_scale_bf16_body(const uint32_t* pairs, int64_t n, float factor, float* y) {
+  using I = typename S::I;
+  typedef uint16_t Halves __attribute__((vector_size(S::kLanes * 2), aligned(2), may_alias));
+  const auto* halves = reinterpret_cast<const uint16_t*>(pairs);
+  const int64_t whole = n / S::kLanes * S::kLanes;
+  const auto scale = [&](const uint16_t* at) __attribute__((always_inline)) {
+    const I bits = __builtin_convertvector(*reinterpret_cast<const Halves*>(at), I) << 16;
+    return reinterpret_cast<const typename S::F&>(bits) * factor;
+  };
+  for (int64_t i = 0; i < whole; i += S::kLanes) store<S>(y + i, scale(halves + i));
+  if (whole == n) return;
+  uint16_t rest[S::kLanes] = {};
+  std::memcpy(rest, halves + whole, static_cast<size_t>(n - whole) * sizeof *halves);
+  store_part<S>(y + whole, n - whole, scale(rest));
+}
+
 // By blocks: the first block whose highest is above all before it holds the first of the highest.
 template <class S>
 PONDER_INLINE void row_argmax_body(const float* x, int64_t n, int64_t* index) {
@@ -122,6 +155,9 @@ PONDER_DISPATCH(row_scale, (const float* x, int64_t n, float factor, float* y), 
 PONDER_DISPATCH(row_argmax, (const float* x, int64_t n, int64_t* index), (x, n, index))
 PONDER_DISPATCH(row_logsumexp_add, (const float* x, int64_t n, bool with_entropy, RunningLogsumexp* running),
                 (x, n, with_entropy, running))
+PONDER_DISPATCH(row_exp_and_add, (float* x, int64_t n, bool with_entropy, RunningLogsumexp* running, float* top),
+                (x, n, with_entropy, running, top))
+PONDER_DISPATCH(row_scale_bf16, (const uint32_t* pairs, int64_t n, float factor, float* y), (pairs, n, factor, y))
 PONDER_DISPATCH(row_entropy, (const float* x, int64_t n, float logsumexp, float* entropy), (x, n, logsumexp, entropy))
 PONDER_DISPATCH(row_exp, (float* x, int64_t n, float shift, float factor), (x, n, shift, factor))
 

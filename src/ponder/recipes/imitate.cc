@@ -1,5 +1,6 @@
 // Stages 1 and 2: next-token learning on generated text (P1, P6), then on demonstrations (P2, P7, P12).
 #include "ponder/base/log.h"
+#include "ponder/craft/solution_forms.h"
 #include "ponder/craft/solutions.h"
 #include "ponder/recipes/accuracy.h"
 #include "ponder/recipes/audit.h"
@@ -7,7 +8,6 @@
 #include "ponder/recipes/doctor.h"
 #include "ponder/recipes/train_loop.h"
 #include "ponder/tasks/dataset.h"
-#include "ponder/tasks/solution_forms.h"
 
 namespace ponder::recipes {
 namespace {
@@ -69,7 +69,7 @@ std::vector<learn::Row> solution_rows(const Recipe& recipe, const text::ProblemC
   int64_t too_long = 0;
   for (const core::Item& item : solved_problems(recipe))
     for (const std::string& form : recipe.sft.solution_forms) {
-      const auto solution = tasks::solution_in_form(item, form);
+      const auto solution = craft::solution_in_form(item, form);
       if (!solution) continue;
       learn::Row row = learn::make_row(craft::solution_example(codec, item.problem, *solution));
       const bool fits = static_cast<int64_t>(row.tokens.size()) <= recipe.sft.train.learner.pack_tokens;

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "ponder/base/file.h"
+#include "ponder/craft/solution_forms.h"
 #include "ponder/learn/losses.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/start.h"
 #include "ponder/tasks/dataset.h"
-#include "ponder/tasks/solution_forms.h"
 #include "ponder/tasks/task.h"
 #include "ponder/text/format.h"
 
@@ -90,9 +90,10 @@ void SftOptions::fields(base::Fields& f) {
           {.help = "tasks from files whose worked solutions are learned, in place of demonstrations",
            .choices = names_of(tasks::dataset_tasks())});
   f.field("solution_forms", solution_forms,
-          {.help = "how they are written, each problem once in each form that it has: steps, amounts (the numbers with "
-                   "what they count come first), question (what is asked comes first), check (the inverse comes last)",
-           .choices = tasks::solution_forms()});
+          {.help = "how they are written, each problem once in each form that it has: steps alone, operations (what will "
+                   "be done comes first), amounts (the numbers with what they count come first), question (what is asked "
+                   "comes first), check (the inverse comes last)",
+           .choices = craft::solution_forms()});
   f.field("practice_share", practice_share,
           {.min = 0,
            .max = 0.95,

@@ -62,7 +62,7 @@ struct SftOptions {
   double pretrain_share = 0.0;  // share of each batch that stays pre-training text
   craft::DemoOptions demos;
   std::vector<std::string> solutions = {};  // tasks whose worked solutions are learned in place of demonstrations
-  std::vector<std::string> solution_forms = {"steps"};  // each problem once in each (tasks/solution_forms.h)
+  std::vector<std::string> solution_forms = {"steps"};  // each problem once in each (craft/solution_forms.h)
   double practice_share = 0;    // of each batch, beside them: sheets of made-up sums (craft/solutions.h)
   int64_t eval_problems = 200;  // test problems a task, answered greedily at the end
   void fields(base::Fields& f);

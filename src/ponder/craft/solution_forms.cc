@@ -1,4 +1,4 @@
-#include "ponder/tasks/solution_forms.h"
+#include "ponder/craft/solution_forms.h"
 
 #include <algorithm>
 #include <cctype>
@@ -9,7 +9,7 @@
 #include "ponder/base/error.h"
 #include "ponder/tasks/dataset.h"
 
-namespace ponder::tasks {
+namespace ponder::craft {
 namespace {
 
 constexpr int kWordsBehindANumber = 2;
@@ -91,9 +91,20 @@ std::optional<std::string> last_question(const std::string& text) {
   return text;
 }
 
+// "43 - 21 = 22\n22 / 2 = 11\n#### 11" -> "subtract, divide".
+std::string operations(const std::string& solution) {
+  static const std::map<std::string, std::string> kVerbs = {
+      {"+", "add"}, {"-", "subtract"}, {"*", "multiply"}, {"/", "divide"}};
+  std::string out;
+  for (const std::string& word : words_of(solution))
+    if (const auto verb = kVerbs.find(word); verb != kVerbs.end())
+      out.append(out.empty() ? "" : ", ").append(verb->second);
+  return out;
+}
+
 // Does the task arithmetic hold this operation out? Its numbers must not be learned on the way.
 bool is_held_out(const std::string& operation, const std::string& result) {
-  const auto& arithmetic = dynamic_cast<const ArithmeticTask&>(find_dataset_task("arithmetic"));
+  const auto& arithmetic = dynamic_cast<const tasks::ArithmeticTask&>(tasks::find_dataset_task("arithmetic"));
   return arithmetic.is_held_out(arithmetic.problem_of({operation, result}, "").problem);
 }
 
@@ -122,21 +133,23 @@ std::optional<std::string> checked(const std::string& solution) {
 }  // namespace
 
 const std::vector<std::string>& solution_forms() {
-  static const std::vector<std::string> kForms = {"steps", "amounts", "question", "check"};
+  static const std::vector<std::string> kForms = {"steps", "operations", "amounts", "question", "check"};
   return kForms;
 }
 
 std::optional<std::string> solution_in_form(const core::Item& item, const std::string& form) {
   PONDER_CHECK(std::ranges::count(solution_forms(), form) == 1, "no such form: ", form);
-  auto solution = worked_solution(item);
+  auto solution = tasks::worked_solution(item);
   const base::Json* equation = item.gold.find("equation");
   if (!solution || form == "steps") return solution;
   if (!equation) return std::nullopt;
   if (form == "check") return checked(*solution);
-  const auto before =
-      form == "amounts" ? amounts(item.problem.question, equation->as_string()) : last_question(item.problem.question);
+  std::optional<std::string> before;
+  if (form == "operations") before = operations(*solution);
+  if (form == "amounts") before = amounts(item.problem.question, equation->as_string());
+  if (form == "question") before = last_question(item.problem.question);
   if (!before || before->empty()) return std::nullopt;
   return base::cat(*before, "\n", *solution);
 }
 
-}  // namespace ponder::tasks
+}  // namespace ponder::craft

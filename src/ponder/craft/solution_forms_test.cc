@@ -1,4 +1,4 @@
-#include "ponder/tasks/solution_forms.h"
+#include "ponder/craft/solution_forms.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,15 @@
 
 #include "ponder/tasks/dataset.h"
 
-namespace ponder::tasks {
+namespace ponder::craft {
 namespace {
+
+using tasks::ArithmeticTask;
+using tasks::Dataset;
+using tasks::DatasetTask;
+using tasks::find_dataset_task;
+using tasks::find_task;
+using tasks::Sum;
 
 core::Item item_of(const std::string& body, const std::string& question, const std::string& equation, double answer) {
   base::Json row;
@@ -21,11 +28,13 @@ TEST(SolutionForms, NameWhatIsCountedWhatIsAskedAndTheInverse) {
       item_of("Ann had 9 big round nuts, 7 figs and ate 4 of them.", "How many nuts are left?", "( 9.0 - 4.0 )", 5);
   EXPECT_EQ(solution_in_form(nuts, "steps"), "9 - 4 = 5\n#### 5");
   EXPECT_EQ(solution_in_form(nuts, "amounts"), "9 big round, 4 of them\n9 - 4 = 5\n#### 5");
+  EXPECT_EQ(solution_in_form(nuts, "operations"), "subtract\n9 - 4 = 5\n#### 5");
   EXPECT_EQ(solution_in_form(nuts, "question"), "How many nuts are left?\n9 - 4 = 5\n#### 5");
   EXPECT_EQ(solution_in_form(nuts, "check"), "9 - 4 = 5\n5 + 4 = 9\n#### 5");
   const core::Item coins = item_of("A pen costs $ 2.5 and Bo buys 3, then 10 more pens", "What does he pay?",
                                    "( 2.5 * ( 3.0 + 10.0 ) )", 32.5);
   EXPECT_EQ(solution_in_form(coins, "amounts"), "$ 2.5, 3, 10 more pens\n3 + 10 = 13\n2.5 * 13 = 32.5\n#### 32.5");
+  EXPECT_EQ(solution_in_form(coins, "operations"), "add, multiply\n3 + 10 = 13\n2.5 * 13 = 32.5\n#### 32.5");
   EXPECT_EQ(solution_in_form(coins, "check"), "3 + 10 = 13\n2.5 * 13 = 32.5\n32.5 / 13 = 2.5\n#### 32.5");
 }
 
@@ -36,6 +45,7 @@ TEST(SolutionForms, AreMissingWhereTheyWouldBeAGuess) {
   const core::Item below = item_of("It was 3 degrees and fell by 5.", "How cold is it?", "3.0 - 5.0", -2);
   EXPECT_EQ(solution_in_form(below, "steps"), "3 - 5 = -2\n#### -2");
   EXPECT_FALSE(solution_in_form(below, "check"));
+  EXPECT_FALSE(solution_in_form(item_of("He has 9 pens.", "How many?", "9.0", 9), "operations"));
   const core::Item none = item_of("It was 3 o'clock.", "What is 3 by nothing?", "3.0 * 0.0", 0);
   EXPECT_FALSE(solution_in_form(none, "check"));  // 0 / 0
   EXPECT_FALSE(solution_in_form(none, "amounts"));
@@ -89,4 +99,4 @@ TEST(SolutionForms, OfSvampAreAllRight) {
 }
 
 }  // namespace
-}  // namespace ponder::tasks
+}  // namespace ponder::craft

@@ -2,6 +2,7 @@
 """The command contract with a model: a whole run in seconds, resume, and every command on what the run left behind."""
 import json
 import math
+import os
 import shutil
 import signal
 import struct
@@ -143,6 +144,13 @@ class Model(CliTest):
             self.one("convert", "--from", made, "--to", half, "--dtype", "bf16")
             self.assertEqual(self.one("info", half)["parameters"], info["parameters"])
             self.ponder("convert", "--from", made, "--to", half, status=2, says=["is there already"])
+            # What a killed conversion left is removed by the next one to the same place; what lives is not.
+            left, other = Path(f"{half}.tmp-999999999"), Path(f"{half}.tmp-{os.getpid()}")
+            left.mkdir()
+            other.mkdir()
+            shutil.rmtree(half)
+            self.one("convert", "--from", made, "--to", half, "--dtype", "bf16")
+            self.assertEqual((left.exists(), other.exists()), (False, True))
             self.ponder("convert", "--from", made, "--to", Path(out) / "q", "--dtype", "q8_0", status=2, says=["--dtype"])
             back = Path(out) / "back"
             self.one("convert", "--from", gguf, "--to", back)

@@ -1,7 +1,10 @@
 // ponder convert: a model in another file format or number format.
+#include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 
 #include "ponder/base/error.h"
@@ -38,8 +41,24 @@ void check_directory_type(const store::GgmlTypeInfo& type) {
     throw Error(ErrorCode::kUsage, "a directory of safetensors holds f32, f16 or bf16", "--dtype");
 }
 
-// A directory of this process alone, beside the result. Removed at the end, but not by a kill.
+// What killed conversions to the same place have left there.
+void remove_left_behind(const std::string& to) {
+  const std::filesystem::path path(to);
+  const std::string folder = path.has_parent_path() ? path.parent_path().string() : ".";
+  const std::string prefix = base::cat(path.filename().string(), ".tmp-");
+  if (!base::is_directory(folder)) return;
+  for (const std::string& name : base::list_directory(folder)) {
+    if (!name.starts_with(prefix)) continue;
+    const std::string process = name.substr(prefix.size());
+    const bool is_process = !process.empty() && process.find_first_not_of("0123456789") == std::string::npos;
+    if (is_process && process.size() < 10 && ::kill(std::stoi(process), 0) != 0 && errno == ESRCH)
+      base::remove_all(base::join_path(folder, name));
+  }
+}
+
+// A directory of this process alone, beside the result. Removed at the end; after a kill the next conversion does it.
 std::string make_aside(const std::string& to) {
+  remove_left_behind(to);
   const std::string aside = base::cat(to, ".tmp-", ::getpid());
   if (base::file_exists(aside) || base::is_directory(aside))
     throw Error(ErrorCode::kUsage, "is in the way; remove it if nobody needs it", aside);
@@ -47,10 +66,14 @@ std::string make_aside(const std::string& to) {
   return aside;
 }
 
-// A new directory, filled by `fill`, appears under its name when it is complete.
-void make_directory(const std::string& to, const std::function<void(const std::string& aside)>& fill) {
+void check_is_new(const std::string& to) {
   if (base::file_exists(to) || base::is_directory(to))
     throw Error(ErrorCode::kUsage, "is there already; name a directory that is not", to);
+}
+
+// A new directory, filled by `fill`, appears under its name when it is complete.
+void make_directory(const std::string& to, const std::function<void(const std::string& aside)>& fill) {
+  check_is_new(to);
   const std::string aside = make_aside(to);
   try {
     fill(aside);
@@ -110,8 +133,8 @@ const char* convert_merged(const ConvertArgs& args) {
   if (!is_gguf(args.to)) check_directory_type(wanted);
   if (is_gguf(args.to))
     base::check_output_file(args.to);
-  else if (base::file_exists(args.to) || base::is_directory(args.to))
-    throw Error(ErrorCode::kUsage, "is there already; name a directory that is not", args.to);
+  else
+    check_is_new(args.to);
   const std::string aside = make_aside(args.to + ".merged");
   try {
     {

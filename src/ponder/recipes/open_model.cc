@@ -107,6 +107,10 @@ std::string policy_directory(const std::string& path) {
   return newest;
 }
 
+bool is_run(const std::string& path) {
+  return !path.empty() && base::file_exists(base::join_path(path, "config.yaml")) && !newest_policy(path).empty();
+}
+
 bool is_adapter_model(const std::string& path) {
   return !is_gguf_file(path) && model::is_adapter(policy_directory(path));
 }
@@ -142,7 +146,9 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   // A large vocabulary takes as long as the weights: they are read side by side.
   auto text = std::async([&] { return open_tokenizer(policy_path); });
   model::LoadedModel loaded = load_verified(policy_path, load_policy);
-  OpenedModel opened{policy_path, critic_path, std::move(loaded.parameters), std::nullopt, std::nullopt, nullptr, ""};
+  OpenedModel opened{.policy_path = policy_path, .critic_path = critic_path, .policy = std::move(loaded.parameters)};
+  for (const std::string& directory : {options.adapter, path})
+    if (opened.run.empty() && is_run(directory)) opened.run = directory;
   try {
     opened.text = text.get();
   } catch (const Error& e) {  // token ids do without
@@ -178,16 +184,14 @@ const char* first_given(const WordArgs& args) {
 
 }  // namespace
 
-std::shared_ptr<const text::ProblemCodec> open_codec(const std::string& path, const OpenedModel& model,
-                                                     const WordArgs& args) {
+std::shared_ptr<const text::ProblemCodec> open_codec(const OpenedModel& model, const WordArgs& args) {
   if (const auto* words = dynamic_cast<const text::WordTokenizer*>(&model.tokenizer())) {
     if (const char* option = first_given(args))
       throw Error(ErrorCode::kUsage, "this model writes in the tasks' own language; the option is for models of words",
                   option);
     return std::make_shared<text::TaskCodec>(*words);
   }
-  const bool is_run = model.policy_path != path && base::file_exists(base::join_path(path, "config.yaml"));
-  tasks::WordOptions options = is_run ? recipe_of_run(path).prompt : tasks::WordOptions{};
+  tasks::WordOptions options = model.run.empty() ? tasks::WordOptions{} : recipe_of_run(model.run).prompt;
   options.style = args.style.value_or(options.style);
   options.shots = args.shots.value_or(options.shots);
   options.examples = args.examples.value_or(options.examples);

@@ -16,11 +16,12 @@ namespace ponder::recipes {
 
 struct OpenedModel {
   std::string policy_path, critic_path;  // a directory or GGUF file; critic_path "" = none
-  model::Parameters policy;
-  std::optional<model::Parameters> critic;
-  std::optional<core::Confidence> confidence;   // of a run whose last critic stage has fitted one
-  std::shared_ptr<const text::Tokenizer> text;  // null: the model takes token ids alone
-  std::string no_text;                          // why there is none
+  std::string run = {};                  // the run directory that trained it, or its adapter; "" = none
+  model::Parameters policy = {};
+  std::optional<model::Parameters> critic = {};
+  std::optional<core::Confidence> confidence = {};   // of a run whose last critic stage has fitted one
+  std::shared_ptr<const text::Tokenizer> text = {};  // null: the model takes token ids alone
+  std::string no_text = {};                          // why there is none
   // Error(kInput) says what is missing, and that token ids do without it.
   const text::Tokenizer& tokenizer() const;
   // The tokenizer of a model that writes in the tasks' own language (text/format.h); Error(kInput) for any other.
@@ -40,8 +41,7 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options = {})
 // How a model meets problems: in the tasks' own language, or in words; a run's as it was trained, but for what `args`
 // says otherwise. Borrows the model. Error(kUsage) where args do not fit the model, Error(kInput) for files that cannot
 // be used.
-std::shared_ptr<const text::ProblemCodec> open_codec(const std::string& path, const OpenedModel& model,
-                                                     const WordArgs& args);
+std::shared_ptr<const text::ProblemCodec> open_codec(const OpenedModel& model, const WordArgs& args);
 
 // A MODEL that is one file.
 bool is_gguf_file(const std::string& path);

@@ -70,7 +70,7 @@ struct Solver {
 
 Solver open_solver(const SolveArgs& args) {
   Solver solver{open_model(args.model, {.weights = args.weights, .adapter = args.adapter})};
-  solver.codec = open_codec(args.model, solver.model, args.words);
+  solver.codec = open_codec(solver.model, args.words);
   solver.in_words = dynamic_cast<const tasks::WordCodec*>(solver.codec.get()) != nullptr;
   if (!args.data.empty()) tasks::set_data_folder(args.data);
   return solver;

@@ -18,9 +18,9 @@ namespace ponder::craft {
 const std::vector<std::string>& solution_forms();
 
 // The item's worked solution in that form. The forms other than steps are for items with an equation: nothing where
-// there is none, where nothing is done (operations), where a number of the equation is not in the text exactly as often (amounts), where the text has no
-// last sentence that asks (question), or where the last step is not of whole or decimal numbers or its inverse is held
-// out by the task arithmetic (check).
+// there is none, where nothing is done (operations), where a number of the equation is not in the text exactly as often
+// (amounts), where the text has no last sentence that asks (question), or where the last step is not of whole or
+// decimal numbers or its inverse is held out by the task arithmetic (check).
 std::optional<std::string> solution_in_form(const core::Item& item, const std::string& form);
 
 }  // namespace ponder::craft

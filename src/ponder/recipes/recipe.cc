@@ -89,11 +89,12 @@ void SftOptions::fields(base::Fields& f) {
   f.field("solutions", solutions,
           {.help = "tasks from files whose worked solutions are learned, in place of demonstrations",
            .choices = names_of(tasks::dataset_tasks())});
-  f.field("solution_forms", solution_forms,
-          {.help = "how they are written, each problem once in each form that it has: steps alone, operations (what will "
-                   "be done comes first), amounts (the numbers with what they count come first), question (what is asked "
-                   "comes first), check (the inverse comes last)",
-           .choices = craft::solution_forms()});
+  f.field(
+      "solution_forms", solution_forms,
+      {.help = "how they are written, each problem once in each form that it has: steps alone, operations (what will "
+               "be done comes first), amounts (the numbers with what they count come first), question (what is asked "
+               "comes first), check (the inverse comes last)",
+       .choices = craft::solution_forms()});
   f.field("practice_share", practice_share,
           {.min = 0,
            .max = 0.95,

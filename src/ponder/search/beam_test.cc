@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include <set>
 
 #include "ponder/search/fake_ports.h"
@@ -164,6 +166,37 @@ TEST(BestFirst, FindsTheRightPathWithAnExactCritic) {
   int solved = 0;
   for (const auto& row : world.run(*strategy, 100)) solved += world.right(row.result);
   EXPECT_GE(solved, 90);
+}
+
+// With an exact critic h is the cost of what is still to be written to a right answer or less, so the first answer that
+// comes to the front is the likeliest right one.
+TEST(AStar, FindsTheLikeliestRightPath) {
+  int beyond_greedy = 0;
+  for (uint64_t g = 0; g < 30; ++g) {
+    base::Rng rng{base::RngKey(g)};
+    std::array<bool, 27> right{};
+    for (bool& r : right) r = rng.chance(0.15);
+    right[static_cast<size_t>(rng.below(27))] = true;
+    const std::vector<double> p = {5, 3, 2};
+    const auto index = [](const std::vector<int>& path) { return (path[0] * 3 + path[1]) * 3 + path[2]; };
+    World world(path_game(3, p, [&](const std::vector<int>& path) {
+      return path.size() == 3 && right[static_cast<size_t>(index(path))];
+    }));
+    double best = 0;
+    for (int a = 0; a < 3; ++a)
+      for (int b = 0; b < 3; ++b)
+        for (int c = 0; c < 3; ++c)
+          if (right[static_cast<size_t>(index({a, b, c}))])
+            best = std::max(best, p[static_cast<size_t>(a)] * p[static_cast<size_t>(b)] * p[static_cast<size_t>(c)]);
+    const auto result = world.run(*make_strategy("a-star", {"width=60", "temperature=1", "select=rm"}), 1)[0].result;
+    ASSERT_TRUE(world.right(result)) << g;
+    double found = 1;
+    for (core::Token t : result.completion)
+      if (t >= fake::kFirstWord) found *= p[static_cast<size_t>(t - fake::kFirstWord)];
+    EXPECT_EQ(found, best) << g;
+    beyond_greedy += best < 125;
+  }
+  EXPECT_GT(beyond_greedy, 15);
 }
 
 TEST(Beam, AStepBudgetStillGivesAnAnswer) {

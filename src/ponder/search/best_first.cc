@@ -1,6 +1,10 @@
 // Best-first search: always opens the path with the highest score, wherever it stands in the tree. An answer counts
-// when its own score brings it to the front.
+// when its own score brings it to the front. With a weight on the path's own cost it is A* (Hart, Nilsson & Raphael
+// 1968): the least f = g + h, g = cost · (−log p of what was written), h = −log score; a score that is no less than the
+// chance of a right answer to come makes h admissible.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <queue>
 
 #include "ponder/search/algorithms.h"
@@ -15,6 +19,13 @@ struct Open {
     return score != other.score ? score < other.score : node > other.node;
   }
 };
+
+double priority(const Search& search, NodeId node, const std::string& agg_strategy, double cost) {
+  const double score = search.path_score(node, agg_strategy);
+  if (cost == 0) return score;
+  const double logp = search.tree()[node].path_logp;
+  return std::isfinite(logp) ? cost * logp + std::log(score) : -std::numeric_limits<double>::infinity();
+}
 
 }  // namespace
 
@@ -44,7 +55,7 @@ core::Task<NodeId> run_best_first(Search& search, const BestFirstOptions& option
     children.erase(std::unique(children.begin(), children.end()), children.end());
     for (NodeId child : children) {
       if (child == kNoNode || (tree[child].terminal && !tree[child].answered)) continue;
-      frontier.push({search.path_score(child, options.agg_strategy), child});
+      frontier.push({priority(search, child, options.agg_strategy, options.cost), child});
     }
     if (spent) break;
   }

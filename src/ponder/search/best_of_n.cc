@@ -6,6 +6,8 @@
 // samples that a larger one had finished when its usage stood at B or below, and perhaps one more that is cut short:
 // one run gives the whole curve of accuracy against budget.
 #include <algorithm>
+#include <cmath>
+#include <unordered_map>
 
 #include "ponder/search/algorithms.h"
 
@@ -33,6 +35,48 @@ core::Task<NodeId> draw_samples(Search& search, core::SampleParams params, Scori
   co_return search.candidates().empty() ? kRoot : search.candidates()[0].node;
 }
 
+// Draws of the two answers that lead.
+struct Lead {
+  int64_t first = 0, second = 0;
+};
+
+Lead lead_of(const Search& search) {
+  std::unordered_map<std::string, int64_t> votes;
+  Lead lead;
+  for (const Candidate& c : search.candidates())
+    if (c.answer) ++votes[*c.answer];
+  for (const auto& [answer, count] : votes) {
+    lead.second = std::max(lead.second, std::min(lead.first, count));
+    lead.first = std::max(lead.first, count);
+  }
+  return lead;
+}
+
+// Even if all that are missing vote for the second: of equals the one that was there first wins.
+bool is_decided(Lead lead, int64_t missing) { return lead.first > 0 && lead.first >= lead.second + missing; }
+
+// P(p > 1/2), p ~ Beta(first + 1, second + 1), the share of the leader among the two: the chance that it leads in the
+// long run (Aggarwal et al. 2023, arXiv 2305.11860, eq. 2). For whole numbers a sum over a fair coin's throws.
+double chance_to_stay(Lead lead) {
+  const auto throws = static_cast<double>(lead.first + lead.second + 1);
+  double sum = 0;
+  for (double k = 0; k <= static_cast<double>(lead.first); ++k)
+    sum += std::exp(std::lgamma(throws + 1) - std::lgamma(k + 1) - std::lgamma(throws - k + 1) - throws * std::log(2));
+  return sum;
+}
+
+// The fewest samples more, `most` at most, after which a vote can be over: if all of them are for the leader. None is
+// drawn in vain then.
+int64_t fewest_more(Lead lead, int64_t most, const MajorityOptions& options) {
+  constexpr int64_t kWave = 16;  // of draws to which no end is known
+  if (options.until == "n") return most;
+  for (int64_t more = 1; more < std::min(most, kWave); ++more) {
+    const Lead then{lead.first + more, lead.second};
+    if (options.until == "decided" ? is_decided(then, most - more) : chance_to_stay(then) >= options.sure) return more;
+  }
+  return std::min(most, kWave);
+}
+
 }  // namespace
 
 core::Task<NodeId> run_greedy(Search& search, const GreedyOptions& options) {
@@ -46,8 +90,18 @@ core::Task<NodeId> run_sample(Search& search, const SampleOptions& options) {
 }
 
 core::Task<NodeId> run_majority(Search& search, const MajorityOptions& options) {
-  auto drawing = draw_samples(search, options.params(), Scoring::kNothing, search.goal(options.n, 16));
-  const NodeId first = co_await drawing;
+  const int64_t n = search.goal(options.n, 16);
+  NodeId first = kRoot;
+  for (int64_t drawn = 0; drawn < n;) {
+    const int64_t more = fewest_more(lead_of(search), n - drawn, options), generated = search.usage().generated;
+    auto drawing = draw_samples(search, options.params(), Scoring::kNothing, more);
+    first = co_await drawing;
+    drawn += more;
+    const Lead lead = lead_of(search);
+    if (search.usage().generated == generated) break;
+    if (options.until == "decided" && is_decided(lead, n - drawn)) break;
+    if (options.until == "likely" && lead.first > 0 && chance_to_stay(lead) >= options.sure) break;
+  }
   auto concluding = search.conclude("maj", first, options.params());
   co_return co_await concluding;
 }

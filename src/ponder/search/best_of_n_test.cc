@@ -56,6 +56,41 @@ TEST(Majority, DecaysWhereAWrongAnswerLeads) {
   EXPECT_NEAR(accuracy(world, "sample", {"temperature=1"}, 1500), 0.4, within(0.4, 1500));
 }
 
+// Four answers, of which no single one has most of the votes.
+fake::Game four_answers() {
+  return path_game(1, {4, 3, 2, 1}, [](const std::vector<int>& path) { return path == std::vector<int>{0}; });
+}
+
+TEST(Majority, ADecidedVoteIsTheWholeVoteForLess) {
+  World all(four_answers()), decided(four_answers(), 7);
+  const auto whole = all.run(*make_strategy("majority", {"n=31", "temperature=1"}), 400);
+  const auto part = decided.run(*make_strategy("majority", {"n=31", "temperature=1", "until=decided"}), 400);
+  int64_t spent = 0, early = 0;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    const SearchResult &a = whole[i].result, &b = part[i].result;
+    EXPECT_EQ(a.answer, b.answer);
+    ASSERT_LE(b.candidates.size(), a.candidates.size());
+    for (size_t k = 0; k < b.candidates.size(); ++k) EXPECT_EQ(a.candidates[k].tokens, b.candidates[k].tokens);
+    spent += b.usage.generated, early += b.candidates.size() < a.candidates.size();
+  }
+  EXPECT_GT(early, 300);
+  EXPECT_LT(spent, 400 * 31 * 3 * 9 / 10);
+}
+
+// Aggarwal et al.: with 5 of 5 votes for one answer the chance of a majority is 1 − 1/64.
+TEST(Majority, StopsWhenTheLeaderIsLikelyToStay) {
+  World sure(path_game(1, {1}, [](const auto&) { return true; }));
+  for (const auto& [needed, samples] : {std::pair{"sure=0.98", 5u}, {"sure=0.95", 4u}, {"sure=0.985", 6u}}) {
+    const auto strategy = make_strategy("majority", {"n=40", "until=likely", needed});
+    EXPECT_EQ(sure.run(*strategy, 1)[0].result.candidates.size(), samples) << needed;
+  }
+  World split(path_game(1, {1, 1}, [](const auto&) { return true; }));
+  const auto strategy = make_strategy("majority", {"n=40", "until=likely", "sure=0.999", "temperature=1"});
+  size_t samples = 0;
+  for (const auto& row : split.run(*strategy, 50)) samples += row.result.candidates.size();
+  EXPECT_GT(samples, 50u * 25);
+}
+
 TEST(Greedy, TakesTheLikeliestTokens) {
   World world(path_game(3, {1, 5, 2}, [](const std::vector<int>& path) { return path == std::vector<int>{1, 1, 1}; }));
   EXPECT_EQ(accuracy(world, "greedy", {}, 5), 1.0);

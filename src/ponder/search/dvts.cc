@@ -56,7 +56,7 @@ core::Task<NodeId> run_pass(Search& search, const BeamOptions& options) {
 }  // namespace
 
 core::Task<NodeId> run_dvts(Search& search, const DvtsOptions& options) {
-  return run_passes(search, options, run_pass);
+  return run_passes<BeamOptions>(search, options, run_pass);
 }
 
 }  // namespace ponder::search

@@ -6,11 +6,18 @@
 //
 // N: visits of the parent, N(c): of the child, Q(c) = value_sum / N(c), the parent's mean for a child never visited.
 // The root sum counts the visit being made: with √N the prior would have no effect at the first visit, N = 0.
+// rule=uct (Kocsis & Szepesvári 2006) selects without a prior: Q(c) + c_uct·√(ln N / N(c)), what was never visited
+// first.
 // P(c) ∝ exp(mean token log-prob of the step / prior_temperature), normalised over the siblings.
 // Books: N(node) = Σ N(children) + 1 if it is not the root (its own evaluation); ends have no children, so every visit
 // is an evaluation of their own.
+//
+// parallel > 1: so many simulations at a time. Each visit counts from its selection on, with the value 0 until its own
+// is known (a virtual loss, Chaslot et al. 2008), so that the next simulation looks elsewhere; their draws and
+// evaluations are asked for together.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "ponder/search/algorithms.h"
 
@@ -81,12 +88,16 @@ NodeId select_child(const Tree& tree, NodeId parent, const MctsOptions& options)
   const double unvisited = mean_value(tree[parent]);
   const double weight =
       (options.c_puct + std::log((1 + visits + options.c_base) / options.c_base)) * std::sqrt(1 + visits);
+  const bool uct = options.rule == "uct";
   NodeId best = kNoNode;
   double best_score = 0;
   for_each_step(tree, parent, [&](NodeId c) {
     const Node& child = tree[c];
     const double q = child.visits > 0 ? mean_value(child) : unvisited;
-    const double score = q + weight * child.prior / (1 + child.visits);
+    const double score = !uct ? q + weight * child.prior / (1 + child.visits)
+                         : child.visits > 0
+                             ? q + options.c_uct * std::sqrt(std::log(std::max(1.0, visits)) / child.visits)
+                             : std::numeric_limits<double>::infinity();
     if (best == kNoNode || score > best_score) best = c, best_score = score;
   });
   return best;
@@ -111,46 +122,115 @@ NodeId select_leaf(const Tree& tree, NodeId node, const MctsOptions& options) {
   return node;
 }
 
-// 2. Opens a visited step (or adds what widening allows) and goes on selecting behind it. kNoNode: the budget is spent.
-core::Task<NodeId> open_step(Search& search, NodeId node, const MctsOptions& options) {
+// What one simulation has come to.
+struct Simulation {
+  NodeId leaf = kRoot;
+  bool opens = false;    // the leaf must be opened, and the simulation goes on behind it
+  bool counted = false;  // its visits are in the tree already
+  double value = -1;     // negative: the budget cannot pay for it
+};
+
+void add_visits(Tree& tree, NodeId leaf, int32_t visits) {
+  for (NodeId node = leaf; node != kNoNode; node = tree[node].parent) tree[node].visits += visits;
+}
+
+// Stands before `leaf`; whether that must be opened is seen before its own visit counts.
+void stand(Tree& tree, Simulation& s, NodeId leaf, const MctsOptions& options) {
+  s.leaf = leaf;
+  s.opens = must_open(tree, leaf, options);
+  if (s.counted) add_visits(tree, leaf, 1);
+}
+
+// 2. Opens visited steps (or adds what widening allows) and goes on selecting behind them, until no simulation stands
+// before a step that must be opened. false: the budget is spent; then those that did have no leaf.
+core::Task<bool> open_steps(Search& search, std::vector<Simulation>& simulations, const MctsOptions& options) {
   Growth growth = options.growth();
   growth.scoring = Scoring::kAnswers;  // unfinished steps are read when they are visited
   Tree& tree = search.tree();
-  while (must_open(tree, node, options)) {
-    std::vector<NodeId> parents(static_cast<size_t>(missing_draws(tree[node], options)), node);
+  while (true) {
+    std::vector<NodeId> opened, parents;
+    for (const Simulation& s : simulations) {
+      if (!s.opens || std::ranges::find(opened, s.leaf) != opened.end()) continue;
+      opened.push_back(s.leaf);
+      const int64_t missing = std::max<int64_t>(0, missing_draws(tree[s.leaf], options));
+      parents.insert(parents.end(), static_cast<size_t>(missing), s.leaf);
+    }
+    if (opened.empty()) co_return true;
     auto extension = search.extend(std::move(parents), growth);
     const std::vector<NodeId> children = co_await extension;
-    set_priors(tree, node, options);
-    if (children.back() == kNoNode) co_return kNoNode;
-    node = select_leaf(tree, select_child(tree, node, options), options);
+    for (NodeId node : opened) set_priors(tree, node, options);
+    const bool spent = !children.empty() && children.back() == kNoNode;
+    for (Simulation& s : simulations) {
+      if (!s.opens) continue;
+      if (s.counted) add_visits(tree, s.leaf, -1);
+      if (spent)
+        s = {kNoNode};
+      else
+        stand(tree, s, select_leaf(tree, select_child(tree, s.leaf, options), options), options);
+    }
+    if (spent) co_return false;
   }
-  co_return node;
 }
 
-// 3. The value of a leaf; negative when the budget cannot pay for it.
-core::Task<double> evaluate_leaf(Search& search, NodeId leaf, const MctsOptions& options) {
+// 3. The values of the leaves.
+core::Task<bool> evaluate_leaves(Search& search, std::vector<Simulation>& simulations, const MctsOptions& options) {
   Tree& tree = search.tree();
-  if (options.leaf == "rollout" && !tree[leaf].terminal) {
+  std::vector<NodeId> leaves, unfinished;
+  for (const Simulation& s : simulations) {
+    if (s.leaf == kNoNode) continue;
+    const bool writes = options.leaf == "rollout" && !tree[s.leaf].terminal;
+    (writes ? unfinished : leaves).push_back(s.leaf);
+  }
+  std::vector<NodeId> ends;
+  if (!unfinished.empty()) {
     Growth growth = options.growth();
     growth.by_step = false;
     growth.rollout = true;
     growth.scoring = Scoring::kAnswers;
-    std::vector<NodeId> parents = {leaf};
-    auto writing = search.extend(std::move(parents), growth);
-    const std::vector<NodeId> ends = co_await writing;
-    co_return ends[0] == kNoNode ? -1.0 : tree[ends[0]].value;
+    auto writing = search.extend(unfinished, growth);
+    ends = co_await writing;
   }
-  auto evaluation = search.evaluate(leaf);
-  const bool paid = co_await evaluation;
-  co_return paid ? tree[leaf].value : -1.0;
+  auto evaluation = search.evaluate_all(leaves);
+  const std::vector<bool> paid = co_await evaluation;
+  size_t leaf = 0, end = 0;
+  bool all = true;
+  for (Simulation& s : simulations) {
+    if (s.leaf == kNoNode) continue;
+    const bool writes = options.leaf == "rollout" && !tree[s.leaf].terminal;
+    const NodeId judged = writes ? ends[end++] : paid[leaf++] ? s.leaf : kNoNode;
+    if (judged == kNoNode)
+      all = false;
+    else
+      s.value = tree[judged].value;
+  }
+  co_return all;
 }
 
-// 4.
-void back_up(Tree& tree, NodeId leaf, double value) {
-  for (NodeId node = leaf; node != kNoNode; node = tree[node].parent) {
-    tree[node].visits += 1;
-    tree[node].value_sum += value;
+// 4. What was paid for is backed up; what was not is taken back.
+void back_up(Tree& tree, const Simulation& s) {
+  if (s.leaf == kNoNode) return;
+  if (s.value < 0) {
+    if (s.counted) add_visits(tree, s.leaf, -1);
+    return;
   }
+  if (!s.counted) add_visits(tree, s.leaf, 1);
+  for (NodeId node = s.leaf; node != kNoNode; node = tree[node].parent) tree[node].value_sum += s.value;
+}
+
+// `count` simulations side by side; false when the budget could not pay for one of them.
+core::Task<bool> simulate(Search& search, int64_t count, const MctsOptions& options) {
+  Tree& tree = search.tree();
+  std::vector<Simulation> simulations(static_cast<size_t>(count));
+  for (Simulation& s : simulations) {
+    s.counted = count > 1;
+    stand(tree, s, select_leaf(tree, kRoot, options), options);
+  }
+  auto opening = open_steps(search, simulations, options);
+  bool paid = co_await opening;
+  auto evaluation = evaluate_leaves(search, simulations, options);
+  paid &= co_await evaluation;
+  for (const Simulation& s : simulations) back_up(tree, s);
+  co_return paid;
 }
 
 // Down the children with the most visits (of equals: the higher mean).
@@ -177,23 +257,12 @@ core::Task<NodeId> run_mcts(Search& search, const MctsOptions& options) {
   const int64_t sims = search.goal(options.sims, 64);
   int64_t idle = 0;
   NodeId written = kNoNode;
-  for (int64_t sim = 0; sim < sims && (options.sims > 0 || idle < kIdleSims); ++sim) {
-    const int64_t generated = search.usage().generated;
-    NodeId leaf = select_leaf(tree, kRoot, options);
-    if (must_open(tree, leaf, options)) {
-      auto opening = open_step(search, leaf, options);
-      leaf = co_await opening;
-    }
-    double value = -1;
-    if (leaf != kNoNode && tree[leaf].terminal && tree[leaf].scored) {
-      value = tree[leaf].value;
-    } else if (leaf != kNoNode) {
-      auto evaluation = evaluate_leaf(search, leaf, options);
-      value = co_await evaluation;
-    }
-    if (value >= 0) {
-      back_up(tree, leaf, value);
-      idle = search.usage().generated == generated ? idle + 1 : 0;
+  for (int64_t sim = 0; sim < sims && (options.sims > 0 || idle < kIdleSims);) {
+    const int64_t generated = search.usage().generated, count = std::min(options.parallel, sims - sim);
+    auto simulating = simulate(search, count, options);
+    sim += count;
+    if (co_await simulating) {
+      idle = search.usage().generated == generated ? idle + count : 0;
       continue;
     }
     // All but the reserve is spent: write one answer, then search on with what is left of it.

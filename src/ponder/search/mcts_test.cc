@@ -39,15 +39,14 @@ fake::Game even_game(int depth, int width) {
   return path_game(depth, std::vector<double>(static_cast<size_t>(width), 1.0), [](const auto&) { return false; });
 }
 
-double mean_regret(int64_t sims, const std::string& select) {
+double mean_regret(int64_t sims, const std::string& option) {
   double regret = 0;
   const int games = 20;
   for (uint64_t g = 0; g < games; ++g) {
     const PlantedTree planted(g);
     World world(even_game(3, 3));
     world.value_of = [&](const core::Tokens& c) { return planted.value(c); };
-    const auto strategy =
-        make_strategy("mcts", {base::cat("sims=", sims), base::cat("select=", select), "width=3", "temperature=1"});
+    const auto strategy = make_strategy("mcts", {base::cat("sims=", sims), option, "width=3", "temperature=1"});
     const auto result = world.run(*strategy, 1)[0].result;
     regret += planted.best - planted.value(result.completion);
   }
@@ -55,18 +54,27 @@ double mean_regret(int64_t sims, const std::string& select) {
 }
 
 TEST(Mcts, RegretGoesToZero) {
-  for (const char* select : {"visits", "rm"}) {
-    const double few = mean_regret(8, select), some = mean_regret(64, select), many = mean_regret(20000, select);
-    EXPECT_GT(few, some) << select;
-    EXPECT_LT(many, 0.01) << select;
+  for (const char* option : {"select=visits", "select=rm", "rule=uct", "parallel=8"}) {
+    const double few = mean_regret(8, option), some = mean_regret(64, option), many = mean_regret(20000, option);
+    EXPECT_GT(few, some) << option;
+    EXPECT_LT(many, 0.01) << option;
   }
 }
 
 TEST(Mcts, Books) {
-  for (const char* leaf : {"leaf=value", "leaf=rollout"}) {
+  for (const std::vector<std::string>& options :
+       std::vector<std::vector<std::string>>{{"leaf=value"},
+                                             {"leaf=rollout"},
+                                             {"rule=uct"},
+                                             {"level=token"},
+                                             {"parallel=8"},
+                                             {"parallel=50", "leaf=rollout"},
+                                             {"parallel=200", "rule=uct", "level=token"}}) {
     World world(fake::messy_game());
     world.value_of = [](const core::Tokens& c) { return c.size() % 7 / 7.0; };
-    const auto strategy = make_strategy("mcts", {"sims=200", "width=3", "temperature=1", "max_tokens=40", leaf});
+    std::vector<std::string> all = {"sims=200", "width=3", "temperature=1", "max_tokens=40"};
+    all.insert(all.end(), options.begin(), options.end());
+    const auto strategy = make_strategy("mcts", all);
     for (const auto& row : world.run(*strategy, 5)) {
       const Tree& tree = row.result.tree;
       EXPECT_EQ(tree[kRoot].visits, 200);
@@ -93,6 +101,44 @@ TEST(Mcts, Books) {
       }
     }
   }
+}
+
+// What a group of simulations was not paid for is taken out of the books again.
+TEST(Mcts, ABudgetThatEndsWithinAGroupLeavesTrueBooks) {
+  for (int64_t tokens = 20; tokens < 400; tokens += 7) {
+    World world(fake::messy_game());
+    world.value_of = [](const core::Tokens& c) { return c.size() % 7 / 7.0; };
+    const auto strategy = make_strategy("mcts", {"parallel=16", "temperature=1", "max_tokens=20"});
+    const auto row = world.run(*strategy, 1, {.budget = {.tokens = tokens}})[0];
+    ASSERT_TRUE(row.ok()) << row.error;
+    const Tree& tree = row.result.tree;
+    for (NodeId id = 0; id < static_cast<NodeId>(tree.size()); ++id) {
+      int64_t visits = 0;
+      for (NodeId c = tree[id].first_child; c != kNoNode; c = tree[c].next_sibling) visits += tree[c].visits;
+      if (tree[id].rollout) continue;
+      if (visits == 0 && id != kRoot) continue;
+      EXPECT_EQ(tree[id].visits, visits + (id == kRoot ? 0 : 1)) << tokens;
+      EXPECT_LE(tree[id].value_sum, tree[id].visits + 1e-9) << tokens;
+    }
+  }
+}
+
+TEST(Mcts, SimulationsOfAGroupLookAtDifferentSteps) {
+  World world(even_game(1, 8));
+  world.value_of = [](const core::Tokens&) { return 0.5; };
+  const auto strategy = make_strategy("mcts", {"sims=8", "parallel=8", "width=60", "temperature=1"});
+  const auto result = world.run(*strategy, 1)[0].result;
+  int visited = 0;
+  for (NodeId c = result.tree[kRoot].first_child; c != kNoNode; c = result.tree[c].next_sibling)
+    visited += result.tree[c].visits > 0;
+  EXPECT_EQ(visited, 8);
+}
+
+TEST(Mcts, AtTokenLevelAStepIsAToken) {
+  World world(even_game(2, 3));
+  const auto result = world.run(*make_strategy("mcts", {"level=token", "sims=60", "temperature=1"}), 1)[0].result;
+  for (NodeId id = 1; id < static_cast<NodeId>(result.tree.size()); ++id) EXPECT_EQ(result.tree[id].length, 1);
+  EXPECT_TRUE(result.answer);
 }
 
 TEST(Mcts, ThePriorActsAtTheFirstVisit) {

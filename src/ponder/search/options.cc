@@ -63,13 +63,24 @@ core::SampleParams SampleOptions::params() const {
   return params;
 }
 
-void MajorityOptions::fields(base::Fields& f) {
+void ManyOptions::fields(base::Fields& f) {
   f.field("n", n, {.min = 0, .max = kMany, .help = "samples; 0 = until the budget is spent (16 without a budget)"});
   SampleOptions::fields(f);
 }
 
+void MajorityOptions::fields(base::Fields& f) {
+  ManyOptions::fields(f);
+  f.field(
+      "until", until,
+      {.help = "when it stops: at n samples; decided: when those that are missing cannot change the answer, which is "
+               "that of n; likely: when the answer that leads keeps its lead over the next one with probability "
+               "`sure`",
+       .choices = {"n", "decided", "likely"}});
+  f.field("sure", sure, {.min = 0.5, .max = 1, .help = "that probability"});
+}
+
 void BestOfNOptions::fields(base::Fields& f) {
-  MajorityOptions::fields(f);
+  ManyOptions::fields(f);
   field_select(f, select);
   field_guide(f, guide);
 }
@@ -99,6 +110,16 @@ void RejectOptions::fields(base::Fields& f) {
   StepOptions::fields(f);
 }
 
+void SpecRejectOptions::fields(base::Fields& f) {
+  f.field("n", n, {.min = 1, .max = kMany, .help = "samples that are begun side by side"});
+  f.field("alpha", alpha, {.min = 0, .max = 1, .help = "share of those still being written that is cut at each stop"});
+  f.field("every", every, {.min = 1, .max = kMany, .unit = "tokens", .help = "between two stops"});
+  f.field("passes", passes,
+          {.min = 0, .max = kMany, .help = "times n samples; 0 = until the budget is spent (1 without a budget)"});
+  field_select(f, select);
+  StepOptions::fields(f);
+}
+
 void BeamOptions::fields(base::Fields& f) {
   f.field("n", n, {.min = 1, .max = kMany, .help = "beams"});
   f.field("beam_width", beam_width,
@@ -117,6 +138,10 @@ void BestFirstOptions::fields(base::Fields& f) {
   f.field("sims", sims,
           {.min = 0, .max = kMany, .help = "steps opened; 0 = until the budget is spent (64 without one)"});
   f.field("width", width, {.min = 1, .max = kMany, .help = "draws behind each opened step"});
+  f.field("cost", cost,
+          {.min = 0,
+           .max = 1000,
+           .help = "weight of the path's own -log p beside -log score; 0: the score alone counts, 1: A*"});
   field_agg(f, agg_strategy);
   field_select(f, select);
   StepOptions::fields(f);
@@ -128,6 +153,14 @@ void MctsOptions::fields(base::Fields& f) {
   f.field("width", width, {.min = 1, .max = kMany, .help = "draws behind a step when it is opened"});
   f.field("widen", widen,
           {.min = 0, .max = 1, .help = "a step visited N times may have N^widen draws; 0 = width only"});
+  f.field("level", level, {.help = "what a step is: the model's own step, or one token", .choices = {"step", "token"}});
+  f.field("rule", rule,
+          {.help = "how it selects: PUCT, with the policy as prior; UCT, without", .choices = {"puct", "uct"}});
+  f.field("parallel", parallel,
+          {.min = 1,
+           .max = 10000,
+           .help = "simulations at a time, kept apart by virtual losses; above 1 the tree is another one"});
+  f.field("c_uct", c_uct, {.min = 0, .max = 1000, .help = "weight of exploration under UCT"});
   f.field("c_puct", c_puct, {.min = 0, .max = 1000, .help = "weight of the prior (c_init of PUCT)"});
   f.field("c_base", c_base, {.min = 1, .help = "visits at which that weight begins to grow"});
   f.field("prior_temperature", prior_temperature, {.min = 0.01, .max = 100, .help = "above 1: a flatter prior"});
@@ -141,6 +174,12 @@ void MctsOptions::fields(base::Fields& f) {
           {.help = "how the answer is chosen: the end of the most visited path, or as for bon",
            .choices = {"visits", "rm", "maj", "wmaj", "random"}});
   StepOptions::fields(f);
+}
+
+Growth MctsOptions::growth() const {
+  Growth growth = StepOptions::growth();
+  if (level == "token") growth.step_tokens = 1;
+  return growth;
 }
 
 }  // namespace ponder::search

@@ -28,12 +28,18 @@ struct SampleOptions {
   core::SampleParams params() const;
 };
 
-struct MajorityOptions : SampleOptions {
+struct ManyOptions : SampleOptions {
   int64_t n = 0;
   void fields(base::Fields& f);
 };
 
-struct BestOfNOptions : MajorityOptions {
+struct MajorityOptions : ManyOptions {
+  std::string until = "n";
+  double sure = 0.95;
+  void fields(base::Fields& f);
+};
+
+struct BestOfNOptions : ManyOptions {
   std::string select = "wmaj";
   std::string guide = "auto";
   void fields(base::Fields& f);
@@ -68,6 +74,15 @@ struct AgreeOptions : RejectOptions {
   AgreeOptions() { accept = 2, reject = 0, votes = 2, guide = "likelihood", select = "maj"; }
 };
 
+struct SpecRejectOptions : StepOptions {
+  int64_t n = 16;
+  double alpha = 0.5;
+  int64_t every = 64;
+  int64_t passes = 0;
+  SpecRejectOptions() { select = "rm"; }
+  void fields(base::Fields& f);
+};
+
 struct BeamOptions : StepOptions {
   int64_t n = 16;
   int64_t beam_width = 4;
@@ -89,14 +104,24 @@ struct BestFirstOptions : StepOptions {
   int64_t n = 4;
   int64_t sims = 0;
   int64_t width = 4;
+  double cost = 0;
   std::string agg_strategy = "last";
   void fields(base::Fields& f);
+};
+
+// Best-first with the path's own cost: A*.
+struct AStarOptions : BestFirstOptions {
+  AStarOptions() { cost = 1, n = 1; }
 };
 
 struct MctsOptions : StepOptions {
   int64_t sims = 0;
   int64_t width = 4;
   double widen = 0.5;
+  std::string level = "step";
+  std::string rule = "puct";
+  int64_t parallel = 1;
+  double c_uct = 1.4;
   double c_puct = 1.25;
   double c_base = 19652;
   double prior_temperature = 1.0;
@@ -104,6 +129,7 @@ struct MctsOptions : StepOptions {
   double noise_alpha = 0.3;
   std::string leaf = "value";
   void fields(base::Fields& f);
+  Growth growth() const;  // at the level that was asked for
 };
 
 }  // namespace ponder::search

@@ -117,5 +117,38 @@ TEST(Reject, AConfidenceJudgesOnlySamplesLikeThoseItWasFittedTo) {
   EXPECT_NE(row("top_p=0.9").result.candidates.size(), 40u);
 }
 
+// The honest check of speculative rejection: the reward of best-of-n for fewer tokens.
+TEST(SpecReject, FindsTheRewardOfBestOfNForLess) {
+  const auto reward = [](const std::string& name, std::vector<std::string> options, int64_t& tokens) {
+    World world(early_fork());
+    options.insert(options.end(), {"temperature=1", "n=16"});
+    double sum = 0;
+    for (const SearchRow& row : world.run(*make_strategy(name, options), 300)) {
+      sum += row.result.score;
+      tokens += row.result.usage.generated;
+    }
+    return sum / 300;
+  };
+  int64_t all = 0, some = 0;
+  const double best = reward("bon", {"select=rm"}, all), found = reward("spec-reject", {"every=3"}, some);
+  EXPECT_GT(best, 0.97);
+  EXPECT_NEAR(found, best, 0.02);
+  EXPECT_LT(static_cast<double>(some), 0.65 * static_cast<double>(all));
+}
+
+TEST(SpecReject, KeepsAShareOfThoseThatAreOpen) {
+  World world(early_fork());
+  const auto result =
+      world.run(*make_strategy("spec-reject", {"n=8", "alpha=0.5", "every=3", "temperature=1"}), 1)[0].result;
+  std::map<int64_t, int> at_length;  // pieces of 3, 6 and 9 tokens: 8, 4 and 2 of them
+  for (NodeId id = 1; id < static_cast<NodeId>(result.tree.size()); ++id) ++at_length[result.tree[id].path_length];
+  EXPECT_EQ(at_length, (std::map<int64_t, int>{{3, 8}, {6, 4}, {9, 2}}));
+  EXPECT_EQ(result.candidates.size(), 2u);
+  World none(early_fork());
+  EXPECT_EQ(none.run(*make_strategy("spec-reject", {"n=8", "alpha=0", "every=3"}), 1)[0].result.candidates.size(), 8u);
+  World most(early_fork());
+  EXPECT_EQ(most.run(*make_strategy("spec-reject", {"n=8", "alpha=1", "every=3"}), 1)[0].result.candidates.size(), 1u);
+}
+
 }  // namespace
 }  // namespace ponder::search

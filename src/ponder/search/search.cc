@@ -139,7 +139,7 @@ std::vector<core::SampleRequest> Search::requests(std::vector<Draw>& wave, const
     core::SampleParams params = growth.params;
     params.max_tokens = draw.max_tokens;
     params.endings = ports_.codec->endings();
-    if (growth.by_step) params.stop = ports_.codec->step_ends();
+    if (growth.by_step && growth.at_step_ends) params.stop = ports_.codec->step_ends();
     requests.push_back({prefix(draw.parent), std::move(params), draw.key, parent.path_length});
   }
   return requests;
@@ -284,21 +284,33 @@ void Search::set_value(NodeId id, double value) {
   if (node.answered) candidates_[static_cast<size_t>(node.candidate)].score = node.value;
 }
 
-core::Task<bool> Search::evaluate(NodeId node) {
-  if (tree_[node].scored) co_return true;
-  if (tree_[node].terminal && !tree_[node].answered) {
-    set_value(node, 0);
-    co_return true;
+core::Task<std::vector<bool>> Search::evaluate_all(std::vector<NodeId> nodes) {
+  std::vector<Reading> readings;
+  std::vector<bool> paid(nodes.size(), false);
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const NodeId id = nodes[i];
+    const bool twice = std::ranges::find(readings, id, &Reading::node) != readings.end();
+    if (tree_[id].terminal && !tree_[id].answered && !tree_[id].scored) set_value(id, 0);
+    if (!tree_[id].scored && !twice) {
+      if (critic_reads()) {
+        const int64_t prompt = tree_[kRoot].read ? 0 : static_cast<int64_t>(prompt_.size());
+        if (unread_tokens(id) + prompt > tokens_left()) break;
+        charge_reading(id);
+      }
+      readings.push_back({id, 0, {}, {}});
+    }
+    paid[i] = true;
   }
-  if (critic_reads()) {
-    const int64_t prompt = tree_[kRoot].read ? 0 : static_cast<int64_t>(prompt_.size());
-    if (unread_tokens(node) + prompt > tokens_left()) co_return false;
-    charge_reading(node);
-  }
-  std::vector<Reading> reading = {{node, 0, {}, {}}};
-  auto scoring = score(std::move(reading));
+  auto scoring = score(std::move(readings));
   co_await scoring;
-  co_return true;
+  co_return paid;
+}
+
+core::Task<bool> Search::evaluate(NodeId node) {
+  std::vector<NodeId> nodes = {node};
+  auto evaluation = evaluate_all(std::move(nodes));
+  const std::vector<bool> paid = co_await evaluation;
+  co_return paid[0];
 }
 
 // ---- The end ------------------------------------------------------------------------------------------------------

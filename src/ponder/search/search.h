@@ -31,6 +31,7 @@ enum class Scoring {
 struct Growth {
   core::SampleParams params;            // max_tokens: of the whole completion, not of the step
   bool by_step = true;                  // stop at the end of a step; false: write to the end
+  bool at_step_ends = true;             // false: steps are pieces of step_tokens tokens
   int64_t step_tokens = 32;             // a longer step is cut here and goes on as the next one
   bool merge = true;                    // a draw that equals a sibling is that sibling
   bool rollout = false;                 // the draws are continuations, no steps to choose from; never merged
@@ -58,8 +59,10 @@ class Search {
   // the budget can pay, scores them as asked, and gives their nodes in the same order: kNoNode from the first draw that
   // the budget could not pay.
   core::Task<std::vector<NodeId>> extend(std::vector<NodeId> parents, Growth growth);
-  // Scores one node unless it has a score; false when the budget cannot pay for that.
+  // Scores a node, or several at once, unless it has a score; false when the budget cannot pay for that, and then for
+  // those behind it too.
   core::Task<bool> evaluate(NodeId node);
+  core::Task<std::vector<bool>> evaluate_all(std::vector<NodeId> nodes);
   // Writes `from` to its end greedily with what is left, the reserve included; gives that end, kNoNode when nothing is
   // left.
   core::Task<NodeId> finish(NodeId from, core::SampleParams params);
@@ -73,6 +76,7 @@ class Search {
   double path_score(NodeId node, const std::string& agg_strategy) const;
 
   Tree& tree() { return tree_; }
+  const Tree& tree() const { return tree_; }
   const core::Usage& usage() const { return usage_; }
   const std::vector<Candidate>& candidates() const { return candidates_; }
   bool has_answer() const { return has_answer_; }

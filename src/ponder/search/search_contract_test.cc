@@ -37,6 +37,14 @@ std::vector<std::string> random_options(Strategy& strategy, base::Rng& rng) {
       {"reject", {"0", "0.3", "1"}},
       {"every", {"1", "8", "64"}},
       {"votes", {"0", "2"}},
+      {"until", {"n", "decided", "likely"}},
+      {"sure", {"0.6", "0.95"}},
+      {"alpha", {"0", "0.5", "1"}},
+      {"passes", {"0", "1", "2"}},
+      {"cost", {"0", "0.5", "1"}},
+      {"level", {"step", "token"}},
+      {"rule", {"puct", "uct"}},
+      {"parallel", {"1", "4", "9"}},
   };
   std::vector<std::string> chosen;
   for (const auto& [name, values] : knobs) {
@@ -213,7 +221,7 @@ TEST_P(EverySearch, SpendsABudgetThatIsItsOnlyLimit) {
   World world(fake::messy_game());
   world.value_of = some_value;
   std::vector<std::string> options = {"max_tokens=40"};
-  if (GetParam() == "best-first") options.push_back("n=1000");
+  if (GetParam() == "best-first" || GetParam() == "a-star") options.push_back("n=1000");
   for (const char* name : {"reject", "first", "agree"})
     if (GetParam() == name) options.insert(options.end(), {"accept=2", "votes=0"});
   const auto strategy = make_strategy(GetParam(), options);

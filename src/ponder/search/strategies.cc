@@ -45,12 +45,15 @@ constexpr Entry kTable[] = {
      make<RejectOptions, run_reject>},
     {"first", "samples up to the first answer, judged by nobody", make<FirstOptions, run_reject>},
     {"agree", "samples up to the first answer claimed twice, judged by nobody", make<AgreeOptions, run_reject>},
+    {"spec-reject", "best of n samples, of which the worst are cut while they are written",
+     make<SpecRejectOptions, run_spec_reject>},
     {"beam", "step-level beam search: n draws a level, the best n / beam_width paths are kept",
      make<BeamOptions, run_beam>},
     {"lookahead", "beam search that scores a step after a few greedy steps more", make<LookaheadOptions, run_beam>},
     {"dvts", "n / beam_width independent trees, each goes on with the best of beam_width steps",
      make<DvtsOptions, run_dvts>},
     {"best-first", "opens the path with the highest score, wherever it stands", make<BestFirstOptions, run_best_first>},
+    {"a-star", "best-first by the path's own cost and what is left to expect", make<AStarOptions, run_best_first>},
     {"mcts", "Monte Carlo tree search over steps with PUCT", make<MctsOptions, run_mcts>},
 };
 

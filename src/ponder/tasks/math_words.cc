@@ -15,6 +15,19 @@ bool is_function_name(std::string_view name) {
   return names.contains(name);
 }
 
+bool is_function_letter(std::string_view name) {
+  return std::string_view("fghFGHPQWV").find(name[0]) != std::string_view::npos;
+}
+
+bool is_fraction_name(std::string_view name) {
+  return name == "frac" || name == "dfrac" || name == "tfrac" || name == "cfrac";
+}
+
+bool is_accent_name(std::string_view name) {
+  return name == "overline" || name == "bar" || name == "hat" || name == "vec" || name == "overrightarrow" ||
+         name == "widehat" || name == "tilde" || name == "dot" || name == "underline";
+}
+
 std::string_view command_of_word(std::string_view word) {
   if (is_function_name(word) && word != "arg" && word != "deg") return word;
   if (word == "pi" || word == "Pi") return "pi";

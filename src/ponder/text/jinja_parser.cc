@@ -1,116 +1,35 @@
 #include "ponder/text/jinja_parser.h"
 
 #include <algorithm>
-#include <initializer_list>
+#include <memory>
+#include <utility>
 
-#include "ponder/text/jinja_lexer.h"
+#include "ponder/base/cat.h"
+#include "ponder/text/jinja_expressions.h"
 
 namespace ponder::text::jinja {
 namespace {
 
 constexpr size_t kMaxSourceBytes = 4 << 20;
 
-class Parser {
+// Statements and the targets of their assignments.
+class Parser : private ExpressionParser {
  public:
-  explicit Parser(std::string_view source) {
-    if (source.size() > kMaxSourceBytes)
-      throw SyntaxError{base::cat("a template of ", source.size(), " bytes; at most ", kMaxSourceBytes, " are read"),
-                        0};
-    tree_.source = normalized_source(source);
-    tokens_ = tokenize(tree_.source);
-  }
+  explicit Parser(Tree& tree) : ExpressionParser(tree) {}
 
-  Tree run() {
-    tree_.body = block({});
-    return std::move(tree_);
-  }
+  void run() { tree_.body = block({}); }
 
  private:
-  // Each level of nesting takes a dozen calls, so it is bounded.
-  class Nested {
-   public:
-    explicit Nested(Parser& parser) : parser_(parser) {
-      if (++parser_.nesting_ > kMaxNesting) parser_.fail(base::cat("nested deeper than ", kMaxNesting, " levels"));
-    }
-    ~Nested() { --parser_.nesting_; }
-
-   private:
-    Parser& parser_;
-  };
-
-  const Token& token() const { return tokens_[at_]; }
-  const Token& ahead() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
-  const Token& advance() {
-    const Token& old = tokens_[at_];
-    if (at_ + 1 < tokens_.size()) ++at_;
-    return old;
-  }
-  [[noreturn]] void fail(std::string message, uint32_t offset) const { throw SyntaxError{std::move(message), offset}; }
-  [[noreturn]] void fail(std::string message) const { fail(std::move(message), token().offset); }
-  [[noreturn]] void fail_expected(std::string_view what) const {
-    fail(base::cat("expected ", what, ", found ", describe(token())));
-  }
-  bool skip_op(std::string_view op) {
-    if (!token().is_op(op)) return false;
-    advance();
-    return true;
-  }
-  bool skip_name(std::string_view name) {
-    if (!token().is_name(name)) return false;
-    advance();
-    return true;
-  }
-  void expect_op(std::string_view op) {
-    if (!skip_op(op)) fail_expected(op);
-  }
-  void expect_name(std::string_view name) {
-    if (!skip_name(name)) fail_expected(name);
-  }
-  std::string any_name(std::string_view what) {
-    if (!token().is(TokenType::kName)) fail_expected(what);
-    return advance().text;
-  }
-  void expect_block_end() {
-    if (!token().is(TokenType::kBlockEnd)) fail_expected("%}");
-    advance();
-  }
-
-  // --- Making nodes.
-
-  Expr* make(ExprKind kind, uint32_t offset, std::vector<Expr*> items = {}) {
-    Expr& e = *tree_.exprs.emplace_back(std::make_unique<Expr>());
-    e.kind = kind;
-    e.offset = offset;
-    e.items = std::move(items);
-    for (const Expr* item : e.items)
-      if (item) deepen(e, *item);
-    return &e;
-  }
-  void deepen(Expr& e, const Expr& child) const {
-    e.depth = std::max(e.depth, child.depth + 1);
-    if (e.depth > kMaxExprDepth) fail(base::cat("more than ", kMaxExprDepth, " operators in a row"), e.offset);
-  }
-  Expr* constant(Value value, uint32_t offset) {
-    Expr* e = make(ExprKind::kConst, offset);
-    e->constant = value;
-    return e;
-  }
-  Expr* string_constant(std::string text, uint32_t offset) {
-    Expr* e = make(ExprKind::kConst, offset);
-    e->name = std::move(text);
-    e->text.data = e->name.data();
-    e->text.size = static_cast<uint32_t>(e->name.size());
-    e->constant = Value::of(static_cast<const Text*>(&e->text));
-    return e;
-  }
   Stmt* statement(StmtKind kind, uint32_t offset) {
     Stmt& s = *tree_.stmts.emplace_back(std::make_unique<Stmt>());
     s.kind = kind;
     s.offset = offset;
     return &s;
   }
-
-  // --- Statements.
+  void expect_block_end() {
+    if (!token().is(TokenType::kBlockEnd)) fail_expected("%}");
+    advance();
+  }
 
   // Statements up to a tag with one of these names, which stays the current token.
   Body block(const std::vector<std::string_view>& ends) {
@@ -325,367 +244,18 @@ class Parser {
     return is_tuple ? make(ExprKind::kTuple, offset, std::move(parts)) : parts[0];
   }
 
-  // --- Expressions, from the loosest operator to the tightest.
-
-  bool is_tuple_end() const {
-    return token().is(TokenType::kVariableEnd) || token().is(TokenType::kBlockEnd) || token().is_op(")");
-  }
-
-  Expr* tuple(bool with_condition = true, std::string_view end = "", bool in_parentheses = false) {
-    const uint32_t offset = token().offset;
-    std::vector<Expr*> parts;
-    bool is_tuple = false;
-    while (!is_tuple_end() && !(!end.empty() && token().is_name(end))) {
-      parts.push_back(expression(with_condition));
-      if (!token().is_op(",")) break;
-      advance();
-      is_tuple = true;
-    }
-    if (!is_tuple && !parts.empty()) return parts[0];
-    if (!is_tuple && !in_parentheses) fail_expected("an expression");
-    return make(ExprKind::kTuple, offset, std::move(parts));
-  }
-
-  Expr* expression(bool with_condition = true) {
-    Nested nested(*this);
-    const uint32_t offset = token().offset;
-    Expr* e = either();
-    if (!with_condition) return e;
-    while (skip_name("if")) {
-      Expr* condition = either();
-      Expr* otherwise = skip_name("else") ? expression() : nullptr;
-      e = make(ExprKind::kCondition, offset, {condition, e, otherwise});
-    }
-    return e;
-  }
-
-  Expr* either() {
-    Expr* e = both();
-    while (token().is_name("or")) {
-      const uint32_t offset = advance().offset;
-      Expr* right = both();
-      e = make(ExprKind::kOr, offset, {e, right});
-    }
-    return e;
-  }
-
-  Expr* both() {
-    Expr* e = negation();
-    while (token().is_name("and")) {
-      const uint32_t offset = advance().offset;
-      Expr* right = negation();
-      e = make(ExprKind::kAnd, offset, {e, right});
-    }
-    return e;
-  }
-
-  Expr* negation() {
-    if (!token().is_name("not")) return comparison();
-    Nested nested(*this);
-    const uint32_t offset = advance().offset;
-    return make(ExprKind::kNot, offset, {negation()});
-  }
-
-  Expr* comparison() {
-    const uint32_t offset = token().offset;
-    std::vector<Expr*> operands = {sum()};
-    std::vector<CompareOp> ops;
-    static constexpr std::pair<std::string_view, CompareOp> kOps[] = {
-        {"==", CompareOp::kEqual},     {"!=", CompareOp::kNotEqual}, {"<", CompareOp::kLess},
-        {"<=", CompareOp::kLessEqual}, {">", CompareOp::kGreater},   {">=", CompareOp::kGreaterEqual}};
-    while (true) {
-      const auto* found =
-          std::find_if(std::begin(kOps), std::end(kOps), [&](const auto& op) { return token().is_op(op.first); });
-      if (found != std::end(kOps)) {
-        advance();
-        ops.push_back(found->second);
-      } else if (skip_name("in")) {
-        ops.push_back(CompareOp::kIn);
-      } else if (token().is_name("not") && ahead().is_name("in")) {
-        advance();
-        advance();
-        ops.push_back(CompareOp::kNotIn);
-      } else {
-        break;
-      }
-      operands.push_back(sum());
-    }
-    if (ops.empty()) return operands[0];
-    Expr* e = make(ExprKind::kCompare, offset, std::move(operands));
-    e->ops = std::move(ops);
-    return e;
-  }
-
-  Expr* sum() {
-    Expr* e = concatenation();
-    while (token().is_op("+") || token().is_op("-")) {
-      const Token op = advance();
-      Expr* right = concatenation();
-      e = make(op.text == "+" ? ExprKind::kAdd : ExprKind::kSubtract, op.offset, {e, right});
-    }
-    return e;
-  }
-
-  Expr* concatenation() {
-    const uint32_t offset = token().offset;
-    std::vector<Expr*> parts = {product()};
-    while (skip_op("~")) parts.push_back(product());
-    return parts.size() == 1 ? parts[0] : make(ExprKind::kConcat, offset, std::move(parts));
-  }
-
-  Expr* product() {
-    Expr* e = power();
-    static constexpr std::pair<std::string_view, ExprKind> kOps[] = {
-        {"*", ExprKind::kMultiply}, {"/", ExprKind::kDivide}, {"//", ExprKind::kFloorDivide}, {"%", ExprKind::kModulo}};
-    while (true) {
-      const auto* found =
-          std::find_if(std::begin(kOps), std::end(kOps), [&](const auto& op) { return token().is_op(op.first); });
-      if (found == std::end(kOps)) return e;
-      const uint32_t offset = advance().offset;
-      Expr* right = power();
-      e = make(found->second, offset, {e, right});
-    }
-  }
-
-  Expr* power() {
-    Expr* e = unary();
-    while (token().is_op("**")) {
-      const uint32_t offset = advance().offset;
-      Expr* right = unary();
-      e = make(ExprKind::kPower, offset, {e, right});
-    }
-    return e;
-  }
-
-  Expr* unary(bool with_filter = true) {
-    const uint32_t offset = token().offset;
-    Expr* e;
-    if (token().is_op("-") || token().is_op("+")) {
-      Nested nested(*this);
-      const bool is_negative = advance().text == "-";
-      e = make(is_negative ? ExprKind::kNegative : ExprKind::kPositive, offset, {unary(false)});
-    } else {
-      e = primary();
-    }
-    e = postfix(e);
-    return with_filter ? filters_and_tests(e) : e;
-  }
-
-  Expr* primary() {
-    const Token& t = token();
-    const uint32_t offset = t.offset;
-    switch (t.type) {
-      case TokenType::kName: {
-        const std::string name = advance().text;
-        if (name == "true" || name == "True") return constant(Value::of(true), offset);
-        if (name == "false" || name == "False") return constant(Value::of(false), offset);
-        if (name == "none" || name == "None") return constant(Value::none(), offset);
-        Expr* e = make(ExprKind::kName, offset);
-        e->name = name;
-        return e;
-      }
-      case TokenType::kString: {
-        std::string text;
-        while (token().is(TokenType::kString)) text += advance().text;
-        return string_constant(std::move(text), offset);
-      }
-      case TokenType::kInteger:
-        return constant(Value::of(advance().integer), offset);
-      case TokenType::kFloat:
-        return constant(Value::of(advance().number), offset);
-      default:
-        break;
-    }
-    if (skip_op("(")) {
-      Expr* e = tuple(true, "", true);
-      expect_op(")");
-      return e;
-    }
-    if (skip_op("[")) return list(offset);
-    if (skip_op("{")) return dict(offset);
-    fail_expected("an expression");
-  }
-
-  Expr* list(uint32_t offset) {
-    std::vector<Expr*> items;
-    while (!token().is_op("]")) {
-      if (!items.empty()) expect_op(",");
-      if (token().is_op("]")) break;
-      items.push_back(expression());
-    }
-    expect_op("]");
-    return make(ExprKind::kList, offset, std::move(items));
-  }
-
-  Expr* dict(uint32_t offset) {
-    std::vector<Expr*> items;
-    while (!token().is_op("}")) {
-      if (!items.empty()) expect_op(",");
-      if (token().is_op("}")) break;
-      items.push_back(expression());
-      expect_op(":");
-      items.push_back(expression());
-    }
-    expect_op("}");
-    return make(ExprKind::kDict, offset, std::move(items));
-  }
-
-  Expr* postfix(Expr* e) {
-    while (true) {
-      if (token().is_op(".") || token().is_op("[")) {
-        e = subscript(e);
-      } else if (token().is_op("(")) {
-        e = call(e);
-      } else {
-        return e;
-      }
-    }
-  }
-
-  Expr* filters_and_tests(Expr* e) {
-    while (true) {
-      if (token().is_op("|")) {
-        e = filters(e);
-      } else if (token().is_name("is")) {
-        e = test(e);
-      } else if (token().is_op("(")) {
-        e = call(e);
-      } else {
-        return e;
-      }
-    }
-  }
-
-  Expr* subscript(Expr* e) {
-    const Token op = advance();
-    if (op.text == ".") {
-      if (token().is(TokenType::kInteger)) {
-        Expr* index = constant(Value::of(token().integer), token().offset);
-        advance();
-        return make(ExprKind::kGetItem, op.offset, {e, index});
-      }
-      Expr* attribute = make(ExprKind::kGetAttr, op.offset, {e});
-      attribute->name = any_name("an attribute or a number");
-      return attribute;
-    }
-    std::vector<Expr*> indices;
-    while (!token().is_op("]")) {
-      if (!indices.empty()) expect_op(",");
-      const uint32_t offset = token().offset;
-      Expr* begin = token().is_op(":") ? nullptr : expression();
-      if (begin && !token().is_op(":")) {
-        indices.push_back(begin);
-        continue;
-      }
-      Expr* slice = slice_of(e, begin, offset);
-      if (!indices.empty() || !token().is_op("]")) fail("a slice stands alone between its brackets", offset);
-      advance();
-      return slice;
-    }
-    if (indices.empty()) fail_expected("an index");
-    expect_op("]");
-    Expr* index = indices.size() == 1 ? indices[0] : make(ExprKind::kTuple, op.offset, std::move(indices));
-    return make(ExprKind::kGetItem, op.offset, {e, index});
-  }
-
-  // Behind the first part of [begin:end:step]; the current token is the colon.
-  Expr* slice_of(Expr* e, Expr* begin, uint32_t offset) {
-    const auto part = [&]() -> Expr* {
-      return token().is_op(":") || token().is_op("]") || token().is_op(",") ? nullptr : expression();
-    };
-    expect_op(":");
-    Expr* end = part();
-    Expr* step = skip_op(":") ? part() : nullptr;
-    return make(ExprKind::kSlice, offset, {e, begin, end, step});
-  }
-
-  void arguments(Expr& e) {
-    const uint32_t offset = token().offset;
-    expect_op("(");
-    bool is_first = true;
-    while (!token().is_op(")")) {
-      if (!is_first) {
-        expect_op(",");
-        if (token().is_op(")")) break;
-      }
-      is_first = false;
-      bool is_fine = !e.spread_dict;
-      Expr* value = nullptr;
-      if (skip_op("*")) {
-        is_fine = is_fine && !e.spread_list;
-        value = e.spread_list = expression();
-      } else if (skip_op("**")) {
-        value = e.spread_dict = expression();
-      } else if (token().is(TokenType::kName) && ahead().is_op("=")) {
-        std::string name = advance().text;
-        advance();
-        value = expression();
-        for (const auto& [other, unused] : e.named)
-          if (other == name) fail(base::cat("the argument ", name, " is given twice"), offset);
-        e.named.emplace_back(std::move(name), value);
-      } else {
-        is_fine = is_fine && !e.spread_list && e.named.empty();
-        value = expression();
-        e.items.push_back(value);
-      }
-      if (!is_fine) fail("the arguments of a call come in the order a, *b, c=d, **e", offset);
-      deepen(e, *value);
-    }
-    expect_op(")");
-  }
-
-  Expr* call(Expr* callee) {
-    Expr* e = make(ExprKind::kCall, token().offset, {callee});
-    arguments(*e);
-    return e;
-  }
-
-  std::string dotted_name(std::string_view what) {
-    std::string name = any_name(what);
-    while (skip_op(".")) name += "." + any_name(what);
-    return name;
-  }
-
-  Expr* one_filter(Expr* e) {
-    Expr* f = make(ExprKind::kFilter, token().offset, {e});
-    f->name = dotted_name("the name of a filter");
-    if (token().is_op("(")) arguments(*f);
-    return f;
-  }
-
-  Expr* filters(Expr* e) {
-    while (skip_op("|")) e = one_filter(e);
-    return e;
-  }
-
-  Expr* test(Expr* e) {
-    const uint32_t offset = advance().offset;
-    const bool is_negated = skip_name("not");
-    Expr* t = make(ExprKind::kTest, offset, {e});
-    t->name = dotted_name("the name of a test");
-    const Token& next = token();
-    if (next.is_op("(")) {
-      arguments(*t);
-    } else if ((next.is(TokenType::kName) && !next.is_name("else") && !next.is_name("or") && !next.is_name("and")) ||
-               next.is(TokenType::kString) || next.is(TokenType::kInteger) || next.is(TokenType::kFloat) ||
-               next.is_op("[") || next.is_op("{")) {
-      if (next.is_name("is")) fail("tests cannot be chained with is");
-      Expr* argument = postfix(primary());
-      t->items.push_back(argument);
-      deepen(*t, *argument);
-    }
-    return is_negated ? make(ExprKind::kNot, offset, {t}) : t;
-  }
-
-  Tree tree_;
-  std::vector<Token> tokens_;
-  size_t at_ = 0;
   uint32_t tag_offset_ = 0;  // of the block tag that was read last
-  int nesting_ = 0;
 };
 
 }  // namespace
 
-Tree parse_template(std::string_view source) { return Parser(source).run(); }
+Tree parse_template(std::string_view source) {
+  if (source.size() > kMaxSourceBytes)
+    throw SyntaxError{base::cat("a template of ", source.size(), " bytes; at most ", kMaxSourceBytes, " are read"), 0};
+  Tree tree;
+  tree.source = normalized_source(source);
+  Parser(tree).run();
+  return tree;
+}
 
 }  // namespace ponder::text::jinja

@@ -85,6 +85,11 @@ class Codec {
   virtual Tokens step_ends() const = 0;
   // What ends a completion besides the model's end token; null: nothing. Lives as long as the codec.
   virtual const Endings* endings() const { return nullptr; }
+  // Budget forcing: how many of a completion's tokens stand before its answer, and what is written for the model behind
+  // a thought to keep it thinking, or to have it answer. Empty: this language has no such words.
+  virtual int64_t thought_length(TokenSpan completion) const { return static_cast<int64_t>(completion.size()); }
+  virtual Tokens think_on(TokenSpan /*thought*/) const { return {}; }
+  virtual Tokens answer_now(TokenSpan /*thought*/) const { return {}; }
 };
 
 // What a search is given. Borrowed; all belong to one worker.

@@ -15,6 +15,8 @@ namespace ponder::search::fake {
 constexpr core::Token kEnd = 0;     // the model's end token
 constexpr core::Token kStep = 1;    // ends a step
 constexpr core::Token kGiveUp = 2;  // a completion with it claims no answer
+constexpr core::Token kAnswer = 3;  // forced: what an answer begins with
+constexpr core::Token kOn = 4;      // forced: what a thought goes on with
 constexpr core::Token kFirstWord = 10;
 
 struct Choice {
@@ -80,6 +82,16 @@ class FakeCodec : public core::Codec {
   }
   core::Tokens step_ends() const override { return {kStep}; }
   const core::Endings* endings() const override { return ends.tokens.empty() ? nullptr : &ends; }
+  // The answer is the last word, or what stands behind kAnswer.
+  int64_t thought_length(core::TokenSpan completion) const override {
+    const auto mark = std::ranges::find(completion, kAnswer);
+    if (mark != completion.end()) return mark - completion.begin();
+    size_t length = completion.size();
+    while (length > 0 && completion[length - 1] < kFirstWord) --length;
+    return static_cast<int64_t>(length > 0 ? length - 1 : 0);
+  }
+  core::Tokens think_on(core::TokenSpan) const override { return {kOn}; }
+  core::Tokens answer_now(core::TokenSpan) const override { return {kAnswer}; }
 
   // Ends a completion as a stop text does; none unless its tokens are set.
   struct TokensEnd : core::Endings {

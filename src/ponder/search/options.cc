@@ -1,5 +1,7 @@
 #include "ponder/search/options.h"
 
+#include <algorithm>
+
 namespace ponder::search {
 namespace {
 
@@ -108,6 +110,26 @@ void RejectOptions::fields(base::Fields& f) {
   f.field("votes", votes, {.min = 0, .max = kMany, .help = "an answer claimed so often ends the search too; 0 = off"});
   field_select(f, select);
   StepOptions::fields(f);
+}
+
+void BudgetForceOptions::fields(base::Fields& f) {
+  f.field("nudges", nudges, {.min = 0, .max = kMany, .help = "times that a thought which wants to end is kept going"});
+  f.field("min_thought", min_thought,
+          {.min = 0, .max = kMany, .unit = "tokens", .help = "only thoughts shorter than this; 0 = any"});
+  f.field("max_thought", max_thought,
+          {.min = 0,
+           .max = kMany,
+           .unit = "tokens",
+           .help = "a longer thought is ended, and answers; 0 = what answer_tokens leave of max_tokens"});
+  f.field("answer_tokens", answer_tokens,
+          {.min = 1, .max = kMany, .unit = "tokens", .help = "for the answer of a thought that was ended"});
+  f.field("step_tokens", step_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "a longer step is cut here"});
+  SampleOptions::fields(f);
+}
+
+int64_t BudgetForceOptions::longest_thought() const {
+  const int64_t room = std::max<int64_t>(1, max_tokens - answer_tokens);
+  return max_thought > 0 ? std::min(max_thought, room) : room;
 }
 
 void SpecRejectOptions::fields(base::Fields& f) {

@@ -74,6 +74,16 @@ struct AgreeOptions : RejectOptions {
   AgreeOptions() { accept = 2, reject = 0, votes = 2, guide = "likelihood", select = "maj"; }
 };
 
+struct BudgetForceOptions : SampleOptions {
+  int64_t min_thought = 0;
+  int64_t max_thought = 0;
+  int64_t nudges = 1;
+  int64_t answer_tokens = 32;
+  int64_t step_tokens = 32;
+  void fields(base::Fields& f);
+  int64_t longest_thought() const;
+};
+
 struct SpecRejectOptions : StepOptions {
   int64_t n = 16;
   double alpha = 0.5;

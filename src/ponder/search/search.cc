@@ -313,6 +313,16 @@ core::Task<bool> Search::evaluate(NodeId node) {
   co_return paid[0];
 }
 
+NodeId Search::force(NodeId parent, const core::Tokens& tokens) {
+  const auto length = static_cast<int64_t>(tokens.size());
+  if (length > tokens_left()) return kNoNode;
+  usage_.generated += length;
+  const base::RngKey key = tree_[parent].key.child(static_cast<uint64_t>(tree_[parent].draws++));
+  const NodeId id = tree_.add(parent, key, tokens, std::vector<float>(tokens.size(), 0.0f));
+  tree_[id].forced = true;
+  return id;
+}
+
 // ---- The end ------------------------------------------------------------------------------------------------------
 
 core::Task<NodeId> Search::finish(NodeId from, core::SampleParams params) {

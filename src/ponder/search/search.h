@@ -63,6 +63,8 @@ class Search {
   // those behind it too.
   core::Task<bool> evaluate(NodeId node);
   core::Task<std::vector<bool>> evaluate_all(std::vector<NodeId> nodes);
+  // What is written for the model behind a step; paid for as if it had written it. kNoNode when the budget cannot.
+  NodeId force(NodeId parent, const core::Tokens& tokens);
   // Writes `from` to its end greedily with what is left, the reserve included; gives that end, kNoNode when nothing is
   // left.
   core::Task<NodeId> finish(NodeId from, core::SampleParams params);
@@ -78,6 +80,7 @@ class Search {
   Tree& tree() { return tree_; }
   const Tree& tree() const { return tree_; }
   const core::Usage& usage() const { return usage_; }
+  const core::Codec& codec() const { return *ports_.codec; }
   const std::vector<Candidate>& candidates() const { return candidates_; }
   bool has_answer() const { return has_answer_; }
 

@@ -109,6 +109,7 @@ base::Json tree_json(const Tree& tree, const core::Codec& codec) {
     row["terminal"] = node.terminal;
     row["answered"] = node.answered;
     row["rollout"] = node.rollout;
+    row["forced"] = node.forced;
     row["order"] = id;
     row["path"] = node.chosen;
     nodes.push_back(std::move(row));

@@ -36,6 +36,7 @@ struct Node {
   bool answered = false;   // terminal and claims an answer
   bool pruned = false;     // given up by the strategy
   bool chosen = false;     // on the path to the chosen completion
+  bool forced = false;     // written for the model, not by it
   bool rollout = false;    // a continuation sampled only to estimate its parent's value; no choice for selection
 };
 static_assert(sizeof(Node) <= 128);

@@ -79,6 +79,17 @@ std::string thought_in(const WordReading& reading) {
   return std::string(trimmed(reading.body.substr(0, reading.body.size() - reading.said.size() + mark)));
 }
 
+size_t answer_begin(const WordReading& reading) {
+  const std::string_view body = reading.body;
+  if (reading.thinks) return body.size();
+  if (reading.said.size() < body.size()) return body.size() - reading.said.size() - kClose.size();
+  const size_t mark = last_mark(body);
+  if (mark != std::string_view::npos) return mark;
+  const size_t last = body.find_last_not_of(" \t\r\n");
+  const size_t line = last == std::string_view::npos ? last : body.rfind('\n', last);
+  return line == std::string_view::npos ? 0 : line + 1;
+}
+
 text::BehaviourCounts behaviours_in(std::string_view body) {
   text::BehaviourCounts n;
   for (size_t begin = 0; begin < body.size();) {

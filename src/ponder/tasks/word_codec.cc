@@ -238,11 +238,17 @@ void WordCodec::set_chat_turn() {
 
 core::Tokens WordCodec::response(const std::string& solution) const {
   const std::vector<JinjaPiece> reply = {own(turn_.lead), input(trimmed(solution)), own(turn_.trail)};
-  auto tokens = behind(*model_.tokenizer, turn_.before, reply);
-  // Where a token would reach over from the prompt, which is read before: as behind any line.
+  core::Tokens tokens = reply_behind(turn_.before, reply);
+  tokens.push_back(turn_.end);
+  return tokens;
+}
+
+core::Tokens WordCodec::reply_behind(const std::vector<JinjaPiece>& before,
+                                     const std::vector<JinjaPiece>& reply) const {
+  auto tokens = behind(*model_.tokenizer, before, reply);
+  // Where a token would reach over from what is read before: as behind any line.
   if (!tokens) tokens = behind(*model_.tokenizer, {own("\n")}, reply);
   if (!tokens) tokens = behind(*model_.tokenizer, {}, reply);
-  tokens->push_back(turn_.end);
   return *tokens;
 }
 
@@ -285,6 +291,37 @@ std::optional<std::string> WordCodec::answer(const core::Problem& problem, core:
   if (!found) return task ? std::nullopt : claim;
   const bool is_all = !task && !found->is_number && found->written == *claim;  // words, read as a formula
   return is_all ? claim : found->canonical;
+}
+
+int64_t WordCodec::thought_length(core::TokenSpan completion) const {
+  const std::string text = decode(completion);
+  const size_t begin = answer_begin(read_words(text, ends_));
+  size_t tokens = 0, most = completion.size();  // the most tokens that end at or before the answer's beginning
+  while (tokens < most) {
+    const size_t middle = (tokens + most + 1) / 2;
+    if (decode(completion.first(middle)).size() <= begin)
+      tokens = middle;
+    else
+      most = middle - 1;
+  }
+  return static_cast<int64_t>(tokens);
+}
+
+core::Tokens WordCodec::on_a_new_line(core::TokenSpan thought, const std::string& text) const {
+  const std::string before = decode(thought);
+  if (before.empty()) return reply_behind(turn_.before, {own(turn_.lead + text)});
+  return before.ends_with('\n') ? reply_behind({own("\n")}, {own(text)}) : reply_behind({own("x")}, {own("\n" + text)});
+}
+
+core::Tokens WordCodec::think_on(core::TokenSpan thought) const { return on_a_new_line(thought, "Wait,"); }
+
+core::Tokens WordCodec::answer_now(core::TokenSpan thought) const {
+  const AnswerPlace place = place_.value_or(style_ == "chat" ? AnswerPlace::kBoxed : AnswerPlace::kHashes);
+  std::string text = place == AnswerPlace::kBoxed    ? "\\boxed{"
+                     : place == AnswerPlace::kHashes ? "####"
+                                                     : "The answer is";
+  if (read_words(decode(thought), ends_).thinks) text.insert(0, "</think>\n\n");
+  return on_a_new_line(thought, text);
 }
 
 std::string WordCodec::thought(const std::string& completion) const {

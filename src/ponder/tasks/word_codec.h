@@ -36,6 +36,10 @@ class WordCodec : public text::ProblemCodec {
   std::optional<std::string> answer(const core::Problem& problem, core::TokenSpan completion) const override;
   core::Tokens step_ends() const override { return line_ends_; }
   const core::Endings* endings() const override { return stop_.empty() ? nullptr : &stop_; }
+  // Up to </think>, else to the last box or "####", else to the last line.
+  int64_t thought_length(core::TokenSpan completion) const override;
+  core::Tokens think_on(core::TokenSpan thought) const override;    // "Wait,"
+  core::Tokens answer_now(core::TokenSpan thought) const override;  // "####" or "\boxed{", behind </think>
 
   const text::Tokenizer& tokenizer() const override { return *model_.tokenizer; }
   core::Tokens prompt(const core::Problem& problem) const override;
@@ -59,6 +63,9 @@ class WordCodec : public text::ProblemCodec {
   void set_turn();
   void set_chat_turn();
   void set_ends(const WordOptions& options);
+  core::Tokens reply_behind(const std::vector<text::JinjaPiece>& before,
+                            const std::vector<text::JinjaPiece>& reply) const;
+  core::Tokens on_a_new_line(core::TokenSpan thought, const std::string& text) const;
   core::Token own_end() const;
   std::vector<text::JinjaPiece> plain_pieces(const std::string& question) const;
   std::vector<text::JinjaPiece> chat_pieces(const std::string& question, const std::string* reply) const;

@@ -276,6 +276,42 @@ TEST(WordCodec, ThoughtsAndBehaviours) {
   EXPECT_EQ(codec.shown(completion), completion.substr(0, completion.find("\n\nQuestion:") + 1));
 }
 
+TEST_P(EveryTokenizer, ThoughtsEndWhereAnswersBegin) {
+  WordOptions options;
+  options.style = "plain";
+  const WordCodec codec(model_with(GetParam()), options);
+  const auto thought = [&](const std::string& solution) {
+    const core::Tokens completion = codec.response(solution);
+    const auto length = static_cast<size_t>(codec.thought_length(completion));
+    EXPECT_LE(length, completion.size());
+    std::string text = codec.decode(core::TokenSpan(completion).first(length));
+    text.erase(0, text.find_first_not_of(' '));
+    return text;
+  };
+  EXPECT_EQ(thought("6 * 12 = 72\n#### 72"), "6 * 12 = 72\n");
+  EXPECT_EQ(thought("One.\nTwo.\nIt is 3."), "One.\nTwo.\n");
+  EXPECT_EQ(thought("5"), "");
+  const auto ends_with = [&](const core::Tokens& tokens, const std::string& end) {
+    EXPECT_TRUE(codec.decode(tokens).ends_with(end)) << codec.decode(tokens);
+  };
+  const core::Tokens line = codec.tokenizer().encode("a = 1\n", {.add_special = false});
+  const core::Tokens open = codec.tokenizer().encode("a = 1", {.add_special = false});
+  ends_with(joined(line, codec.think_on(line)), "a = 1\nWait,");
+  ends_with(joined(open, codec.think_on(open)), "a = 1\nWait,");
+  ends_with(joined(line, codec.answer_now(line)), "a = 1\n####");
+  ends_with(joined(codec.prompt(problem_of("?")), codec.answer_now({})), "Answer: ####");
+}
+
+TEST(WordCodec, ThoughtsInTagsAreEndedByTheirTag) {
+  const WordCodec codec(model_with("qwen2", kThinks), {});
+  const core::Tokens thought = codec.tokenizer().encode("Let me see.\n", {});
+  EXPECT_EQ(codec.decode(codec.answer_now(thought)), "</think>\n\n\\boxed{");
+  const core::Tokens whole = codec.tokenizer().encode("Let me see.\n</think>\n\nIt is \\boxed{5}.<|im_end|>",
+                                                      {.add_special = false, .parse_special = true});
+  const auto length = static_cast<size_t>(codec.thought_length(whole));
+  EXPECT_EQ(codec.decode(core::TokenSpan(whole).first(length)), "Let me see.\n");
+}
+
 TEST(WordCodec, StepsEndWithLines) {
   const WordCodec codec = codec_reading("auto");
   const core::Tokens ends = codec.step_ends();

@@ -50,6 +50,10 @@ std::optional<std::string> TaskCodec::answer(const core::Problem&, core::TokenSp
   return claimed_answer(tokenizer_.decode(completion));
 }
 
+int64_t TaskCodec::thought_length(core::TokenSpan completion) const {
+  return std::ranges::find(completion, static_cast<core::Token>(kAns)) - completion.begin();
+}
+
 core::Tokens TaskCodec::step_ends() const { return {tokenizer_.id(";")}; }
 
 BehaviourCounts count_behaviours(const std::string& completion) {

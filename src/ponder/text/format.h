@@ -49,7 +49,10 @@ class TaskCodec : public ProblemCodec {
   explicit TaskCodec(const WordTokenizer& tokenizer) : tokenizer_(tokenizer) {}
   std::string decode(core::TokenSpan tokens) const override { return tokenizer_.decode(tokens); }
   std::optional<std::string> answer(const core::Problem& problem, core::TokenSpan completion) const override;
-  core::Tokens step_ends() const override;  // ";" (and the end token, which always stops)
+  core::Tokens step_ends() const override;                            // ";" (and the end token, which always stops)
+  int64_t thought_length(core::TokenSpan completion) const override;  // up to "ans"
+  core::Tokens think_on(core::TokenSpan) const override { return {kTry}; }
+  core::Tokens answer_now(core::TokenSpan) const override { return {kAns}; }
 
   const Tokenizer& tokenizer() const override { return tokenizer_; }
   core::Tokens prompt(const core::Problem& problem) const override { return render_prompt(tokenizer_, problem); }

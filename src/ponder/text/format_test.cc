@@ -55,6 +55,16 @@ TEST(ThoughtOf, IsWhatStandsBeforeTheAnswer) {
   EXPECT_EQ(thought_of("ans 1 + 2 end"), "");
 }
 
+TEST(TaskCodec, ThoughtsMayBeForcedOnOrToTheirEnd) {
+  const TaskCodec codec(task_tokenizer());
+  const core::Tokens whole = task_tokenizer().encode("try 2 + 3 = 5 ; ? 5 yes ; ans 2 + 3 end");
+  const auto thought = core::TokenSpan(whole).first(static_cast<size_t>(codec.thought_length(whole)));
+  EXPECT_EQ(codec.decode(thought), "try 2 + 3 = 5 ; ? 5 yes ;");
+  EXPECT_EQ(codec.thought_length(thought), static_cast<int64_t>(thought.size()));
+  EXPECT_EQ(codec.decode(codec.think_on(thought)), "try");
+  EXPECT_EQ(codec.decode(codec.answer_now(thought)), "ans");
+}
+
 TEST(TaskCodec, AnswersAndSteps) {
   TaskCodec codec(task_tokenizer());
   core::Problem problem{"a", "countdown3", "Q 13 8 2 > 18 :", {}};

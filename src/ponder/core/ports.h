@@ -73,6 +73,19 @@ class Critic : public Batched {
   virtual void submit(ScoreRequest request, Score* out, Waiter* waiter) = 0;
 };
 
+// What a search asks a model about its own work, in words. The texts are what the model wrote, decoded.
+enum class Ask {
+  kJudge,     // [steps so far]: will they lead to the right answer? "sure", "likely" or "impossible"
+  kVote,      // [ways to go on …]: which of them is best? its number
+  kFeedback,  // [answer]: is it right, and if not, what is wrong with it?
+  kRate,      // [answer]: how good is it, 0 to 100?
+  kRevise,    // [answer, feedback; the latter may be empty]: the answer once more, as to the problem itself
+};
+struct Asking {
+  Ask ask = Ask::kJudge;
+  std::vector<std::string> texts;
+};
+
 // Bytes ↔ tokens, steps and answers. Implemented by text.
 class Codec {
  public:
@@ -89,6 +102,9 @@ class Codec {
   // a thought to keep it thinking, or to have it answer. Empty: this language has no such words.
   virtual int64_t thought_length(TokenSpan completion) const { return static_cast<int64_t>(completion.size()); }
   virtual Tokens think_on(TokenSpan /*thought*/) const { return {}; }
+  // The prompt of such a question; empty where it is longer than what the model reads, nothing where the model cannot
+  // be asked in words at all.
+  virtual std::optional<Tokens> asking(const Problem&, const Asking&) const { return std::nullopt; }
   virtual Tokens answer_now(TokenSpan /*thought*/) const { return {}; }
 };
 

@@ -92,6 +92,15 @@ class FakeCodec : public core::Codec {
   }
   core::Tokens think_on(core::TokenSpan) const override { return {kOn}; }
   core::Tokens answer_now(core::TokenSpan) const override { return {kAnswer}; }
+  // A prompt of the same length as the problem's: the problem, which question it is, and its texts.
+  std::optional<core::Tokens> asking(const core::Problem& problem, const core::Asking& asking) const override {
+    if (!asks) return std::nullopt;
+    uint64_t texts = 1;
+    for (const std::string& text : asking.texts) texts = base::RngKey(texts).child(text).value;
+    return core::Tokens{std::atoi(problem.id.c_str()), 1 + static_cast<core::Token>(asking.ask),
+                        static_cast<core::Token>(texts % 1000000)};
+  }
+  bool asks = true;
 
   // Ends a completion as a stop text does; none unless its tokens are set.
   struct TokensEnd : core::Endings {
@@ -138,6 +147,10 @@ class FakePolicy : public core::Policy {
   int64_t requests = 0;
   size_t most_rows = 0;
   std::function<void(core::Completion&)> garble;  // spoils finished completions
+  // What it replies to a question (core::Ask, and a number for its texts); where it is not set, as to the problem. An
+  // answer written anew is always as to the problem.
+  std::function<std::vector<Choice>(int ask, int texts, core::TokenSpan reply)> asked;
+  static constexpr core::Token kRevision = 1 + static_cast<core::Token>(core::Ask::kRevise);
 
  private:
   struct Row {
@@ -152,7 +165,9 @@ class FakePolicy : public core::Policy {
     core::Tokens completion(prefix.begin() + static_cast<std::ptrdiff_t>(prompt_length_), prefix.end());
     completion.insert(completion.end(), c.tokens.begin(), c.tokens.end());
     std::vector<double> p;
-    const std::vector<Choice> choices = game_.next(completion);
+    const std::vector<Choice> choices = asked && prefix[1] != 0 && prefix[1] != kRevision
+                                            ? asked(prefix[1] - 1, prefix[2], completion)
+                                            : game_.next(completion);
     for (const Choice& choice : choices) {
       const double t = row.request.params.temperature;
       p.push_back(t == 0 || t == 1 ? choice.p : std::pow(choice.p, 1 / t));

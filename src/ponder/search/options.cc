@@ -132,6 +132,22 @@ int64_t BudgetForceOptions::longest_thought() const {
   return max_thought > 0 ? std::min(max_thought, room) : room;
 }
 
+void ReviseOptions::fields(base::Fields& f) {
+  f.field("n", n, {.min = 1, .max = kMany, .help = "answers that are revised side by side, each by itself"});
+  f.field("rounds", rounds,
+          {.min = 0, .max = kMany, .help = "revisions of each; 0 = until the budget is spent (4 without a budget)"});
+  f.field("feedback", feedback,
+          {.help = "what a revision is told: what the model itself says about the answer (one that it calls right is "
+                   "revised no more), or nothing",
+           .choices = {"self", "none"}});
+  f.field("feedback_tokens", feedback_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest feedback"});
+  f.field("select", select,
+          {.help = "how the answer is chosen: vote of the last answers, or as for bon among all of them",
+           .choices = {"last", "rm", "maj", "wmaj", "random"}});
+  field_guide(f, guide);
+  SampleOptions::fields(f);
+}
+
 void SpecRejectOptions::fields(base::Fields& f) {
   f.field("n", n, {.min = 1, .max = kMany, .help = "samples that are begun side by side"});
   f.field("alpha", alpha, {.min = 0, .max = 1, .help = "share of those still being written that is cut at each stop"});

@@ -84,6 +84,16 @@ struct BudgetForceOptions : SampleOptions {
   int64_t longest_thought() const;
 };
 
+struct ReviseOptions : ManyOptions {
+  int64_t rounds = 0;
+  std::string feedback = "self";
+  int64_t feedback_tokens = 64;
+  std::string select = "last";
+  std::string guide = "auto";
+  ReviseOptions() { n = 1; }
+  void fields(base::Fields& f);
+};
+
 struct SpecRejectOptions : StepOptions {
   int64_t n = 16;
   double alpha = 0.5;

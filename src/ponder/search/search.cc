@@ -8,7 +8,7 @@ namespace ponder::search {
 
 Search::Search(const core::Problem& problem, core::Tokens prompt, const core::Ports& ports, core::Budget budget,
                base::RngKey key)
-    : problem_(problem), prompt_(std::move(prompt)), ports_(ports), budget_(budget), key_(key), tree_(key) {
+    : problem_(problem), prompts_(1, std::move(prompt)), ports_(ports), budget_(budget), key_(key), tree_(key) {
   guide_ = ports_.critic ? Guide::kCritic : Guide::kLikelihood;
 }
 
@@ -69,13 +69,17 @@ int64_t Search::nodes_left() const {
 // Tokens behind the prompt that the critic would read for the first time to score `node`.
 int64_t Search::unread_tokens(NodeId node) const {
   int64_t tokens = 0;
-  for (; node != kRoot && !tree_[node].read; node = tree_[node].parent) tokens += tree_[node].length;
+  for (; node != kRoot && !tree_[node].read; node = tree_[node].parent) {
+    tokens += tree_[node].length;
+    if (tree_[node].starts) break;
+  }
   return tokens;
 }
 
 void Search::charge_reading(NodeId node) {
-  for (; node != kNoNode && !tree_[node].read; node = tree_[node].parent) {
-    usage_.critic += node == kRoot ? static_cast<int64_t>(prompt_.size()) : tree_[node].length;
+  // Whatever an answer was written behind, it is read behind the problem.
+  for (; node != kNoNode && !tree_[node].read; node = tree_[node].starts ? kRoot : tree_[node].parent) {
+    usage_.critic += static_cast<int64_t>(node == kRoot ? prompts_[0].size() : tree_.tokens(node).size());
     tree_[node].read = true;
   }
 }
@@ -91,31 +95,32 @@ void Search::account(const core::Completion& completion, int64_t max_tokens) {
 // As many of the draws as the budget can pay even if each one is as long as it may be. Only a draw that does not fit
 // when it stands alone is cut: then all before it are settled, so a smaller budget makes the same draws as a larger one
 // up to the point where it is spent.
-std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, size_t from,
-                                            const Growth& growth) const {
+std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, const std::vector<int32_t>& prompts,
+                                            size_t from, const Growth& growth) const {
   const bool reads = critic_reads() && growth.scoring != Scoring::kNothing;
   const int64_t price = reads ? 2 : 1;  // every new token is written, and read by the critic
   int64_t tokens = tokens_left();
   int64_t nodes = nodes_left();
-  if (reads && !tree_[kRoot].read) tokens -= static_cast<int64_t>(prompt_.size());
+  if (reads && !tree_[kRoot].read) tokens -= static_cast<int64_t>(prompts_[0].size());
 
   std::vector<Draw> wave;
   for (size_t i = from; i < parents.size(); ++i) {
     const Node& parent = tree_[parents[i]];
-    PONDER_CHECK(!parent.terminal, "nothing can be drawn behind a finished completion");
-    const int64_t room = growth.params.max_tokens - parent.path_length;
+    const bool starts = prompts[i] != Tree::kBehindParent;
+    PONDER_CHECK(starts || !parent.terminal, "nothing can be drawn behind a finished completion");
+    const int64_t room = growth.params.max_tokens - (starts ? 0 : parent.path_length);
     const int64_t length = growth.by_step ? std::min(growth.step_tokens, room) : room;
     const int64_t ahead = std::min(growth.lookahead * growth.step_tokens, room - length);
-    const int64_t unread = reads ? unread_tokens(parents[i]) : 0;
+    const int64_t unread = reads && !starts ? unread_tokens(parents[i]) : 0;
     const int64_t cost = price * (length + ahead) + unread;
     if (cost <= tokens && 1 + growth.lookahead <= nodes) {
-      wave.push_back({parents[i], length, growth.lookahead, {}});
+      wave.push_back({parents[i], length, growth.lookahead, prompts[i], {}});
       tokens -= cost;
       nodes -= 1 + growth.lookahead;
       continue;
     }
     const int64_t affordable = std::min(length, (tokens - unread) / price);
-    if (wave.empty() && affordable >= 1 && nodes >= 1) wave.push_back({parents[i], affordable, 0, {}});
+    if (wave.empty() && affordable >= 1 && nodes >= 1) wave.push_back({parents[i], affordable, 0, prompts[i], {}});
     break;
   }
   return wave;
@@ -124,7 +129,14 @@ std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, 
 // ---- Growing ------------------------------------------------------------------------------------------------------
 
 core::Tokens Search::prefix(NodeId node) const {
-  core::Tokens tokens = prompt_;
+  core::Tokens tokens = prompts_[static_cast<size_t>(tree_[node].prompt)];
+  const core::Tokens path = tree_.path_tokens(node);
+  tokens.insert(tokens.end(), path.begin(), path.end());
+  return tokens;
+}
+
+core::Tokens Search::judged(NodeId node) const {
+  core::Tokens tokens = prompts_[0];
   const core::Tokens path = tree_.path_tokens(node);
   tokens.insert(tokens.end(), path.begin(), path.end());
   return tokens;
@@ -140,7 +152,10 @@ std::vector<core::SampleRequest> Search::requests(std::vector<Draw>& wave, const
     params.max_tokens = draw.max_tokens;
     params.endings = ports_.codec->endings();
     if (growth.by_step && growth.at_step_ends) params.stop = ports_.codec->step_ends();
-    requests.push_back({prefix(draw.parent), std::move(params), draw.key, parent.path_length});
+    if (draw.prompt == Tree::kBehindParent)
+      requests.push_back({prefix(draw.parent), std::move(params), draw.key, parent.path_length});
+    else
+      requests.push_back({prompts_[static_cast<size_t>(draw.prompt)], std::move(params), draw.key, 0});
   }
   return requests;
 }
@@ -163,14 +178,16 @@ NodeId Search::settle(const Draw& draw, const core::Completion& completion, cons
                       std::vector<Reading>& readings) {
   account(completion, draw.max_tokens);
   if (growth.merge && !growth.rollout) {
-    const NodeId twin = tree_.find_child(draw.parent, completion.tokens);
+    const NodeId twin = tree_.find_child(draw.parent, completion.tokens, draw.prompt);
     if (twin != kNoNode) return twin;
   }
-  const NodeId id = tree_.add(draw.parent, draw.key, completion.tokens, completion.logps);
+  const NodeId id = tree_.add(draw.parent, draw.key, completion.tokens, completion.logps, draw.prompt);
   if (growth.rollout) {
     tree_[id].rollout = true;
     tree_[draw.parent].rollouts += 1;
   }
+  tree_[id].asked = growth.asked;
+  if (growth.asked) return id;
   const bool ended = completion.ended || completion.tokens.empty() ||
                      completion.stop == core::StopReason::kContextFull ||
                      completion.stop == core::StopReason::kCancelled;
@@ -190,9 +207,62 @@ NodeId Search::settle(const Draw& draw, const core::Completion& completion, cons
 }
 
 core::Task<std::vector<NodeId>> Search::extend(std::vector<NodeId> parents, Growth growth) {
+  std::vector<int32_t> behind(parents.size(), Tree::kBehindParent);
+  return grow(std::move(parents), std::move(behind), std::move(growth));
+}
+
+core::Task<std::vector<NodeId>> Search::start(std::vector<NodeId> parents, std::vector<core::Tokens> prompts,
+                                              Growth growth) {
+  PONDER_CHECK(prompts.size() == parents.size() && growth.lookahead == 0, "one prompt for each parent");
+  std::vector<int32_t> own;
+  for (core::Tokens& prompt : prompts) {
+    const auto known = std::ranges::find(prompts_, prompt);
+    own.push_back(static_cast<int32_t>(known - prompts_.begin()));
+    if (known == prompts_.end()) prompts_.push_back(std::move(prompt));
+  }
+  return grow(std::move(parents), std::move(own), std::move(growth));
+}
+
+core::Tokens Search::prompt_of(const core::Asking& asking) const {
+  auto prompt = ports_.codec->asking(problem_, asking);
+  if (!prompt)
+    throw Error(ErrorCode::kUsage,
+                "this search asks the model about its own work in words, and this model has no words for that");
+  return std::move(*prompt);
+}
+
+core::Task<std::vector<std::string>> Search::ask(std::vector<Question> questions, core::SampleParams params) {
+  std::vector<NodeId> about;
+  std::vector<core::Tokens> prompts;
+  std::vector<size_t> asked;
+  for (size_t i = 0; i < questions.size(); ++i) {
+    core::Tokens prompt = prompt_of(questions[i].asking);
+    if (prompt.empty()) continue;
+    about.push_back(questions[i].about);
+    prompts.push_back(std::move(prompt));
+    asked.push_back(i);
+  }
+  Growth growth;
+  growth.params = params;
+  growth.by_step = false;
+  growth.rollout = growth.asked = true;
+  auto asking = start(std::move(about), std::move(prompts), std::move(growth));
+  const std::vector<NodeId> nodes = co_await asking;
+  std::vector<std::string> replies(questions.size());
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (nodes[i] == kNoNode) {
+      replies.resize(asked[i]);
+      break;
+    }
+    replies[asked[i]] = ports_.codec->decode(tree_.tokens(nodes[i]));
+  }
+  co_return replies;
+}
+
+core::Task<std::vector<NodeId>> Search::grow(std::vector<NodeId> parents, std::vector<int32_t> prompts, Growth growth) {
   std::vector<NodeId> children;
   while (children.size() < parents.size()) {
-    std::vector<Draw> wave = plan_wave(parents, children.size(), growth);
+    std::vector<Draw> wave = plan_wave(parents, prompts, children.size(), growth);
     if (wave.empty()) break;
     core::SampleAll sampling(ports_, requests(wave, growth));
     const std::vector<core::Completion> completions = co_await sampling;
@@ -264,7 +334,7 @@ core::Task<bool> Search::score(std::vector<Reading> readings) {
   std::vector<core::ScoreRequest> requests;
   requests.reserve(readings.size());
   for (const Reading& r : readings) {
-    requests.push_back({prefix(r.node)});
+    requests.push_back({judged(r.node)});
     requests.back().prefix.insert(requests.back().prefix.end(), r.ahead.begin(), r.ahead.end());
   }
   core::ScoreAll scoring(ports_, std::move(requests));
@@ -293,7 +363,7 @@ core::Task<std::vector<bool>> Search::evaluate_all(std::vector<NodeId> nodes) {
     if (tree_[id].terminal && !tree_[id].answered && !tree_[id].scored) set_value(id, 0);
     if (!tree_[id].scored && !twice) {
       if (critic_reads()) {
-        const int64_t prompt = tree_[kRoot].read ? 0 : static_cast<int64_t>(prompt_.size());
+        const int64_t prompt = tree_[kRoot].read ? 0 : static_cast<int64_t>(prompts_[0].size());
         if (unread_tokens(id) + prompt > tokens_left()) break;
         charge_reading(id);
       }

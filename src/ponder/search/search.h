@@ -35,6 +35,7 @@ struct Growth {
   int64_t step_tokens = 32;             // a longer step is cut here and goes on as the next one
   bool merge = true;                    // a draw that equals a sibling is that sibling
   bool rollout = false;                 // the draws are continuations, no steps to choose from; never merged
+  bool asked = false;                   // they are replies, no part of an answer
   Scoring scoring = Scoring::kNothing;  // completions without an answer are worth 0 and are never read
   int64_t lookahead = 0;                // greedy steps behind a new unfinished step, read with it and then thrown away
 };
@@ -59,6 +60,16 @@ class Search {
   // the budget can pay, scores them as asked, and gives their nodes in the same order: kNoNode from the first draw that
   // the budget could not pay.
   core::Task<std::vector<NodeId>> extend(std::vector<NodeId> parents, Growth growth);
+  // The same behind prompts of their own, one for each parent: an answer written anew is a child of the one it revises.
+  core::Task<std::vector<NodeId>> start(std::vector<NodeId> parents, std::vector<core::Tokens> prompts, Growth growth);
+  // Asks the model about nodes, each question with `params`; gives the replies' texts in order, "" for what is too long
+  // to be asked, and fewer when the budget is spent. Error(kUsage) where the model cannot be asked in words.
+  struct Question {
+    NodeId about = kRoot;
+    core::Asking asking;
+  };
+  core::Task<std::vector<std::string>> ask(std::vector<Question> questions, core::SampleParams params);
+  core::Tokens prompt_of(const core::Asking& asking) const;  // the same error
   // Scores a node, or several at once, unless it has a score; false when the budget cannot pay for that, and then for
   // those behind it too.
   core::Task<bool> evaluate(NodeId node);
@@ -90,6 +101,7 @@ class Search {
     NodeId parent = kNoNode;
     int64_t max_tokens = 0;
     int64_t lookahead = 0;  // steps
+    int32_t prompt = Tree::kBehindParent;
     base::RngKey key;
   };
   struct Reading {
@@ -105,8 +117,11 @@ class Search {
   int64_t nodes_left() const;
   int64_t unread_tokens(NodeId node) const;
   void charge_reading(NodeId node);
-  core::Tokens prefix(NodeId node) const;
-  std::vector<Draw> plan_wave(const std::vector<NodeId>& parents, size_t from, const Growth& growth) const;
+  core::Tokens prefix(NodeId node) const;  // what it goes on behind
+  core::Tokens judged(NodeId node) const;  // the same path behind the problem, whatever it was written behind
+  core::Task<std::vector<NodeId>> grow(std::vector<NodeId> parents, std::vector<int32_t> prompts, Growth growth);
+  std::vector<Draw> plan_wave(const std::vector<NodeId>& parents, const std::vector<int32_t>& prompts, size_t from,
+                              const Growth& growth) const;
   std::vector<core::SampleRequest> requests(std::vector<Draw>& wave, const Growth& growth);
   NodeId settle(const Draw& draw, const core::Completion& completion, const Growth& growth,
                 std::vector<Reading>& readings);
@@ -118,7 +133,7 @@ class Search {
 
   // Fixed during the search.
   const core::Problem& problem_;
-  core::Tokens prompt_;
+  std::vector<core::Tokens> prompts_;  // the problem's own, then those that start() was given
   core::Ports ports_;
   core::Budget budget_;
   base::RngKey key_;

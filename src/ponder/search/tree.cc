@@ -6,7 +6,8 @@ namespace ponder::search {
 
 Tree::Tree(base::RngKey key) : nodes_(1) { nodes_[kRoot].key = key; }
 
-NodeId Tree::add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::span<const float> logps) {
+NodeId Tree::add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::span<const float> logps,
+                 int32_t prompt) {
   PONDER_CHECK(tokens.size() == logps.size(), "a completion needs one log-probability a token, got ", logps.size(),
                " for ", tokens.size(), " tokens");
   const auto id = static_cast<NodeId>(nodes_.size());
@@ -16,8 +17,10 @@ NodeId Tree::add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::s
   node.first_token = static_cast<int64_t>(arena_.size());
   node.length = static_cast<int32_t>(tokens.size());
   Node& above = (*this)[parent];
-  node.path_length = above.path_length + node.length;
-  node.path_logp = above.path_logp;
+  node.starts = prompt != kBehindParent;
+  node.prompt = node.starts ? prompt : above.prompt;
+  node.path_length = node.length + (node.starts ? 0 : above.path_length);
+  node.path_logp = node.starts ? 0 : above.path_logp;
   for (float logp : logps) node.path_logp += logp;
   if (above.first_child == kNoNode) {
     above.first_child = id;
@@ -31,9 +34,11 @@ NodeId Tree::add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::s
   return id;
 }
 
-NodeId Tree::find_child(NodeId parent, core::TokenSpan wanted) const {
+NodeId Tree::find_child(NodeId parent, core::TokenSpan wanted, int32_t prompt) const {
   for (NodeId c = (*this)[parent].first_child; c != kNoNode; c = (*this)[c].next_sibling) {
-    if (!(*this)[c].rollout && std::ranges::equal(tokens(c), wanted)) return c;
+    const Node& child = (*this)[c];
+    if (child.rollout || child.starts != (prompt != kBehindParent)) continue;
+    if ((!child.starts || child.prompt == prompt) && std::ranges::equal(tokens(c), wanted)) return c;
   }
   return kNoNode;
 }
@@ -50,7 +55,10 @@ std::span<const float> Tree::logps(NodeId id) const {
 
 std::vector<NodeId> Tree::path(NodeId id) const {
   std::vector<NodeId> nodes;
-  for (; id != kRoot; id = (*this)[id].parent) nodes.push_back(id);
+  for (; id != kRoot; id = (*this)[id].parent) {
+    nodes.push_back(id);
+    if ((*this)[id].starts) break;
+  }
   std::ranges::reverse(nodes);
   return nodes;
 }
@@ -78,7 +86,7 @@ std::vector<float> Tree::path_logps(NodeId id) const {
 double Tree::mean_logp(NodeId id) const {
   const Node& node = (*this)[id];
   if (node.length == 0) return 0;
-  return (node.path_logp - (*this)[node.parent].path_logp) / node.length;
+  return (node.path_logp - (node.starts ? 0 : (*this)[node.parent].path_logp)) / node.length;
 }
 
 double Tree::path_mean_logp(NodeId id) const {
@@ -104,12 +112,14 @@ base::Json tree_json(const Tree& tree, const core::Codec& codec) {
     row["visits"] = node.visits;
     row["mean"] = node.visits > 0 ? base::Json(node.value_sum / node.visits) : base::Json();
     row["prior"] = node.prior;
-    row["logp"] = id == kRoot ? 0.0 : node.path_logp - tree[node.parent].path_logp;
+    row["logp"] = id == kRoot || node.starts ? node.path_logp : node.path_logp - tree[node.parent].path_logp;
     row["pruned"] = node.pruned;
     row["terminal"] = node.terminal;
     row["answered"] = node.answered;
     row["rollout"] = node.rollout;
     row["forced"] = node.forced;
+    row["starts"] = node.starts;
+    row["asked"] = node.asked;
     row["order"] = id;
     row["path"] = node.chosen;
     nodes.push_back(std::move(row));

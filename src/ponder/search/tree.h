@@ -19,7 +19,7 @@ struct Node {
   base::RngKey key;         // the key of the draw that made it: its parent's key, then the number of the draw
   int64_t first_token = 0;  // where its tokens stand in the tree's arena
   int32_t length = 0;       // tokens of this step
-  int32_t path_length = 0;  // tokens from the root to the end of this step
+  int32_t path_length = 0;  // tokens from the prompt to the end of this step
   double path_logp = 0;     // nats, summed over those tokens
   NodeId parent = kNoNode;
   NodeId first_child = kNoNode, last_child = kNoNode, next_sibling = kNoNode;
@@ -29,6 +29,7 @@ struct Node {
   float value = 0;         // estimated chance of a correct answer, when scored
   float prior = 0;         // selection probability among its siblings
   double value_sum = 0;    // of the evaluations behind it; the mean is value_sum / visits
+  int32_t prompt = 0;      // of the prompts that the search has, the one that it stands behind; 0: the problem's
   int32_t candidate = -1;  // its number among the search's candidates, when terminal
   bool scored = false;     // value is known
   bool read = false;       // the critic has read its tokens and all before them
@@ -36,6 +37,8 @@ struct Node {
   bool answered = false;   // terminal and claims an answer
   bool pruned = false;     // given up by the strategy
   bool chosen = false;     // on the path to the chosen completion
+  bool starts = false;     // stands behind a prompt of its own, not behind its parent's text: a revised answer, a reply
+  bool asked = false;      // a reply to a question about its parent, no part of any answer
   bool forced = false;     // written for the model, not by it
   bool rollout = false;    // a continuation sampled only to estimate its parent's value; no choice for selection
 };
@@ -47,8 +50,12 @@ class Tree {
   explicit Tree(base::RngKey key);  // of the root: names the whole search
 
   // The new node is its parent's last child. Spans that tokens() gave before are invalid afterwards.
-  NodeId add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::span<const float> logps);
-  NodeId find_child(NodeId parent, core::TokenSpan tokens) const;  // a step child with these tokens, or kNoNode
+  // prompt: the one it starts behind; kBehindParent: it goes on behind its parent.
+  static constexpr int32_t kBehindParent = -1;
+  NodeId add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::span<const float> logps,
+             int32_t prompt = kBehindParent);
+  // A step child behind that prompt with these tokens, or kNoNode.
+  NodeId find_child(NodeId parent, core::TokenSpan tokens, int32_t prompt = kBehindParent) const;
 
   size_t size() const { return nodes_.size(); }
   Node& operator[](NodeId id) { return nodes_[static_cast<size_t>(id)]; }
@@ -57,7 +64,7 @@ class Tree {
   core::TokenSpan tokens(NodeId id) const;        // of the one step
   std::span<const float> logps(NodeId id) const;  // nats, of the one step
 
-  std::vector<NodeId> path(NodeId id) const;  // from the root's child to id
+  std::vector<NodeId> path(NodeId id) const;  // from the first behind the prompt to id
   core::Tokens path_tokens(NodeId id) const;  // everything behind the prompt
   std::vector<float> path_logps(NodeId id) const;
   double mean_logp(NodeId id) const;       // of the one step's tokens; 0 when it has none
@@ -72,7 +79,8 @@ class Tree {
 };
 
 // {"nodes":[{"id","parent" (-1 for the root),"text","value" (null before it is scored),"visits","mean" (null without
-// visits),"prior","logp","pruned","terminal","answered","rollout","order","path"}]}; path: on the way to the answer.
+// visits),"prior","logp","pruned","terminal","answered","rollout","forced","starts","asked","order","path"}]}; path: on
+// the way to the answer.
 base::Json tree_json(const Tree& tree, const core::Codec& codec);
 
 }  // namespace ponder::search

@@ -148,6 +148,12 @@ std::vector<JinjaPiece> WordCodec::plain_pieces(const std::string& question) con
 
 // reply: the assistant's turn; null: the prompt for it.
 std::vector<JinjaPiece> WordCodec::chat_pieces(const std::string& question, const std::string* reply) const {
+  std::vector<Said> said = {{"user", question}};
+  if (reply) said.push_back({"assistant", *reply});
+  return chat_pieces(said, !reply);
+}
+
+std::vector<JinjaPiece> WordCodec::chat_pieces(const std::vector<Said>& said, bool wants_reply) const {
   text::Chat chat;
   const auto say = [&](const char* role, const std::string& text) {
     base::Json message = base::Json::object();
@@ -155,9 +161,8 @@ std::vector<JinjaPiece> WordCodec::chat_pieces(const std::string& question, cons
     chat.messages.push_back(std::move(message));
   };
   if (!system_.empty()) say("system", system_);
-  say("user", question);
-  if (reply) say("assistant", *reply);
-  chat.add_generation_prompt = !reply;
+  for (const Said& one : said) say(one.role, one.text);
+  chat.add_generation_prompt = wants_reply;
   return template_->render(chat, fixed_date());
 }
 
@@ -176,16 +181,79 @@ std::string WordCodec::asked(const core::Problem& problem) const {
 core::Tokens WordCodec::prompt(const core::Problem& problem) const {
   const std::string question = asked(problem);
   if (question.empty()) throw Error(ErrorCode::kInput, "the problem has no question that could be read", problem.id);
-  core::Tokens tokens;
-  if (style_ != "chat") tokens = tokens_in_front(*model_.tokenizer);  // a template writes them itself
-  const core::Tokens text =
-      encode(*model_.tokenizer, style_ == "chat" ? chat_pieces(question, nullptr) : plain_pieces(question));
-  tokens.insert(tokens.end(), text.begin(), text.end());
+  core::Tokens tokens = prompt_ids(style_ == "chat" ? chat_pieces(question, nullptr) : plain_pieces(question));
   if (static_cast<int64_t>(tokens.size()) >= model_.context)
     throw Error(ErrorCode::kInput,
                 base::cat("the prompt has ", tokens.size(), " tokens; this model reads 1 to ", model_.context - 1,
                           " and writes the rest", shots_.empty() ? "" : "; fewer shots make it shorter"),
                 problem.id);
+  return tokens;
+}
+
+core::Tokens WordCodec::prompt_ids(const std::vector<JinjaPiece>& pieces) const {
+  core::Tokens tokens;
+  if (style_ != "chat") tokens = tokens_in_front(*model_.tokenizer);  // a template writes them itself
+  const core::Tokens text = encode(*model_.tokenizer, pieces);
+  tokens.insert(tokens.end(), text.begin(), text.end());
+  return tokens;
+}
+
+// ---- What it is asked about its own work --------------------------------------------------------------------------
+
+namespace {
+
+const char* words_for(core::Ask ask) {
+  switch (ask) {
+    case core::Ask::kJudge:
+      return "Do these steps lead to the right answer? Say sure, likely or impossible.";
+    case core::Ask::kVote:
+      return "Which of these ways to go on is the best one? Say its number.";
+    case core::Ask::kFeedback:
+      return "Is this answer right? If it is not, say what is wrong with it.";
+    case core::Ask::kRate:
+      return "How good is this answer? Say a number from 0 to 100.";
+    case core::Ask::kRevise:
+      return "Solve the problem once more, and mend what is wrong.";
+  }
+  return "";
+}
+
+}  // namespace
+
+// The problem, what was written, what is asked about it. A revision is written as an answer to the problem is: behind
+// its first version and the feedback on that.
+std::vector<JinjaPiece> WordCodec::asking_pieces(const std::string& question, const core::Asking& asking) const {
+  const auto text = [&](size_t i) { return i < asking.texts.size() ? trimmed(shown(asking.texts[i])) : ""; };
+  std::string written = text(0), ask = words_for(asking.ask);
+  if (asking.ask == core::Ask::kVote) {
+    written.clear();
+    for (size_t i = 0; i < asking.texts.size(); ++i)
+      base::append(written, base::cat(i == 0 ? "" : "\n\n", i + 1, ". ", text(i)));
+  }
+  const std::string feedback = asking.ask == core::Ask::kRevise ? text(1) : "";
+  if (style_ == "chat") {
+    if (!feedback.empty()) ask = base::cat(feedback, "\n\n", ask);
+    return chat_pieces({{"user", question}, {"assistant", written}, {"user", ask}}, true);
+  }
+  std::vector<JinjaPiece> pieces = plain_pieces(question);
+  pieces.push_back(input(base::cat(" ", written)));
+  if (asking.ask != core::Ask::kRevise) {
+    pieces.push_back(own(base::cat("\n\n", ask, "\nReply:")));
+    return pieces;
+  }
+  if (!feedback.empty()) {
+    pieces.push_back(own("\n\nFeedback: "));
+    pieces.push_back(input(feedback));
+  }
+  pieces.push_back(own(base::cat("\n\n", kQuestion)));
+  pieces.push_back(input(question));
+  pieces.push_back(own(kAnswer));
+  return pieces;
+}
+
+std::optional<core::Tokens> WordCodec::asking(const core::Problem& problem, const core::Asking& asking) const {
+  core::Tokens tokens = prompt_ids(asking_pieces(asked(problem), asking));
+  if (static_cast<int64_t>(tokens.size()) >= model_.context) tokens.clear();
   return tokens;
 }
 

@@ -39,7 +39,8 @@ class WordCodec : public text::ProblemCodec {
   // Up to </think>, else to the last box or "####", else to the last line.
   int64_t thought_length(core::TokenSpan completion) const override;
   core::Tokens think_on(core::TokenSpan thought) const override;    // "Wait,"
-  core::Tokens answer_now(core::TokenSpan thought) const override;  // "####" or "\boxed{", behind </think>
+  core::Tokens answer_now(core::TokenSpan thought) const override;  // "####" or a box, behind </think>
+  std::optional<core::Tokens> asking(const core::Problem& problem, const core::Asking& asking) const override;
 
   const text::Tokenizer& tokenizer() const override { return *model_.tokenizer; }
   core::Tokens prompt(const core::Problem& problem) const override;
@@ -68,7 +69,14 @@ class WordCodec : public text::ProblemCodec {
   core::Tokens on_a_new_line(core::TokenSpan thought, const std::string& text) const;
   core::Token own_end() const;
   std::vector<text::JinjaPiece> plain_pieces(const std::string& question) const;
+  struct Said {
+    const char* role;
+    std::string text;
+  };
   std::vector<text::JinjaPiece> chat_pieces(const std::string& question, const std::string* reply) const;
+  std::vector<text::JinjaPiece> chat_pieces(const std::vector<Said>& said, bool wants_reply) const;
+  std::vector<text::JinjaPiece> asking_pieces(const std::string& question, const core::Asking& asking) const;
+  core::Tokens prompt_ids(const std::vector<text::JinjaPiece>& pieces) const;
   std::string asked(const core::Problem& problem) const;
 
   const WordModel model_;

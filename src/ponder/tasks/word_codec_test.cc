@@ -312,6 +312,37 @@ TEST(WordCodec, ThoughtsInTagsAreEndedByTheirTag) {
   EXPECT_EQ(codec.decode(core::TokenSpan(whole).first(length)), "Let me see.\n");
 }
 
+TEST(WordCodec, IsAskedAboutItsOwnWorkInWords) {
+  WordOptions options;
+  options.style = "plain";
+  WordModel model = model_with("qwen2");
+  const WordCodec plain(model, options);
+  const core::Problem problem = problem_of("How many?");
+  const auto text = [&](const WordCodec& codec, core::Ask ask, std::vector<std::string> texts) {
+    return codec.tokenizer().decode(*codec.asking(problem, {ask, std::move(texts)}), false);
+  };
+  EXPECT_EQ(text(plain, core::Ask::kFeedback, {" 3\n#### 3<|im_end|>"}),
+            "Question: How many?\nAnswer: 3\n#### 3\n\nIs this answer right? If it is not, say what is wrong with "
+            "it.\nReply:");
+  EXPECT_EQ(text(plain, core::Ask::kRevise, {" 3\n#### 3<|im_end|>", " It is 4."}),
+            "Question: How many?\nAnswer: 3\n#### 3\n\nFeedback: It is 4.\n\nQuestion: How many?\nAnswer:");
+  EXPECT_EQ(text(plain, core::Ask::kRevise, {" 3", ""}),
+            "Question: How many?\nAnswer: 3\n\nQuestion: How many?\nAnswer:");
+  EXPECT_NE(text(plain, core::Ask::kVote, {"a", "b"}).find(" 1. a\n\n2. b\n\nWhich"), std::string::npos);
+  // A revision stands behind its prompt as an answer behind the problem's.
+  const WordCodec chat(model_with("qwen2", kChatMl), {});
+  const std::string again = text(chat, core::Ask::kRevise, {"It is 3.<|im_end|>", "No."});
+  EXPECT_NE(again.find("<|im_start|>assistant\nIt is 3.<|im_end|>\n<|im_start|>user\nNo.\n\nSolve the problem"),
+            std::string::npos)
+      << again;
+  EXPECT_TRUE(again.ends_with("<|im_start|>assistant\n"));
+  // What was written is never a special token, and what is too long is not asked.
+  const auto ids = *plain.asking(problem, {core::Ask::kFeedback, {"a <|im_start|> b"}});
+  EXPECT_EQ(std::ranges::count(ids, *plain.tokenizer().find("<|im_start|>")), 0);
+  model.context = 30;
+  EXPECT_EQ(WordCodec(model, options).asking(problem, {core::Ask::kFeedback, {"3"}}), core::Tokens{});
+}
+
 TEST(WordCodec, StepsEndWithLines) {
   const WordCodec codec = codec_reading("auto");
   const core::Tokens ends = codec.step_ends();

@@ -1,0 +1,121 @@
+#include <gtest/gtest.h>
+
+#include "ponder/search/fake_ports.h"
+
+namespace ponder::search {
+namespace {
+
+using fake::Choice;
+using fake::kEnd;
+using fake::kFirstWord;
+using fake::path_game;
+using fake::World;
+
+// One word, right with a chance of 0.3; what it says of an answer is spelled by the codec below.
+fake::Game guess() {
+  return path_game(1, {7, 3}, [](const std::vector<int>& path) { return path == std::vector<int>{1}; });
+}
+
+// Replies are words: 11 says "right", 12 says "wrong".
+class SpeakingCodec : public fake::FakeCodec {
+ public:
+  std::string decode(core::TokenSpan tokens) const override {
+    if (tokens.size() == 2 && tokens[1] == kEnd && tokens[0] > 10 + kFirstWord)
+      return tokens[0] == 11 + kFirstWord ? "This is right." : "No, this is not right.";
+    return FakeCodec::decode(tokens);
+  }
+};
+
+struct Result {
+  double accuracy = 0, tokens = 0, spoiled = 0;  // spoiled: right at first, and wrong at the end
+};
+
+// The model knows a right answer with this reliability.
+Result revise(double reliability, std::vector<std::string> options, int problems = 600) {
+  World world(guess());
+  SpeakingCodec codec;
+  const auto text_number = [&](const core::Tokens& answer) {
+    return static_cast<int>(base::RngKey(1).child(codec.decode(answer)).value % 1000000);
+  };
+  const int right = text_number({kFirstWord + 1, fake::kStep, kEnd});
+  world.policy.asked = [&](int ask, int texts, core::TokenSpan reply) -> std::vector<Choice> {
+    EXPECT_EQ(ask, static_cast<int>(core::Ask::kFeedback));
+    if (!reply.empty()) return {{kEnd, 1.0}};
+    const double says_right = texts == right ? reliability : 1 - reliability;
+    return {{11 + kFirstWord, says_right}, {12 + kFirstWord, 1 - says_right}};
+  };
+  core::Ports ports = world.ports();
+  ports.codec = &codec;
+  options.push_back("temperature=1");
+  std::vector<SearchInput> inputs;
+  for (int i = 0; i < problems; ++i) {
+    core::Problem problem;
+    problem.id = std::to_string(i);
+    inputs.push_back({problem, fake::make_prompt(i)});
+  }
+  Result sum;
+  for (const SearchRow& row : run_searches(inputs, *make_strategy("revise", options), ports, base::RngKey(3), {})) {
+    EXPECT_TRUE(row.ok()) << row.error;
+    const bool is_right = world.right(row.result);
+    sum.accuracy += is_right, sum.tokens += static_cast<double>(row.result.usage.generated);
+    sum.spoiled += !is_right && world.game.correct(row.result.candidates[0].tokens);
+  }
+  return {sum.accuracy / problems, sum.tokens / problems, sum.spoiled / problems};
+}
+
+// The honest check of revision: it lives from the feedback. Right at the end is P = Σ over rounds; with feedback that
+// is always true one minus the chance that every draw is wrong; with a coin's feedback it is a new draw each time.
+TEST(Revise, GainsWhatItsFeedbackIsWorth) {
+  const double draws = 1 - std::pow(0.7, 5);
+  EXPECT_NEAR(revise(1, {"rounds=4"}).accuracy, draws, 0.07);
+  EXPECT_EQ(revise(1, {"rounds=4"}).spoiled, 0);
+  EXPECT_NEAR(revise(0.5, {"rounds=4"}).accuracy, 0.3, 0.08);
+  const Result good = revise(0.9, {"rounds=4"}), poor = revise(0.6, {"rounds=4"});
+  EXPECT_GT(good.accuracy, poor.accuracy + 0.1);
+  EXPECT_GT(poor.spoiled, good.spoiled);
+}
+
+TEST(Revise, WithoutFeedbackTheLastDrawStands) {
+  const Result blind = revise(1, {"rounds=3", "feedback=none"});
+  EXPECT_NEAR(blind.accuracy, 0.3, 0.08);
+  EXPECT_EQ(blind.tokens, 4 * 3);
+}
+
+TEST(Revise, SeveralChainsVote) {
+  const Result many = revise(0.9, {"n=9", "rounds=3"}), one = revise(0.9, {"n=1", "rounds=3"});
+  EXPECT_GT(many.accuracy, one.accuracy + 0.1);
+}
+
+TEST(Revise, RevisionsAreChildrenOfWhatTheyRevise) {
+  World world(guess());
+  const auto result = world.run(*make_strategy("revise", {"rounds=3", "temperature=1"}), 1)[0].result;
+  int asked = 0, revised = 0;
+  for (NodeId id = 1; id < static_cast<NodeId>(result.tree.size()); ++id) {
+    const Node& node = result.tree[id];
+    asked += node.asked;
+    if (node.asked || node.parent == kRoot) continue;
+    ++revised;
+    EXPECT_TRUE(node.starts);
+    EXPECT_TRUE(result.tree[node.parent].terminal);
+    EXPECT_EQ(node.path_length, node.length);
+    EXPECT_EQ(result.tree.path_tokens(id).size(), static_cast<size_t>(node.length));
+  }
+  EXPECT_EQ(revised, 3);
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(result.candidates.size(), 4u);
+}
+
+TEST(Revise, IsRefusedWhereTheModelHasNoWordsForIt) {
+  World world(guess());
+  world.codec.asks = false;
+  try {
+    world.run(*make_strategy("revise"), 2);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kUsage);
+    EXPECT_NE(std::string(e.what()).find("has no words for that"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace ponder::search

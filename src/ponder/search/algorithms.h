@@ -16,6 +16,7 @@ core::Task<NodeId> run_revise(Search& search, const ReviseOptions& options);
 core::Task<NodeId> run_spec_reject(Search& search, const SpecRejectOptions& options);
 core::Task<NodeId> run_beam(Search& search, const BeamOptions& options);
 core::Task<NodeId> run_dvts(Search& search, const DvtsOptions& options);
+core::Task<NodeId> run_tot(Search& search, const TotOptions& options);
 core::Task<NodeId> run_best_first(Search& search, const BestFirstOptions& options);
 core::Task<NodeId> run_mcts(Search& search, const MctsOptions& options);
 

@@ -171,6 +171,28 @@ void BeamOptions::fields(base::Fields& f) {
   StepOptions::fields(f);
 }
 
+void TotOptions::fields(base::Fields& f) {
+  f.field("order", order, {.help = "breadth-first or depth-first", .choices = {"bfs", "dfs"}});
+  f.field("n", n, {.min = 1, .max = kMany, .help = "draws behind each state"});
+  f.field("b", b, {.min = 1, .max = kMany, .help = "bfs: states of a level that are kept"});
+  f.field(
+      "eval", eval,
+      {.help = "what judges a state: the guide's score; the model in words, each state by itself (value) or those of "
+               "a level against each other (vote)",
+       .choices = {"score", "value", "vote"}});
+  f.field("evals", evals, {.min = 1, .max = kMany, .help = "replies or votes that are asked for"});
+  f.field("eval_tokens", eval_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest reply"});
+  f.field("keep", keep,
+          {.help = "bfs: the best states are kept, or some drawn with chances in proportion to their values",
+           .choices = {"best", "sample"}});
+  f.field("threshold", threshold, {.min = 0, .max = 1, .help = "dfs: states worth less are given up"});
+  f.field("answers", answers, {.min = 1, .max = kMany, .help = "dfs: answers after which it stops"});
+  f.field("passes", passes,
+          {.min = 0, .max = kMany, .help = "whole searches; 0 = until the budget is spent (1 without a budget)"});
+  field_select(f, select);
+  StepOptions::fields(f);
+}
+
 void BestFirstOptions::fields(base::Fields& f) {
   f.field("n", n, {.min = 1, .max = kMany, .help = "answers after which it stops"});
   f.field("sims", sims,

@@ -120,6 +120,21 @@ struct LookaheadOptions : BeamOptions {
 
 struct DvtsOptions : BeamOptions {};
 
+struct TotOptions : StepOptions {
+  std::string order = "bfs";
+  int64_t n = 4;
+  int64_t b = 5;
+  std::string eval = "score";
+  int64_t evals = 3;
+  int64_t eval_tokens = 16;
+  std::string keep = "best";
+  double threshold = 0.1;
+  int64_t answers = 1;
+  int64_t passes = 0;
+  TotOptions() { select = "rm"; }
+  void fields(base::Fields& f);
+};
+
 struct BestFirstOptions : StepOptions {
   int64_t n = 4;
   int64_t sims = 0;

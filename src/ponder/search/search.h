@@ -69,7 +69,8 @@ class Search {
     core::Asking asking;
   };
   core::Task<std::vector<std::string>> ask(std::vector<Question> questions, core::SampleParams params);
-  core::Tokens prompt_of(const core::Asking& asking) const;  // the same error
+  void judge(NodeId node, double value) { set_value(node, value); }  // a score that the strategy has by itself
+  core::Tokens prompt_of(const core::Asking& asking) const;          // the same error
   // Scores a node, or several at once, unless it has a score; false when the budget cannot pay for that, and then for
   // those behind it too.
   core::Task<bool> evaluate(NodeId node);

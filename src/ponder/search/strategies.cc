@@ -55,12 +55,14 @@ constexpr Entry kTable[] = {
     {"lookahead", "beam search that scores a step after a few greedy steps more", make<LookaheadOptions, run_beam>},
     {"dvts", "n / beam_width independent trees, each goes on with the best of beam_width steps",
      make<DvtsOptions, run_dvts>},
+    {"tot", "Tree of Thoughts: breadth-first or depth-first over states that a score or the model itself judges",
+     make<TotOptions, run_tot>},
     {"best-first", "opens the path with the highest score, wherever it stands", make<BestFirstOptions, run_best_first>},
     {"a-star", "best-first by the path's own cost and what is left to expect", make<AStarOptions, run_best_first>},
     {"mcts", "Monte Carlo tree search over steps with PUCT", make<MctsOptions, run_mcts>},
 };
 
-constexpr const char* kNotBuilt[] = {"tot", "rstar", "rap", "mctsr", "decompose", "auto"};
+constexpr const char* kNotBuilt[] = {"rstar", "rap", "mctsr", "decompose", "auto"};
 
 std::string joined_names() {
   std::string names;

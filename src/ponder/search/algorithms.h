@@ -13,6 +13,7 @@ core::Task<NodeId> run_best_of_n(Search& search, const BestOfNOptions& options);
 core::Task<NodeId> run_reject(Search& search, const RejectOptions& options);
 core::Task<NodeId> run_budget_force(Search& search, const BudgetForceOptions& options);
 core::Task<NodeId> run_revise(Search& search, const ReviseOptions& options);
+core::Task<NodeId> run_mctsr(Search& search, const MctsrOptions& options);
 core::Task<NodeId> run_spec_reject(Search& search, const SpecRejectOptions& options);
 core::Task<NodeId> run_beam(Search& search, const BeamOptions& options);
 core::Task<NodeId> run_dvts(Search& search, const DvtsOptions& options);

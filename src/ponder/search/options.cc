@@ -148,6 +148,23 @@ void ReviseOptions::fields(base::Fields& f) {
   SampleOptions::fields(f);
 }
 
+void MctsrOptions::fields(base::Fields& f) {
+  f.field("n", n, {.min = 1, .max = kMany, .help = "answers that it begins with"});
+  f.field("sims", sims,
+          {.min = 0, .max = kMany, .help = "revisions; 0 = until the budget is spent (8 without a budget)"});
+  f.field("width", width,
+          {.min = 1, .max = kMany, .help = "revisions of one answer, more where none of them is better"});
+  f.field("c_uct", c_uct, {.min = 0, .max = 1000, .help = "weight of exploration"});
+  f.field("judge", judge,
+          {.help = "what rates an answer: the model in words, or the guide's score", .choices = {"rate", "score"}});
+  f.field("rates", rates, {.min = 1, .max = kMany, .help = "ratings of an answer that are asked for"});
+  f.field("rate_tokens", rate_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest rating"});
+  f.field("feedback_tokens", feedback_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest feedback"});
+  field_select(f, select);
+  field_guide(f, guide);
+  SampleOptions::fields(f);
+}
+
 void SpecRejectOptions::fields(base::Fields& f) {
   f.field("n", n, {.min = 1, .max = kMany, .help = "samples that are begun side by side"});
   f.field("alpha", alpha, {.min = 0, .max = 1, .help = "share of those still being written that is cut at each stop"});

@@ -94,6 +94,20 @@ struct ReviseOptions : ManyOptions {
   void fields(base::Fields& f);
 };
 
+struct MctsrOptions : SampleOptions {
+  int64_t n = 1;
+  int64_t sims = 0;
+  int64_t width = 2;
+  double c_uct = 1.4;
+  std::string judge = "rate";
+  int64_t rates = 1;
+  int64_t rate_tokens = 8;
+  int64_t feedback_tokens = 64;
+  std::string select = "rm";
+  std::string guide = "auto";
+  void fields(base::Fields& f);
+};
+
 struct SpecRejectOptions : StepOptions {
   int64_t n = 16;
   double alpha = 0.5;

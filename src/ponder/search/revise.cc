@@ -23,10 +23,6 @@ bool calls_it_right(const std::string& feedback) {
   return !against && (has(" right ") || has(" correct ") || has(" yes "));
 }
 
-std::string text_of(const Search& search, NodeId node) {
-  return search.codec().decode(search.tree().path_tokens(node));
-}
-
 // What is said about each of these answers; those that are called right, and those that the budget cannot pay for, are
 // taken out.
 core::Task<std::vector<std::string>> feedback_on(Search& search, std::vector<NodeId>& open,
@@ -34,7 +30,7 @@ core::Task<std::vector<std::string>> feedback_on(Search& search, std::vector<Nod
   std::vector<std::string> said(open.size());
   if (options.feedback == "none") co_return said;
   std::vector<Search::Question> questions;
-  for (NodeId node : open) questions.push_back({node, {core::Ask::kFeedback, {text_of(search, node)}}});
+  for (NodeId node : open) questions.push_back({node, {core::Ask::kFeedback, {search.text_of(node)}}});
   core::SampleParams params = options.params();
   params.max_tokens = options.feedback_tokens;
   auto asking = search.ask(std::move(questions), params);
@@ -84,7 +80,7 @@ core::Task<NodeId> run_revise(Search& search, const ReviseOptions& options) {
     std::vector<NodeId> revised;
     std::vector<core::Tokens> prompts;
     for (size_t i = 0; i < open.size(); ++i) {
-      core::Tokens prompt = search.prompt_of({core::Ask::kRevise, {text_of(search, open[i]), feedback[i]}});
+      core::Tokens prompt = search.prompt_of({core::Ask::kRevise, {search.text_of(open[i]), feedback[i]}});
       if (prompt.empty()) continue;
       revised.push_back(open[i]);
       prompts.push_back(std::move(prompt));

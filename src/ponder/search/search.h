@@ -93,6 +93,7 @@ class Search {
   const Tree& tree() const { return tree_; }
   const core::Usage& usage() const { return usage_; }
   const core::Codec& codec() const { return *ports_.codec; }
+  std::string text_of(NodeId node) const { return codec().decode(tree_.path_tokens(node)); }  // its whole path
   const std::vector<Candidate>& candidates() const { return candidates_; }
   bool has_answer() const { return has_answer_; }
 

@@ -47,6 +47,8 @@ std::vector<std::string> random_options(Strategy& strategy, base::Rng& rng) {
       {"threshold", {"0", "0.4"}},
       {"feedback", {"self", "none"}},
       {"rounds", {"0", "2"}},
+      {"judge", {"rate", "score"}},
+      {"rates", {"1", "3"}},
       {"nudges", {"0", "2"}},
       {"min_thought", {"0", "9"}},
       {"max_thought", {"0", "5", "30"}},
@@ -218,7 +220,8 @@ TEST_P(EverySearch, EndsWhereTheEndingsSay) {
   }
   const std::string name = GetParam();  // the greedy one always ends before
   EXPECT_EQ(ended > 0, name != "greedy");
-  const bool by_step = name != "greedy" && name != "sample" && name != "majority" && name != "bon" && name != "revise";
+  const bool by_step = name != "greedy" && name != "sample" && name != "majority" && name != "bon" &&
+                       name != "revise" && name != "mctsr";
   EXPECT_EQ(over_a_border > 0, by_step);
 }
 

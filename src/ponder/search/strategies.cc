@@ -48,6 +48,8 @@ constexpr Entry kTable[] = {
     {"budget-force", "one sample whose thought is kept going when it wants to end, and ended when it is too long",
      make<BudgetForceOptions, run_budget_force>},
     {"revise", "answers written anew with feedback, n of them side by side", make<ReviseOptions, run_revise>},
+    {"mctsr", "Monte Carlo tree search over whole answers, each a revision of the one above it",
+     make<MctsrOptions, run_mctsr>},
     {"spec-reject", "best of n samples, of which the worst are cut while they are written",
      make<SpecRejectOptions, run_spec_reject>},
     {"beam", "step-level beam search: n draws a level, the best n / beam_width paths are kept",
@@ -62,7 +64,7 @@ constexpr Entry kTable[] = {
     {"mcts", "Monte Carlo tree search over steps with PUCT", make<MctsOptions, run_mcts>},
 };
 
-constexpr const char* kNotBuilt[] = {"rstar", "rap", "mctsr", "decompose", "auto"};
+constexpr const char* kNotBuilt[] = {"rstar", "rap", "decompose", "auto"};
 
 std::string joined_names() {
   std::string names;

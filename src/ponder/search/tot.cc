@@ -15,10 +15,6 @@ namespace {
 
 constexpr double kSure = 20, kLikely = 1, kImpossible = 0.001;
 
-std::string text_of(const Search& search, NodeId node) {
-  return search.codec().decode(search.tree().path_tokens(node));
-}
-
 // What the last such word of a reply is worth; without one, nothing.
 double judgement(const std::string& reply) {
   double value = 0;
@@ -53,7 +49,7 @@ core::Task<bool> judge_by_words(Search& search, const std::vector<NodeId>& state
   std::vector<Search::Question> questions;
   for (NodeId state : states)
     for (int64_t i = 0; i < options.evals; ++i)
-      questions.push_back({state, {core::Ask::kJudge, {text_of(search, state)}}});
+      questions.push_back({state, {core::Ask::kJudge, {search.text_of(state)}}});
   auto asking = search.ask(std::move(questions), reply_params(options));
   const std::vector<std::string> replies = co_await asking;
   for (size_t s = 0; s < states.size(); ++s) {
@@ -67,7 +63,7 @@ core::Task<bool> judge_by_words(Search& search, const std::vector<NodeId>& state
 
 core::Task<bool> judge_by_votes(Search& search, const std::vector<NodeId>& states, const TotOptions& options) {
   core::Asking ballot{core::Ask::kVote, {}};
-  for (NodeId state : states) ballot.texts.push_back(text_of(search, state));
+  for (NodeId state : states) ballot.texts.push_back(search.text_of(state));
   const NodeId about = search.tree()[states[0]].parent;
   std::vector<Search::Question> questions(static_cast<size_t>(options.evals), {about, ballot});
   auto asking = search.ask(std::move(questions), reply_params(options));

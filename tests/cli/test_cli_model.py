@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The command contract with a model: a whole run in seconds, resume, and every command on what the run left behind."""
+import fcntl
 import json
 import math
-import os
 import shutil
 import signal
 import struct
@@ -145,12 +145,16 @@ class Model(CliTest):
             self.assertEqual(self.one("info", half)["parameters"], info["parameters"])
             self.ponder("convert", "--from", made, "--to", half, status=2, says=["is there already"])
             # What a killed conversion left is removed by the next one to the same place; what lives is not.
-            left, other = Path(f"{half}.tmp-999999999"), Path(f"{half}.tmp-{os.getpid()}")
-            left.mkdir()
-            other.mkdir()
-            shutil.rmtree(half)
-            self.one("convert", "--from", made, "--to", half, "--dtype", "bf16")
-            self.assertEqual((left.exists(), other.exists()), (False, True))
+            left, lives, foreign = (Path(f"{half}.tmp-{name}") for name in ("1", "2", "20240115"))
+            for folder in (left, lives, foreign):
+                folder.mkdir()
+            (left / ".ponder-convert").touch()
+            with open(lives / ".ponder-convert", "w") as mark:
+                fcntl.flock(mark, fcntl.LOCK_EX)
+                shutil.rmtree(half)
+                self.one("convert", "--from", made, "--to", half, "--dtype", "bf16")
+            self.assertEqual([f.exists() for f in (left, lives, foreign)], [False, True, True])
+            self.assertFalse((half / ".ponder-convert").exists())
             self.ponder("convert", "--from", made, "--to", Path(out) / "q", "--dtype", "q8_0", status=2, says=["--dtype"])
             back = Path(out) / "back"
             self.one("convert", "--from", gguf, "--to", back)

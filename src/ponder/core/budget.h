@@ -11,21 +11,24 @@ struct Usage {
   int64_t generated = 0;         // tokens that the policy wrote
   int64_t processed = 0;         // tokens that ran through the policy: prefill that no cache held, and decoding
   int64_t critic = 0;            // tokens that the critic read, each counted once (what a prefix cache makes of it)
+  int64_t asked = 0;             // tokens of prompts that the search made itself (questions about the model's own work,
+                                 // answers to be revised), each once, without what they share with the problem's
   int64_t critic_processed = 0;  // tokens that really ran through the critic
   int64_t nodes = 0;             // steps or samples made
   int64_t critic_calls = 0;
   Usage& operator+=(const Usage& o) {
-    generated += o.generated, processed += o.processed, critic += o.critic, nodes += o.nodes;
+    generated += o.generated, processed += o.processed, critic += o.critic, asked += o.asked, nodes += o.nodes;
     critic_processed += o.critic_processed, critic_calls += o.critic_calls;
     return *this;
   }
+  int64_t read() const { return critic + asked; }  // to judge: by the critic, or by the policy itself
 };
 
-// Tokens written by the policy plus tokens read by the critic, and nodes.
+// Tokens written by the policy plus tokens read to judge, and nodes.
 struct Budget {
   int64_t tokens = std::numeric_limits<int64_t>::max();
   int64_t nodes = std::numeric_limits<int64_t>::max();
-  int64_t tokens_left(const Usage& used) const { return std::max<int64_t>(0, tokens - used.generated - used.critic); }
+  int64_t tokens_left(const Usage& used) const { return std::max<int64_t>(0, tokens - used.generated - used.read()); }
   int64_t nodes_left(const Usage& used) const { return std::max<int64_t>(0, nodes - used.nodes); }
 };
 

@@ -80,6 +80,9 @@ enum class Ask {
   kFeedback,  // [answer]: is it right, and if not, what is wrong with it?
   kRate,      // [answer]: how good is it, 0 to 100?
   kRevise,    // [answer, feedback; the latter may be empty]: the answer once more, as to the problem itself
+  kPlan,      // []: which simpler questions come first? one a line
+  kPart,      // [questions and answers so far, a question]: its answer
+  kConclude,  // [questions and answers so far]: the answer to the problem itself
 };
 struct Asking {
   Ask ask = Ask::kJudge;

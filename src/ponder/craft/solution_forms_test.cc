@@ -83,7 +83,7 @@ TEST(SolutionForms, ChecksDoNotShowWhatArithmeticHoldsOut) {
   EXPECT_GT(left_out, 50u);
 }
 
-// On the real file: PONDER_DATA=FOLDER tasks_test --gtest_filter='SolutionForms*'.
+// On the real file: PONDER_DATA=FOLDER craft_test --gtest_filter='SolutionForms*'.
 TEST(SolutionForms, OfSvampAreAllRight) {
   if (!std::getenv("PONDER_DATA")) GTEST_SKIP() << "PONDER_DATA names no folder with svamp/SVAMP.json";
   const Dataset& svamp = dynamic_cast<const DatasetTask&>(find_task("svamp")).dataset();

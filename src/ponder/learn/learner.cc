@@ -272,10 +272,11 @@ StepStats Learner::step_here(std::span<const Row> rows, const Objective& objecti
   model::repack(workers_[0].weights);  // once a step, for all workers
   const auto keep = options_.recompute ? model::Keep::kInputs : model::Keep::kActivations;
   std::vector<Sums> sums(workers_.size());
+  const bool is_clear = std::exchange(spent_, false);  // a step that throws leaves a part of a gradient
   base::run_workers(n, [&](int w) {
     at::init_num_threads();  // LibTorch keeps its number of threads for each thread apart
     Worker& worker = workers_[static_cast<size_t>(w)];
-    if (w > 0 || !spent_) worker.grad.zero_();
+    if (w > 0 || !is_clear) worker.grad.zero_();
     for (size_t j = static_cast<size_t>(w); j < packs.size(); j += workers_.size()) {
       sums[static_cast<size_t>(w)].add(
           learn_pack(parameters_, worker.weights, packs[j], info, loss_options, totals, keep, worker.logits));

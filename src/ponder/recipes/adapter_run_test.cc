@@ -144,9 +144,11 @@ TEST_F(AdapterRun, CheckpointsOpenWithTheirBaseAndMergeIntoIt) {
   holds(message_of([&] { open_model(dir, {.device = "cpu", .adapter = checkpoint}); }), "has an adapter already");
   // It is asked as the run asked it, whichever way it is opened.
   const OpenedModel beside = open_model(model_, {.device = "cpu", .adapter = dir});
+  const OpenedModel beside_one = open_model(model_, {.device = "cpu", .adapter = checkpoint});
   const core::Problem problem{"1", "svamp", "Ann has 3 nuts. How many nuts has she?", {}};
   const core::Tokens asked = open_codec(opened, {})->prompt(problem);
   EXPECT_EQ(open_codec(beside, {})->prompt(problem), asked);
+  EXPECT_EQ(open_codec(beside_one, {})->prompt(problem), asked);
   WordArgs few;
   few.shots = 1;
   EXPECT_NE(open_codec(plain, few)->prompt(problem), asked);

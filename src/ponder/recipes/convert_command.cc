@@ -1,8 +1,8 @@
 // ponder convert: a model in another file format or number format.
-#include <signal.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -41,30 +41,59 @@ void check_directory_type(const store::GgmlTypeInfo& type) {
     throw Error(ErrorCode::kUsage, "a directory of safetensors holds f32, f16 or bf16", "--dtype");
 }
 
-// What killed conversions to the same place have left there.
-void remove_left_behind(const std::string& to) {
-  const std::filesystem::path path(to);
-  const std::string folder = path.has_parent_path() ? path.parent_path().string() : ".";
-  const std::string prefix = base::cat(path.filename().string(), ".tmp-");
-  if (!base::is_directory(folder)) return;
-  for (const std::string& name : base::list_directory(folder)) {
-    if (!name.starts_with(prefix)) continue;
-    const std::string process = name.substr(prefix.size());
-    const bool is_process = !process.empty() && process.find_first_not_of("0123456789") == std::string::npos;
-    if (is_process && process.size() < 10 && ::kill(std::stoi(process), 0) != 0 && errno == ESRCH)
-      base::remove_all(base::join_path(folder, name));
+// A directory beside the result in which it is put together. Its mark is locked as long as this process lives, so that
+// the next conversion to the same place knows what a killed one has left, and touches nothing else.
+class Aside {
+ public:
+  explicit Aside(const std::string& to) : path_(base::cat(to, ".tmp-", ::getpid())) {
+    remove_left_behind(to);
+    if (base::file_exists(path_) || base::is_directory(path_))
+      throw Error(ErrorCode::kUsage, "is in the way; remove it if nobody needs it", path_);
+    base::make_directories(path_);
+    mark_ = ::open(mark_of(path_).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+    if (mark_ >= 0) ::flock(mark_, LOCK_EX | LOCK_NB);
   }
-}
+  ~Aside() {
+    if (mark_ >= 0) ::close(mark_);
+    try {
+      if (base::is_directory(path_)) base::remove_all(path_);
+    } catch (const Error&) {  // the next conversion tries again
+    }
+  }
+  Aside(const Aside&) = delete;
+  Aside& operator=(const Aside&) = delete;
+  const std::string& path() const { return path_; }
+  // It is complete, and gets its name.
+  void move_to(const std::string& to) {
+    base::remove_all(mark_of(path_));
+    base::rename_path(path_, to);
+  }
 
-// A directory of this process alone, beside the result. Removed at the end; after a kill the next conversion does it.
-std::string make_aside(const std::string& to) {
-  remove_left_behind(to);
-  const std::string aside = base::cat(to, ".tmp-", ::getpid());
-  if (base::file_exists(aside) || base::is_directory(aside))
-    throw Error(ErrorCode::kUsage, "is in the way; remove it if nobody needs it", aside);
-  base::make_directories(aside);
-  return aside;
-}
+ private:
+  static std::string mark_of(const std::string& path) { return base::join_path(path, ".ponder-convert"); }
+
+  static void remove_left_behind(const std::string& to) {
+    const std::filesystem::path path(to);
+    const std::string folder = path.has_parent_path() ? path.parent_path().string() : ".";
+    const std::string prefix = base::cat(path.filename().string(), ".tmp-");
+    if (!base::is_directory(folder)) return;
+    for (const std::string& name : base::list_directory(folder)) {
+      const std::string left = base::join_path(folder, name);
+      if (!name.starts_with(prefix) || !base::file_exists(mark_of(left))) continue;
+      const int mark = ::open(mark_of(left).c_str(), O_RDWR | O_CLOEXEC);
+      const bool is_free = mark >= 0 && ::flock(mark, LOCK_EX | LOCK_NB) == 0;
+      try {
+        if (is_free) base::remove_all(left);
+      } catch (const Error& e) {
+        base::log_warning(base::cat("cannot remove what a stopped conversion left: ", e.what()));
+      }
+      if (mark >= 0) ::close(mark);
+    }
+  }
+
+  std::string path_;
+  int mark_ = -1;
+};
 
 void check_is_new(const std::string& to) {
   if (base::file_exists(to) || base::is_directory(to))
@@ -74,14 +103,9 @@ void check_is_new(const std::string& to) {
 // A new directory, filled by `fill`, appears under its name when it is complete.
 void make_directory(const std::string& to, const std::function<void(const std::string& aside)>& fill) {
   check_is_new(to);
-  const std::string aside = make_aside(to);
-  try {
-    fill(aside);
-    base::rename_path(aside, to);
-  } catch (...) {
-    base::remove_all(aside);
-    throw;
-  }
+  Aside aside(to);
+  fill(aside.path());
+  aside.move_to(to);
 }
 
 void copy_tokenizer(const std::string& from, const std::string& to) {
@@ -135,27 +159,20 @@ const char* convert_merged(const ConvertArgs& args) {
     base::check_output_file(args.to);
   else
     check_is_new(args.to);
-  const std::string aside = make_aside(args.to + ".merged");
-  try {
-    {
-      model::Parameters model = load_trainable(args.from).parameters;
-      if (!args.adapter.empty()) {
-        const AdapterBase base{is_gguf_file(args.from) ? args.from : policy_directory(args.from)};
-        model.adapter = open_adapter(adapter_directory(args.adapter), base, model.config);
-        model = model::merge_adapter(std::move(model));
-      }
-      model::save_hf(aside, model, "");
+  const Aside aside(args.to + ".merged");
+  {
+    model::Parameters model = load_trainable(args.from).parameters;
+    if (!args.adapter.empty()) {
+      const AdapterBase base{is_gguf_file(args.from) ? args.from : policy_directory(args.from)};
+      model.adapter = open_adapter(adapter_directory(args.adapter), base, model.config);
+      model = model::merge_adapter(std::move(model));
     }
-    copy_tokenizer(args.from, aside);
-    ConvertArgs merged = args;
-    merged.from = aside;
-    const char* type = convert_files(merged);
-    base::remove_all(aside);
-    return type;
-  } catch (...) {
-    base::remove_all(aside);
-    throw;
+    model::save_hf(aside.path(), model, "");
   }
+  copy_tokenizer(args.from, aside.path());
+  ConvertArgs merged = args;
+  merged.from = aside.path();
+  return convert_files(merged);
 }
 
 }  // namespace

@@ -107,8 +107,14 @@ std::string policy_directory(const std::string& path) {
   return newest;
 }
 
-bool is_run(const std::string& path) {
-  return !path.empty() && base::file_exists(base::join_path(path, "config.yaml")) && !newest_policy(path).empty();
+// The run that a run's directory, or one of its checkpoints (RUN/checkpoints/STAGE/step-…), belongs to; "" = none.
+std::string run_of(const std::string& path) {
+  if (path.empty() || is_gguf_file(path)) return "";
+  const std::string stages = base::parent_path(base::parent_path(path));
+  for (const std::string& run : {path, base::file_name(stages) == "checkpoints" ? base::parent_path(stages) : ""})
+    if (!run.empty() && base::file_exists(base::join_path(run, "config.yaml")) && !newest_policy(run).empty())
+      return run;
+  return "";
 }
 
 bool is_adapter_model(const std::string& path) {
@@ -148,7 +154,7 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   model::LoadedModel loaded = load_verified(policy_path, load_policy);
   OpenedModel opened{.policy_path = policy_path, .critic_path = critic_path, .policy = std::move(loaded.parameters)};
   for (const std::string& directory : {options.adapter, path})
-    if (opened.run.empty() && is_run(directory)) opened.run = directory;
+    if (opened.run.empty()) opened.run = run_of(directory);
   try {
     opened.text = text.get();
   } catch (const Error& e) {  // token ids do without

@@ -343,7 +343,7 @@ std::vector<double> write_results(UnitContext& c, const Pools& results) {
   double generated = 0, read = 0;
   for (size_t i = 0; i < results.size(); ++i) {
     correct.push_back(grade(c.run.codec, c.items[i], c.run.codec.decode(results[i].completion)).correct() ? 1.0 : 0.0);
-    generated += static_cast<double>(results[i].usage.generated), read += static_cast<double>(results[i].usage.critic);
+    generated += static_cast<double>(results[i].usage.generated), read += static_cast<double>(results[i].usage.read());
   }
   const auto n = static_cast<double>(results.size());
   write_search_row(c, c.unit.strategy, c.unit.budget, generated / n, read / n, correct);

@@ -203,7 +203,7 @@ base::Json solve_row(const text::ProblemCodec& codec, const search::Strategy& st
   json["text"] = codec.shown(text);
   json["tokens_generated"] = row.result.usage.generated;
   json["tokens_processed"] = row.result.usage.processed;
-  json["critic_tokens"] = row.result.usage.critic;
+  json["critic_tokens"] = row.result.usage.read();
   json["seconds"] = row.seconds;
   json["search"] = search::search_json(strategy, row.result);
   return json;
@@ -244,7 +244,7 @@ struct Graded {
     correct.push_back(verdict.correct() ? 1.0 : 0.0);
     clusters.push_back(clusters_of({item})[0]);
     generated += static_cast<double>(row.result.usage.generated);
-    critic += static_cast<double>(row.result.usage.critic);
+    critic += static_cast<double>(row.result.usage.read());
     base::Json json = solve_row(codec, strategy, item, row, text);
     json["verdict"] = core::verdict_name(verdict.kind);
     if (!verdict.reason.empty()) json["reason"] = verdict.reason;

@@ -38,11 +38,12 @@ core::Task<NodeId> run_best_first(Search& search, const BestFirstOptions& option
   frontier.push({1, kRoot});
   NodeId best = kRoot;
   int64_t answers = 0;
+  NodeId goal = kNoNode;
   for (int64_t sim = 0; sim < sims && answers < options.n && !frontier.empty();) {
     const NodeId node = frontier.top().node;
     frontier.pop();
     if (tree[node].terminal) {
-      ++answers;
+      if (answers++ == 0) goal = node;
       continue;
     }
     best = node;
@@ -59,7 +60,8 @@ core::Task<NodeId> run_best_first(Search& search, const BestFirstOptions& option
     }
     if (spent) break;
   }
-  auto concluding = search.conclude(options.select, best, options.params());
+  if (options.select == "goal" && goal != kNoNode) co_return goal;
+  auto concluding = search.conclude(options.select == "goal" ? "rm" : options.select, best, options.params());
   co_return co_await concluding;
 }
 

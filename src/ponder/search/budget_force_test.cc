@@ -54,10 +54,32 @@ TEST(BudgetForce, EndsAThoughtThatIsTooLong) {
   const SearchResult short_one = run({"nudges=0", "max_thought=2"});
   EXPECT_EQ(short_one.completion, (Tokens{kFirstWord, kStep, kAnswer, kFirstWord + 1, kEnd}));
   EXPECT_EQ(short_one.answer, "ab");
-  // Nothing is forced that could not be paid for.
-  const SearchResult poor = run({"nudges=0", "max_thought=2"}, {.tokens = 2});
-  EXPECT_EQ(poor.usage.generated, 2);
-  EXPECT_FALSE(poor.answer);
+  // One whose answer has begun is written on.
+  fake::Game game;
+  game.next = [](core::TokenSpan completion) -> std::vector<Choice> {
+    const Tokens all = {kFirstWord, kStep, kAnswer, kFirstWord + 1, kFirstWord + 2, kEnd};
+    return {{all[completion.size()], 1.0}};
+  };
+  game.correct = [](core::TokenSpan) { return true; };
+  World world(game);
+  const auto strategy = make_strategy("budget-force", {"nudges=0", "max_thought=4"});
+  EXPECT_EQ(world.run(*strategy, 1)[0].result.completion,
+            (Tokens{kFirstWord, kStep, kAnswer, kFirstWord + 1, kFirstWord + 2, kEnd}));
+}
+
+// What the budget cannot carry on is answered with what was kept back for that.
+TEST(BudgetForce, ABudgetEndsAThoughtToo) {
+  using namespace fake;
+  const SearchResult poor = run({"nudges=0", "answer_tokens=4", "step_tokens=2"}, {.tokens = 23});
+  EXPECT_TRUE(poor.answer);
+  EXPECT_EQ(poor.completion, (Tokens{kFirstWord, kStep, kFirstWord + 1, kAnswer, kFirstWord + 1, kEnd}));
+  const SearchResult poorer = run({"nudges=0", "max_thought=2"}, {.tokens = 1});
+  EXPECT_EQ(poorer.usage.generated, 1);
+}
+
+// A nudge that changes nothing is not given again.
+TEST(BudgetForce, StopsWhereTheSameWordsWouldBeForcedAgain) {
+  EXPECT_LE(run({"nudges=50", "temperature=0"}).candidates.size(), 50u);
 }
 
 TEST(BudgetForce, WithoutSuchWordsItIsASample) {

@@ -82,11 +82,12 @@ class FakeCodec : public core::Codec {
   }
   core::Tokens step_ends() const override { return {kStep}; }
   const core::Endings* endings() const override { return ends.tokens.empty() ? nullptr : &ends; }
-  // The answer is the last word, or what stands behind kAnswer.
+  // The answer is what stands behind kAnswer, or the last word of what has ended.
   int64_t thought_length(core::TokenSpan completion) const override {
     const auto mark = std::ranges::find(completion, kAnswer);
     if (mark != completion.end()) return mark - completion.begin();
     size_t length = completion.size();
+    if (length > 0 && completion.back() != kEnd) return static_cast<int64_t>(length);
     while (length > 0 && completion[length - 1] < kFirstWord) --length;
     return static_cast<int64_t>(length > 0 ? length - 1 : 0);
   }
@@ -125,6 +126,8 @@ class FakePolicy : public core::Policy {
 
   void submit(core::SampleRequest request, core::Completion* out, core::Waiter* waiter) override {
     PONDER_CHECK(request.params.max_tokens >= 1, "a search asked for ", request.params.max_tokens, " tokens");
+    const core::Tokens& prefix = request.prefix;
+    if (prefix.size() >= 3 && prefix[1] != 0) prompts.emplace(prefix.begin(), prefix.begin() + 3);
     rows_.push_back({std::move(request), out, waiter});
     ++requests;
     most_rows = std::max(most_rows, rows_.size());
@@ -145,12 +148,14 @@ class FakePolicy : public core::Policy {
 
   std::map<core::Token, int64_t> generated;  // by problem
   int64_t requests = 0;
+  std::set<core::Tokens> prompts;  // other than the problems'
   size_t most_rows = 0;
   std::function<void(core::Completion&)> garble;  // spoils finished completions
   // What it replies to a question (core::Ask, and a number for its texts); where it is not set, as to the problem. An
-  // answer written anew is always as to the problem.
+  // answer written anew, or behind what is known, is always as to the problem.
   std::function<std::vector<Choice>(int ask, int texts, core::TokenSpan reply)> asked;
   static constexpr core::Token kRevision = 1 + static_cast<core::Token>(core::Ask::kRevise);
+  static constexpr core::Token kConclusion = 1 + static_cast<core::Token>(core::Ask::kConclude);
 
  private:
   struct Row {
@@ -165,7 +170,7 @@ class FakePolicy : public core::Policy {
     core::Tokens completion(prefix.begin() + static_cast<std::ptrdiff_t>(prompt_length_), prefix.end());
     completion.insert(completion.end(), c.tokens.begin(), c.tokens.end());
     std::vector<double> p;
-    const std::vector<Choice> choices = asked && prefix[1] != 0 && prefix[1] != kRevision
+    const std::vector<Choice> choices = asked && prefix[1] != 0 && prefix[1] != kRevision && prefix[1] != kConclusion
                                             ? asked(prefix[1] - 1, prefix[2], completion)
                                             : game_.next(completion);
     for (const Choice& choice : choices) {

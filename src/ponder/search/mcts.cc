@@ -14,7 +14,7 @@
 //
 // parallel > 1: so many simulations at a time. Each visit counts from its selection on, with the value 0 until its own
 // is known (a virtual loss, Chaslot et al. 2008), so that the next simulation looks elsewhere; their draws and
-// evaluations are asked for together.
+// evaluations are asked for together. One may go on behind a step whose value another has just asked for.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -206,6 +206,21 @@ core::Task<bool> evaluate_leaves(Search& search, std::vector<Simulation>& simula
   co_return all;
 }
 
+bool stands_above(const Tree& tree, NodeId above, NodeId node) {
+  while (node != kNoNode && node != above) node = tree[node].parent;
+  return node == above;
+}
+
+// A simulation may have gone on behind a leaf whose own value was asked for in the same group: where that could not be
+// paid for, neither counts.
+void drop_what_hangs_below(const Tree& tree, std::vector<Simulation>& simulations) {
+  for (const Simulation& unpaid : simulations) {
+    if (unpaid.leaf == kNoNode || unpaid.value >= 0) continue;
+    for (Simulation& s : simulations)
+      if (s.leaf != kNoNode && stands_above(tree, unpaid.leaf, s.leaf)) s.value = -1;
+  }
+}
+
 // 4. What was paid for is backed up; what was not is taken back.
 void back_up(Tree& tree, const Simulation& s) {
   if (s.leaf == kNoNode) return;
@@ -229,6 +244,7 @@ core::Task<bool> simulate(Search& search, int64_t count, const MctsOptions& opti
   bool paid = co_await opening;
   auto evaluation = evaluate_leaves(search, simulations, options);
   paid &= co_await evaluation;
+  if (!paid) drop_what_hangs_below(tree, simulations);
   for (const Simulation& s : simulations) back_up(tree, s);
   co_return paid;
 }

@@ -108,13 +108,15 @@ TEST(Mcts, ABudgetThatEndsWithinAGroupLeavesTrueBooks) {
   for (int64_t tokens = 20; tokens < 400; tokens += 7) {
     World world(fake::messy_game());
     world.value_of = [](const core::Tokens& c) { return c.size() % 7 / 7.0; };
-    const auto strategy = make_strategy("mcts", {"parallel=16", "temperature=1", "max_tokens=20"});
+    const char* leaf = tokens % 2 == 0 ? "leaf=value" : "leaf=rollout";
+    const auto strategy = make_strategy("mcts", {"parallel=16", "temperature=1", "max_tokens=20", leaf});
     const auto row = world.run(*strategy, 1, {.budget = {.tokens = tokens}})[0];
     ASSERT_TRUE(row.ok()) << row.error;
     const Tree& tree = row.result.tree;
     for (NodeId id = 0; id < static_cast<NodeId>(tree.size()); ++id) {
       int64_t visits = 0;
-      for (NodeId c = tree[id].first_child; c != kNoNode; c = tree[c].next_sibling) visits += tree[c].visits;
+      for (NodeId c = tree[id].first_child; c != kNoNode; c = tree[c].next_sibling)
+        if (!tree[c].rollout) visits += tree[c].visits;
       if (tree[id].rollout) continue;
       if (visits == 0 && id != kRoot) continue;
       EXPECT_EQ(tree[id].visits, visits + (id == kRoot ? 0 : 1)) << tokens;

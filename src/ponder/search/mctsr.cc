@@ -1,6 +1,7 @@
 // MCT Self-Refine (Zhang et al. 2024, arXiv 2406.07394): Monte Carlo tree search over whole answers. A child of an
 // answer is that answer revised with the model's own feedback; each answer is rated, by the model (0 to 100, of which
-// high praise counts half, since it is cheap) or by the guide.
+// high praise counts half in the tree, since it is cheap) or by the guide. The answer is chosen by the ratings as
+// given.
 //
 //   Q(a) = ½ (min R(a) + mean R(a)), and behind a child: Q(a) ← ½ (Q(a) + max_c Q(c))
 //   next = argmax_a Q(a) + c·√(ln(N(parent) + 1) / N(a)) over the answers that may have one more child
@@ -23,9 +24,13 @@ struct State {
   std::vector<double> rewards = {};
   double q = 0;
   int64_t visits = 1, children = 0;
+  bool closed = false;  // too long to be revised
 };
 
 constexpr double kPraise = 0.95, kPraiseCounts = 0.5;
+
+// What a rating counts in the tree.
+double reward_of(double rating) { return rating >= kPraise ? kPraiseCounts : rating; }
 
 // The first number of a reply, as a share of 100; 0 where there is none.
 double rating_in(const std::string& reply) {
@@ -34,8 +39,7 @@ double rating_in(const std::string& reply) {
   double number = 0;
   for (; i < reply.size() && std::isdigit(static_cast<unsigned char>(reply[i])) && number <= 100; ++i)
     number = 10 * number + (reply[i] - '0');
-  const double share = std::min(number, 100.0) / 100;
-  return share >= kPraise ? kPraiseCounts : share;
+  return std::min(number, 100.0) / 100;
 }
 
 double value_of(const State& s) {
@@ -72,9 +76,10 @@ class Refiner {
     auto asking = search_.ask(std::move(questions), params);
     const std::vector<std::string> said = co_await asking;
     if (said.empty()) co_return false;
-    states_[static_cast<size_t>(chosen)].children += 1;
     std::vector<core::Tokens> prompts = {search_.prompt_of({core::Ask::kRevise, {search_.text_of(node), said[0]}})};
-    if (prompts[0].empty()) co_return true;  // too long to be revised once more
+    states_[static_cast<size_t>(chosen)].closed = prompts[0].empty();
+    if (prompts[0].empty()) co_return true;
+    states_[static_cast<size_t>(chosen)].children += 1;
     std::vector<NodeId> parents = {node};
     auto writing = search_.start(std::move(parents), std::move(prompts), growth());
     const std::vector<NodeId> children = co_await writing;
@@ -98,10 +103,12 @@ class Refiner {
   core::Task<bool> add(NodeId node, int64_t parent) {
     State state{node, parent};
     bool paid = true;
+    double rating = 0;  // the mean, which the answer is chosen by
     if (!search_.tree()[node].answered) {
       state.rewards = {0};
     } else if (options_.judge == "score") {
-      state.rewards = {search_.tree()[node].value};
+      rating = search_.tree()[node].value;
+      state.rewards = {rating};
     } else {
       core::SampleParams params = options_.params();
       params.max_tokens = options_.rate_tokens;
@@ -109,13 +116,16 @@ class Refiner {
                                               {node, {core::Ask::kRate, {search_.text_of(node)}}});
       auto asking = search_.ask(std::move(questions), params);
       const std::vector<std::string> replies = co_await asking;
-      for (const std::string& reply : replies) state.rewards.push_back(rating_in(reply));
+      for (const std::string& reply : replies) {
+        state.rewards.push_back(reward_of(rating_in(reply)));
+        rating += rating_in(reply) / static_cast<double>(replies.size());
+      }
       paid = static_cast<int64_t>(replies.size()) == options_.rates;
       if (state.rewards.empty()) state.rewards = {0};
     }
     state.q = value_of(state);
     states_.push_back(std::move(state));
-    search_.judge(node, states_.back().q);
+    search_.judge(node, rating);
     co_return paid;
   }
 
@@ -133,6 +143,7 @@ class Refiner {
   // An answer whose best child is no better may have one more than `width`.
   bool is_open(int64_t s) const {
     const State& state = states_[static_cast<size_t>(s)];
+    if (state.closed) return false;
     if (state.children < options_.width) return true;
     return std::ranges::none_of(states_, [&](const State& other) { return other.parent == s && other.q > state.q; });
   }
@@ -166,11 +177,12 @@ core::Task<NodeId> run_mctsr(Search& search, const MctsrOptions& options) {
   auto beginning = refiner.begin();
   bool goes_on = co_await beginning;
   const int64_t sims = search.goal(options.sims, 8);
-  for (int64_t sim = 0; sim < sims && goes_on; ++sim) {
+  constexpr int64_t kIdle = 100;  // revisions in a row that write nothing
+  for (int64_t sim = 0, idle = 0; sim < sims && goes_on && idle < kIdle; ++sim) {
     const int64_t generated = search.usage().generated;
     auto refining = refiner.refine();
     goes_on = co_await refining;
-    if (search.usage().generated == generated) break;
+    idle = search.usage().generated == generated ? idle + 1 : 0;
   }
   const auto& candidates = search.candidates();
   auto concluding = search.conclude(options.select, candidates.empty() ? kRoot : candidates[0].node, options.params());

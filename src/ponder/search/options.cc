@@ -165,6 +165,17 @@ void MctsrOptions::fields(base::Fields& f) {
   SampleOptions::fields(f);
 }
 
+void DecomposeOptions::fields(base::Fields& f) {
+  f.field("parts", parts, {.min = 1, .max = kMany, .help = "most questions of a plan"});
+  f.field("plan_tokens", plan_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest plan"});
+  f.field("part_tokens", part_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest answer of a part"});
+  f.field("passes", passes,
+          {.min = 0, .max = kMany, .help = "plans; 0 = until the budget is spent (1 without a budget)"});
+  field_select(f, select);
+  field_guide(f, guide);
+  SampleOptions::fields(f);
+}
+
 void SpecRejectOptions::fields(base::Fields& f) {
   f.field("n", n, {.min = 1, .max = kMany, .help = "samples that are begun side by side"});
   f.field("alpha", alpha, {.min = 0, .max = 1, .help = "share of those still being written that is cut at each stop"});
@@ -172,7 +183,8 @@ void SpecRejectOptions::fields(base::Fields& f) {
   f.field("passes", passes,
           {.min = 0, .max = kMany, .help = "times n samples; 0 = until the budget is spent (1 without a budget)"});
   field_select(f, select);
-  StepOptions::fields(f);
+  field_guide(f, guide);
+  SampleOptions::fields(f);
 }
 
 void BeamOptions::fields(base::Fields& f) {
@@ -206,7 +218,10 @@ void TotOptions::fields(base::Fields& f) {
   f.field("answers", answers, {.min = 1, .max = kMany, .help = "dfs: answers after which it stops"});
   f.field("passes", passes,
           {.min = 0, .max = kMany, .help = "whole searches; 0 = until the budget is spent (1 without a budget)"});
-  field_select(f, select);
+  f.field(
+      "select", select,
+      {.help = "how the answer is chosen: as for bon; auto: the highest value, or by their own votes with eval=vote",
+       .choices = {"auto", "rm", "maj", "wmaj", "random"}});
   StepOptions::fields(f);
 }
 
@@ -220,7 +235,9 @@ void BestFirstOptions::fields(base::Fields& f) {
            .max = 1000,
            .help = "weight of the path's own -log p beside -log score; 0: the score alone counts, 1: A*"});
   field_agg(f, agg_strategy);
-  field_select(f, select);
+  f.field("select", select,
+          {.help = "how the answer is chosen: the first one that came to the front (goal), or as for bon",
+           .choices = {"goal", "rm", "maj", "wmaj", "random"}});
   StepOptions::fields(f);
 }
 

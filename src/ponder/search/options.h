@@ -108,12 +108,23 @@ struct MctsrOptions : SampleOptions {
   void fields(base::Fields& f);
 };
 
-struct SpecRejectOptions : StepOptions {
+struct DecomposeOptions : SampleOptions {
+  int64_t parts = 6;
+  int64_t plan_tokens = 96;
+  int64_t part_tokens = 64;
+  int64_t passes = 0;
+  std::string select = "maj";
+  std::string guide = "auto";
+  void fields(base::Fields& f);
+};
+
+struct SpecRejectOptions : SampleOptions {
   int64_t n = 16;
   double alpha = 0.5;
   int64_t every = 64;
   int64_t passes = 0;
-  SpecRejectOptions() { select = "rm"; }
+  std::string select = "rm";
+  std::string guide = "auto";
   void fields(base::Fields& f);
 };
 
@@ -142,10 +153,10 @@ struct TotOptions : StepOptions {
   int64_t evals = 3;
   int64_t eval_tokens = 16;
   std::string keep = "best";
-  double threshold = 0.1;
+  double threshold = 0.02;
   int64_t answers = 1;
   int64_t passes = 0;
-  TotOptions() { select = "rm"; }
+  TotOptions() { select = "auto"; }
   void fields(base::Fields& f);
 };
 
@@ -160,7 +171,7 @@ struct BestFirstOptions : StepOptions {
 
 // Best-first with the path's own cost: A*.
 struct AStarOptions : BestFirstOptions {
-  AStarOptions() { cost = 1, n = 1; }
+  AStarOptions() { cost = 1, n = 1, select = "goal"; }
 };
 
 struct MctsOptions : StepOptions {

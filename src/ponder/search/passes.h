@@ -1,5 +1,5 @@
 // Some searches run from the prompt to the end in one pass; with a budget to spend, pass follows pass. Used by beam.cc,
-// dvts.cc and spec_reject.cc.
+// dvts.cc, tot.cc, decompose.cc and spec_reject.cc.
 #pragma once
 #include "ponder/search/options.h"
 #include "ponder/search/search.h"
@@ -10,8 +10,10 @@ namespace ponder::search {
 template <class Options>
 using Pass = core::Task<NodeId> (*)(Search& search, const Options& options);
 
+// automatic: what select=auto stands for.
 template <class Options>
-core::Task<NodeId> run_passes(Search& search, const Options& options, Pass<Options> pass) {
+core::Task<NodeId> run_passes(Search& search, const Options& options, Pass<Options> pass,
+                              std::string automatic = "wmaj") {
   search.use_guide(options.guide, options.params());
   search.reserve_for_answer(options.max_tokens);
   const int64_t passes = search.goal(options.passes, 1);
@@ -27,7 +29,7 @@ core::Task<NodeId> run_passes(Search& search, const Options& options, Pass<Optio
     }
     if (search.usage().generated == generated) break;
   }
-  auto concluding = search.conclude(options.select, best, options.params());
+  auto concluding = search.conclude(options.select == "auto" ? automatic : options.select, best, options.params());
   co_return co_await concluding;
 }
 

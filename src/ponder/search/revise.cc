@@ -2,25 +2,25 @@
 // model says what is wrong with its answer, then writes it anew; with n > 1 several answers are revised side by side,
 // and their last versions vote. No gold: an answer is revised until the model calls it right.
 #include <algorithm>
-#include <cctype>
 
 #include "ponder/search/algorithms.h"
+#include "ponder/search/replies.h"
 
 namespace ponder::search {
 namespace {
 
-// Does the feedback call the answer right? Words alone, of which one against it is enough.
+// Does the feedback call the answer right? Its first word says so, as it was asked to, or it says just that; "The right
+// answer is 12" is an objection.
 bool calls_it_right(const std::string& feedback) {
-  std::string words = " ";
-  for (const char c : feedback)
-    words += std::isalpha(static_cast<unsigned char>(c))
-                 ? static_cast<char>(std::tolower(static_cast<unsigned char>(c)))
-                 : ' ';
-  words += ' ';
-  const auto has = [&](const char* word) { return words.find(word) != std::string::npos; };
-  const bool against = has(" not ") || has(" wrong ") || has(" incorrect ") || has(" mistake") || has(" error") ||
-                       has(" isn t ") || has(" no ");
-  return !against && (has(" right ") || has(" correct ") || has(" yes "));
+  const std::vector<std::string> words = words_in(feedback);
+  if (words.empty()) return false;
+  const auto is = [](const std::string& word, std::initializer_list<const char*> list) {
+    return std::ranges::find(list, word) != list.end();
+  };
+  if (is(words[0], {"yes", "right", "correct"})) return true;
+  if (words.size() < 3 || is(words[0], {"no", "wrong", "incorrect"})) return false;
+  const size_t verb = is(words[0], {"it", "this"}) ? 1 : words[1] == "answer" ? 2 : words.size();
+  return verb + 1 < words.size() && words[verb] == "is" && is(words[verb + 1], {"right", "correct"});
 }
 
 // What is said about each of these answers; those that are called right, and those that the budget cannot pay for, are

@@ -96,7 +96,7 @@ base::Json search_json(const Strategy& strategy, const SearchResult& result) {
     row["answer"] = c.answer ? base::Json(*c.answer) : base::Json();
     row["score"] = c.score;
     row["tokens"] = static_cast<int64_t>(c.tokens.size());
-    row["cost"] = c.usage.generated + c.usage.critic;
+    row["cost"] = c.usage.generated + c.usage.read();
     candidates.push_back(std::move(row));
   }
   base::Json json = base::Json::object();

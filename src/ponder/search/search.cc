@@ -8,7 +8,13 @@ namespace ponder::search {
 
 Search::Search(const core::Problem& problem, core::Tokens prompt, const core::Ports& ports, core::Budget budget,
                base::RngKey key)
-    : problem_(problem), prompts_(1, std::move(prompt)), ports_(ports), budget_(budget), key_(key), tree_(key) {
+    : problem_(problem),
+      prompts_(1, std::move(prompt)),
+      prompt_read_(1, true),
+      ports_(ports),
+      budget_(budget),
+      key_(key),
+      tree_(key) {
   guide_ = ports_.critic ? Guide::kCritic : Guide::kLikelihood;
 }
 
@@ -76,6 +82,13 @@ int64_t Search::unread_tokens(NodeId node) const {
   return tokens;
 }
 
+// Of a prompt that the search made, what is read for the first time: its beginning is often the problem's own.
+int64_t Search::unasked_tokens(int32_t prompt) const {
+  if (prompt == Tree::kBehindParent || prompt_read_[static_cast<size_t>(prompt)]) return 0;
+  const core::Tokens& tokens = prompts_[static_cast<size_t>(prompt)];
+  return tokens.end() - std::ranges::mismatch(tokens, prompts_[0]).in1;
+}
+
 void Search::charge_reading(NodeId node) {
   // Whatever an answer was written behind, it is read behind the problem.
   for (; node != kNoNode && !tree_[node].read; node = tree_[node].starts ? kRoot : tree_[node].parent) {
@@ -104,6 +117,10 @@ std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, 
   if (reads && !tree_[kRoot].read) tokens -= static_cast<int64_t>(prompts_[0].size());
 
   std::vector<Draw> wave;
+  const auto asks = [&](int32_t prompt) {  // once a wave
+    const bool again = std::ranges::find(wave, prompt, &Draw::prompt) != wave.end();
+    return again ? 0 : unasked_tokens(prompt);
+  };
   for (size_t i = from; i < parents.size(); ++i) {
     const Node& parent = tree_[parents[i]];
     const bool starts = prompts[i] != Tree::kBehindParent;
@@ -112,15 +129,16 @@ std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, 
     const int64_t length = growth.by_step ? std::min(growth.step_tokens, room) : room;
     const int64_t ahead = std::min(growth.lookahead * growth.step_tokens, room - length);
     const int64_t unread = reads && !starts ? unread_tokens(parents[i]) : 0;
-    const int64_t cost = price * (length + ahead) + unread;
+    const int64_t asked = asks(prompts[i]), cost = price * (length + ahead) + unread + asked;
     if (cost <= tokens && 1 + growth.lookahead <= nodes) {
-      wave.push_back({parents[i], length, growth.lookahead, prompts[i], {}});
+      wave.push_back({parents[i], length, growth.lookahead, prompts[i], asked, {}});
       tokens -= cost;
       nodes -= 1 + growth.lookahead;
       continue;
     }
-    const int64_t affordable = std::min(length, (tokens - unread) / price);
-    if (wave.empty() && affordable >= 1 && nodes >= 1) wave.push_back({parents[i], affordable, 0, prompts[i], {}});
+    const int64_t affordable = std::min(length, (tokens - unread - asked) / price);
+    if (wave.empty() && affordable >= 1 && nodes >= 1)
+      wave.push_back({parents[i], affordable, 0, prompts[i], asked, {}});
     break;
   }
   return wave;
@@ -152,6 +170,8 @@ std::vector<core::SampleRequest> Search::requests(std::vector<Draw>& wave, const
     params.max_tokens = draw.max_tokens;
     params.endings = ports_.codec->endings();
     if (growth.by_step && growth.at_step_ends) params.stop = ports_.codec->step_ends();
+    usage_.asked += draw.asked;
+    if (draw.prompt != Tree::kBehindParent) prompt_read_[static_cast<size_t>(draw.prompt)] = true;
     if (draw.prompt == Tree::kBehindParent)
       requests.push_back({prefix(draw.parent), std::move(params), draw.key, parent.path_length});
     else
@@ -218,7 +238,9 @@ core::Task<std::vector<NodeId>> Search::start(std::vector<NodeId> parents, std::
   for (core::Tokens& prompt : prompts) {
     const auto known = std::ranges::find(prompts_, prompt);
     own.push_back(static_cast<int32_t>(known - prompts_.begin()));
-    if (known == prompts_.end()) prompts_.push_back(std::move(prompt));
+    if (known != prompts_.end()) continue;
+    prompts_.push_back(std::move(prompt));
+    prompt_read_.push_back(false);
   }
   return grow(std::move(parents), std::move(own), std::move(growth));
 }
@@ -384,6 +406,7 @@ core::Task<bool> Search::evaluate(NodeId node) {
 }
 
 NodeId Search::force(NodeId parent, const core::Tokens& tokens) {
+  PONDER_CHECK(!tree_[parent].terminal, "nothing can be written behind a finished completion");
   const auto length = static_cast<int64_t>(tokens.size());
   if (length > tokens_left()) return kNoNode;
   usage_.generated += length;

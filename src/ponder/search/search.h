@@ -104,6 +104,7 @@ class Search {
     int64_t max_tokens = 0;
     int64_t lookahead = 0;  // steps
     int32_t prompt = Tree::kBehindParent;
+    int64_t asked = 0;  // tokens of a prompt that is read for the first time
     base::RngKey key;
   };
   struct Reading {
@@ -118,6 +119,7 @@ class Search {
   int64_t tokens_left() const;
   int64_t nodes_left() const;
   int64_t unread_tokens(NodeId node) const;
+  int64_t unasked_tokens(int32_t prompt) const;
   void charge_reading(NodeId node);
   core::Tokens prefix(NodeId node) const;  // what it goes on behind
   core::Tokens judged(NodeId node) const;  // the same path behind the problem, whatever it was written behind
@@ -136,6 +138,7 @@ class Search {
   // Fixed during the search.
   const core::Problem& problem_;
   std::vector<core::Tokens> prompts_;  // the problem's own, then those that start() was given
+  std::vector<bool> prompt_read_;      // and paid for; the problem's is free
   core::Ports ports_;
   core::Budget budget_;
   base::RngKey key_;

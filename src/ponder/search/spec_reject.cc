@@ -11,7 +11,7 @@
 namespace ponder::search {
 namespace {
 
-// The best 1 − alpha of those that are open, one at least, in their order.
+// The best 1 − alpha of those that are open, one at least, best first.
 std::vector<NodeId> cut_worst(Search& search, const std::vector<NodeId>& open, double alpha) {
   Tree& tree = search.tree();
   std::vector<NodeId> ranked = open;
@@ -25,7 +25,9 @@ std::vector<NodeId> cut_worst(Search& search, const std::vector<NodeId>& open, d
 // n samples, from their beginning to the end of those that are left; gives the best that was open when the budget was
 // spent.
 core::Task<NodeId> run_pass(Search& search, const SpecRejectOptions& options) {
-  Growth growth = options.growth();
+  Growth growth;
+  growth.params = options.params();
+  growth.scoring = Scoring::kAll;
   growth.at_step_ends = false;
   growth.step_tokens = options.every;
   growth.merge = false;  // equal samples vote twice

@@ -50,6 +50,8 @@ constexpr Entry kTable[] = {
     {"revise", "answers written anew with feedback, n of them side by side", make<ReviseOptions, run_revise>},
     {"mctsr", "Monte Carlo tree search over whole answers, each a revision of the one above it",
      make<MctsrOptions, run_mctsr>},
+    {"decompose", "least-to-most: simpler questions first, then the problem behind their answers",
+     make<DecomposeOptions, run_decompose>},
     {"spec-reject", "best of n samples, of which the worst are cut while they are written",
      make<SpecRejectOptions, run_spec_reject>},
     {"beam", "step-level beam search: n draws a level, the best n / beam_width paths are kept",
@@ -64,7 +66,7 @@ constexpr Entry kTable[] = {
     {"mcts", "Monte Carlo tree search over steps with PUCT", make<MctsOptions, run_mcts>},
 };
 
-constexpr const char* kNotBuilt[] = {"rstar", "rap", "decompose", "auto"};
+constexpr const char* kNotBuilt[] = {"rstar", "rap", "auto"};
 
 std::string joined_names() {
   std::string names;

@@ -9,20 +9,23 @@
 
 #include "ponder/search/algorithms.h"
 #include "ponder/search/passes.h"
+#include "ponder/search/replies.h"
 
 namespace ponder::search {
 namespace {
 
 constexpr double kSure = 20, kLikely = 1, kImpossible = 0.001;
 
-// What the last such word of a reply is worth; without one, nothing.
+// What the last such word of a reply is worth, "not sure" being no more than likely; without one, nothing.
 double judgement(const std::string& reply) {
   double value = 0;
-  size_t last = 0;
-  for (const auto& [word, worth] : {std::pair{"sure", kSure}, {"likely", kLikely}, {"impossible", kImpossible}}) {
-    const size_t at = reply.rfind(word);
-    const bool unlikely = at != std::string::npos && at >= 2 && reply.compare(at - 2, 2, "un") == 0;
-    if (at != std::string::npos && at + 1 > last) last = at + 1, value = unlikely ? kImpossible : worth;
+  std::string before;
+  for (const std::string& word : words_in(reply)) {
+    const bool denied = before == "not" || before == "t";  // isn't
+    if (word == "sure") value = denied ? kLikely : kSure;
+    if (word == "likely") value = denied ? kImpossible : kLikely;
+    if (word == "impossible" || word == "unlikely") value = denied ? kLikely : kImpossible;
+    before = word;
   }
   return value;
 }
@@ -45,20 +48,24 @@ core::SampleParams reply_params(const TotOptions& options) {
   return params;
 }
 
-core::Task<bool> judge_by_words(Search& search, const std::vector<NodeId>& states, const TotOptions& options) {
+// Those that have no value yet. What the budget cannot pay for stays without one.
+core::Task<bool> judge_by_words(Search& search, const std::vector<NodeId>& all, const TotOptions& options) {
+  std::vector<NodeId> states;
+  for (NodeId state : all)
+    if (!search.tree()[state].scored) states.push_back(state);
   std::vector<Search::Question> questions;
   for (NodeId state : states)
     for (int64_t i = 0; i < options.evals; ++i)
       questions.push_back({state, {core::Ask::kJudge, {search.text_of(state)}}});
   auto asking = search.ask(std::move(questions), reply_params(options));
   const std::vector<std::string> replies = co_await asking;
-  for (size_t s = 0; s < states.size(); ++s) {
+  const auto evals = static_cast<size_t>(options.evals);
+  for (size_t s = 0; (s + 1) * evals <= replies.size(); ++s) {
     double sum = 0;
-    for (size_t i = s * static_cast<size_t>(options.evals); i < (s + 1) * static_cast<size_t>(options.evals); ++i)
-      sum += i < replies.size() ? judgement(replies[i]) : 0;
-    search.judge(states[s], sum / (kSure * static_cast<double>(options.evals)));
+    for (size_t i = s * evals; i < (s + 1) * evals; ++i) sum += judgement(replies[i]);
+    search.judge(states[s], sum / (kSure * static_cast<double>(evals)));
   }
-  co_return replies.size() == states.size() * static_cast<size_t>(options.evals);
+  co_return replies.size() == states.size() * evals;
 }
 
 core::Task<bool> judge_by_votes(Search& search, const std::vector<NodeId>& states, const TotOptions& options) {
@@ -68,6 +75,7 @@ core::Task<bool> judge_by_votes(Search& search, const std::vector<NodeId>& state
   std::vector<Search::Question> questions(static_cast<size_t>(options.evals), {about, ballot});
   auto asking = search.ask(std::move(questions), reply_params(options));
   const std::vector<std::string> replies = co_await asking;
+  if (replies.empty()) co_return false;
   std::vector<double> votes(states.size(), 0);
   for (const std::string& reply : replies)
     if (const int64_t vote = vote_in(reply, states.size()); vote >= 0) votes[static_cast<size_t>(vote)] += 1;
@@ -75,13 +83,14 @@ core::Task<bool> judge_by_votes(Search& search, const std::vector<NodeId>& state
   co_return static_cast<int64_t>(replies.size()) == options.evals;
 }
 
-// Draws behind the states, each new state once and without those that ended without an answer, and judges them. false:
-// the budget is spent; what was drawn is judged as far as it goes.
+// Draws behind the states, each new state once and without those that ended without an answer, and judges them beside
+// those that are finished. Not paid: the budget is spent; what was drawn is judged as far as it goes.
 struct Level {
   std::vector<NodeId> states;
   bool paid = true;
 };
-core::Task<Level> open_states(Search& search, const std::vector<NodeId>& from, const TotOptions& options) {
+core::Task<Level> open_states(Search& search, const std::vector<NodeId>& from, std::vector<NodeId> finished,
+                              const TotOptions& options) {
   Growth growth = options.growth();
   growth.scoring = options.eval == "score" ? Scoring::kAll : Scoring::kNothing;
   std::vector<NodeId> parents;
@@ -95,6 +104,8 @@ core::Task<Level> open_states(Search& search, const std::vector<NodeId>& from, c
     if (node.terminal && !node.answered) continue;
     level.states.push_back(child);
   }
+  for (NodeId state : finished)  // they compete, so they stand on the same ballot
+    if (std::ranges::find(level.states, state) == level.states.end()) level.states.push_back(state);
   if (options.eval == "score" || level.states.empty()) co_return level;
   auto judging = options.eval == "value" ? judge_by_words(search, level.states, options)
                                          : judge_by_votes(search, level.states, options);
@@ -116,7 +127,7 @@ std::vector<NodeId> keep(Search& search, std::vector<NodeId> states, const TotOp
     };
     std::ranges::stable_sort(states, std::greater(), rank);
   }
-  for (size_t i = b; i < states.size(); ++i) tree[states[i]].pruned = !tree[states[i]].terminal;
+  for (size_t i = 0; i < states.size(); ++i) tree[states[i]].pruned = i >= b && !tree[states[i]].terminal;
   states.resize(std::min(states.size(), b));
   return states;
 }
@@ -126,9 +137,8 @@ core::Task<NodeId> breadth_first(Search& search, const TotOptions& options) {
   NodeId best = kRoot;
   std::vector<NodeId> open = {kRoot}, finished;
   while (!open.empty()) {
-    auto opening = open_states(search, open, options);
+    auto opening = open_states(search, open, std::move(finished), options);
     Level level = co_await opening;
-    level.states.insert(level.states.end(), finished.begin(), finished.end());
     const std::vector<NodeId> kept = keep(search, std::move(level.states), options);
     open.clear(), finished.clear();
     for (NodeId state : kept) (tree[state].terminal ? finished : open).push_back(state);
@@ -152,7 +162,7 @@ core::Task<NodeId> depth_first(Search& search, const TotOptions& options) {
     }
     best = state;
     std::vector<NodeId> from = {state};
-    auto opening = open_states(search, from, options);
+    auto opening = open_states(search, from, {}, options);
     Level level = co_await opening;
     std::ranges::stable_sort(level.states, std::less(), [&](NodeId id) { return tree[id].value; });
     for (NodeId child : level.states) {
@@ -170,8 +180,9 @@ core::Task<NodeId> run_pass(Search& search, const TotOptions& options) {
 
 }  // namespace
 
+// Shares of votes of different ballots cannot be compared: the answers themselves vote then.
 core::Task<NodeId> run_tot(Search& search, const TotOptions& options) {
-  return run_passes<TotOptions>(search, options, run_pass);
+  return run_passes<TotOptions>(search, options, run_pass, options.eval == "vote" ? "maj" : "rm");
 }
 
 }  // namespace ponder::search

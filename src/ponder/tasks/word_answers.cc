@@ -85,6 +85,7 @@ size_t answer_begin(const WordReading& reading) {
   if (reading.said.size() < body.size()) return body.size() - reading.said.size() - kClose.size();
   const size_t mark = last_mark(body);
   if (mark != std::string_view::npos) return mark;
+  if (!reading.finished) return body.size();
   const size_t last = body.find_last_not_of(" \t\r\n");
   const size_t line = last == std::string_view::npos ? last : body.rfind('\n', last);
   return line == std::string_view::npos ? 0 : line + 1;

@@ -34,7 +34,8 @@ std::optional<std::string> claim_of(const WordReading& reading);
 // What stands before the last box or "####" that was said, thoughts included; all of it when there is none.
 std::string thought_in(const WordReading& reading);
 
-// Where the answer begins in a completion: at the last </think>, else at the last box or "####", else at the last line.
+// Where the answer begins in a completion: at the last </think>, else at the last box or "####", else, when it is
+// finished, at the last line.
 size_t answer_begin(const WordReading& reading);
 
 // Equations "a op b = c" are held against exact arithmetic; "wait" and the like are corrections, "check" and the like

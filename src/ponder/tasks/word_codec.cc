@@ -209,19 +209,24 @@ const char* words_for(core::Ask ask) {
     case core::Ask::kVote:
       return "Which of these ways to go on is the best one? Say its number.";
     case core::Ask::kFeedback:
-      return "Is this answer right? If it is not, say what is wrong with it.";
+      return "Is this answer right? Begin with yes or no. If it is not, say what is wrong with it.";
     case core::Ask::kRate:
       return "How good is this answer? Say a number from 0 to 100.";
     case core::Ask::kRevise:
       return "Solve the problem once more, and mend what is wrong.";
+    case core::Ask::kPlan:
+      return "Which simpler questions must be answered first? Write them down in order, one a line.";
+    case core::Ask::kPart:
+    case core::Ask::kConclude:
+      break;  // what is asked stands in the texts, or is the problem itself
   }
   return "";
 }
 
 }  // namespace
 
-// The problem, what was written, what is asked about it. A revision is written as an answer to the problem is: behind
-// its first version and the feedback on that.
+// The problem, what was written, what is asked about it. A revision and a conclusion are written as an answer to the
+// problem is, the former behind its first version and the feedback on that, the latter behind what is known by then.
 std::vector<JinjaPiece> WordCodec::asking_pieces(const std::string& question, const core::Asking& asking) const {
   const auto text = [&](size_t i) { return i < asking.texts.size() ? trimmed(shown(asking.texts[i])) : ""; };
   std::string written = text(0), ask = words_for(asking.ask);
@@ -231,6 +236,8 @@ std::vector<JinjaPiece> WordCodec::asking_pieces(const std::string& question, co
       base::append(written, base::cat(i == 0 ? "" : "\n\n", i + 1, ". ", text(i)));
   }
   const std::string feedback = asking.ask == core::Ask::kRevise ? text(1) : "";
+  const bool is_plan = asking.ask == core::Ask::kPlan || asking.ask == core::Ask::kPart;
+  if (is_plan || asking.ask == core::Ask::kConclude) return part_pieces(question, asking, text(0), text(1));
   if (style_ == "chat") {
     if (!feedback.empty()) ask = base::cat(feedback, "\n\n", ask);
     return chat_pieces({{"user", question}, {"assistant", written}, {"user", ask}}, true);
@@ -248,6 +255,29 @@ std::vector<JinjaPiece> WordCodec::asking_pieces(const std::string& question, co
   pieces.push_back(own(base::cat("\n\n", kQuestion)));
   pieces.push_back(input(question));
   pieces.push_back(own(kAnswer));
+  return pieces;
+}
+
+// Questions on the way to a problem, and the problem behind their answers.
+std::vector<JinjaPiece> WordCodec::part_pieces(const std::string& question, const core::Asking& asking,
+                                               const std::string& known, const std::string& part) const {
+  const std::string ask = asking.ask == core::Ask::kPart ? part : words_for(asking.ask);
+  const std::string so_far = known.empty() ? "" : base::cat("\n\n", known);
+  if (style_ == "chat") {
+    const std::string end = asking.ask == core::Ask::kConclude ? "" : base::cat("\n\n", ask);
+    return chat_pieces({{"user", base::cat(question, so_far, end)}}, true);
+  }
+  std::vector<JinjaPiece> pieces;
+  if (!shots_.empty() && asking.ask == core::Ask::kConclude) pieces.push_back(input(shots_));
+  pieces.push_back(own(kQuestion));
+  pieces.push_back(input(base::cat(question, so_far)));
+  if (asking.ask == core::Ask::kConclude) {
+    pieces.push_back(own(kAnswer));
+    return pieces;
+  }
+  pieces.push_back(own("\n\n"));
+  pieces.push_back(input(ask));
+  pieces.push_back(own("\nReply:"));
   return pieces;
 }
 
@@ -377,7 +407,7 @@ int64_t WordCodec::thought_length(core::TokenSpan completion) const {
 
 core::Tokens WordCodec::on_a_new_line(core::TokenSpan thought, const std::string& text) const {
   const std::string before = decode(thought);
-  if (before.empty()) return reply_behind(turn_.before, {own(turn_.lead + text)});
+  if (before.empty()) return reply_behind(turn_.before, {own((ends_.opens_thought ? "" : turn_.lead) + text)});
   return before.ends_with('\n') ? reply_behind({own("\n")}, {own(text)}) : reply_behind({own("x")}, {own("\n" + text)});
 }
 

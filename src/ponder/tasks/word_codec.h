@@ -36,7 +36,7 @@ class WordCodec : public text::ProblemCodec {
   std::optional<std::string> answer(const core::Problem& problem, core::TokenSpan completion) const override;
   core::Tokens step_ends() const override { return line_ends_; }
   const core::Endings* endings() const override { return stop_.empty() ? nullptr : &stop_; }
-  // Up to </think>, else to the last box or "####", else to the last line.
+  // Up to </think>, else to the last box or "####", else, of what is finished, to the last line.
   int64_t thought_length(core::TokenSpan completion) const override;
   core::Tokens think_on(core::TokenSpan thought) const override;    // "Wait,"
   core::Tokens answer_now(core::TokenSpan thought) const override;  // "####" or a box, behind </think>
@@ -76,6 +76,8 @@ class WordCodec : public text::ProblemCodec {
   std::vector<text::JinjaPiece> chat_pieces(const std::string& question, const std::string* reply) const;
   std::vector<text::JinjaPiece> chat_pieces(const std::vector<Said>& said, bool wants_reply) const;
   std::vector<text::JinjaPiece> asking_pieces(const std::string& question, const core::Asking& asking) const;
+  std::vector<text::JinjaPiece> part_pieces(const std::string& question, const core::Asking& asking,
+                                            const std::string& known, const std::string& part) const;
   core::Tokens prompt_ids(const std::vector<text::JinjaPiece>& pieces) const;
   std::string asked(const core::Problem& problem) const;
 

@@ -322,13 +322,18 @@ TEST(WordCodec, IsAskedAboutItsOwnWorkInWords) {
     return codec.tokenizer().decode(*codec.asking(problem, {ask, std::move(texts)}), false);
   };
   EXPECT_EQ(text(plain, core::Ask::kFeedback, {" 3\n#### 3<|im_end|>"}),
-            "Question: How many?\nAnswer: 3\n#### 3\n\nIs this answer right? If it is not, say what is wrong with "
-            "it.\nReply:");
+            "Question: How many?\nAnswer: 3\n#### 3\n\nIs this answer right? Begin with yes or no. If it is "
+            "not, say what is wrong with it.\nReply:");
   EXPECT_EQ(text(plain, core::Ask::kRevise, {" 3\n#### 3<|im_end|>", " It is 4."}),
             "Question: How many?\nAnswer: 3\n#### 3\n\nFeedback: It is 4.\n\nQuestion: How many?\nAnswer:");
   EXPECT_EQ(text(plain, core::Ask::kRevise, {" 3", ""}),
             "Question: How many?\nAnswer: 3\n\nQuestion: How many?\nAnswer:");
   EXPECT_NE(text(plain, core::Ask::kVote, {"a", "b"}).find(" 1. a\n\n2. b\n\nWhich"), std::string::npos);
+  EXPECT_EQ(text(plain, core::Ask::kPart, {"How many bags? 2", "How many in each?"}),
+            "Question: How many?\n\nHow many bags? 2\n\nHow many in each?\nReply:");
+  EXPECT_EQ(text(plain, core::Ask::kConclude, {"How many bags? 2"}),
+            "Question: How many?\n\nHow many bags? 2\nAnswer:");
+  EXPECT_EQ(text(plain, core::Ask::kConclude, {""}), "Question: How many?\nAnswer:");
   // A revision stands behind its prompt as an answer behind the problem's.
   const WordCodec chat(model_with("qwen2", kChatMl), {});
   const std::string again = text(chat, core::Ask::kRevise, {"It is 3.<|im_end|>", "No."});

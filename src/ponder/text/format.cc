@@ -51,7 +51,12 @@ std::optional<std::string> TaskCodec::answer(const core::Problem&, core::TokenSp
 }
 
 int64_t TaskCodec::thought_length(core::TokenSpan completion) const {
-  return std::ranges::find(completion, static_cast<core::Token>(kAns)) - completion.begin();
+  const auto answer = std::ranges::find(completion, static_cast<core::Token>(kAns));
+  if (answer != completion.end()) return answer - completion.begin();
+  size_t length = completion.size();  // what gave up, "stop end", thought up to there
+  while (length > 0 && (completion[length - 1] == tokenizer_.special_ids().eos || completion[length - 1] == kStop))
+    --length;
+  return static_cast<int64_t>(length);
 }
 
 core::Tokens TaskCodec::step_ends() const { return {tokenizer_.id(";")}; }

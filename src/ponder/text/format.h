@@ -50,7 +50,7 @@ class TaskCodec : public ProblemCodec {
   std::string decode(core::TokenSpan tokens) const override { return tokenizer_.decode(tokens); }
   std::optional<std::string> answer(const core::Problem& problem, core::TokenSpan completion) const override;
   core::Tokens step_ends() const override;                            // ";" (and the end token, which always stops)
-  int64_t thought_length(core::TokenSpan completion) const override;  // up to "ans"
+  int64_t thought_length(core::TokenSpan completion) const override;  // up to "ans", or to "stop"
   core::Tokens think_on(core::TokenSpan) const override { return {kTry}; }
   core::Tokens answer_now(core::TokenSpan) const override { return {kAns}; }
 

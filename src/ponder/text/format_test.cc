@@ -61,6 +61,8 @@ TEST(TaskCodec, ThoughtsMayBeForcedOnOrToTheirEnd) {
   const auto thought = core::TokenSpan(whole).first(static_cast<size_t>(codec.thought_length(whole)));
   EXPECT_EQ(codec.decode(thought), "try 2 + 3 = 5 ; ? 5 yes ;");
   EXPECT_EQ(codec.thought_length(thought), static_cast<int64_t>(thought.size()));
+  const core::Tokens gave_up = task_tokenizer().encode("try 2 + 3 = 5 ; ? 9 no ; stop end");
+  EXPECT_EQ(codec.thought_length(gave_up), static_cast<int64_t>(gave_up.size()) - 2);
   EXPECT_EQ(codec.decode(codec.think_on(thought)), "try");
   EXPECT_EQ(codec.decode(codec.answer_now(thought)), "ans");
 }

@@ -232,21 +232,25 @@ void back_up(Tree& tree, const Simulation& s) {
   for (NodeId node = s.leaf; node != kNoNode; node = tree[node].parent) tree[node].value_sum += s.value;
 }
 
-// `count` simulations side by side; false when the budget could not pay for one of them.
-core::Task<bool> simulate(Search& search, int64_t count, const MctsOptions& options) {
-  Tree& tree = search.tree();
+// `count` simulations, each before its leaf.
+std::vector<Simulation> select_leaves(Tree& tree, int64_t count, const MctsOptions& options) {
   std::vector<Simulation> simulations(static_cast<size_t>(count));
   for (Simulation& s : simulations) {
     s.counted = count > 1;
     stand(tree, s, select_leaf(tree, kRoot, options), options);
   }
-  auto opening = open_steps(search, simulations, options);
-  bool paid = co_await opening;
-  auto evaluation = evaluate_leaves(search, simulations, options);
-  paid &= co_await evaluation;
-  if (!paid) drop_what_hangs_below(tree, simulations);
-  for (const Simulation& s : simulations) back_up(tree, s);
-  co_return paid;
+  return simulations;
+}
+
+// The values of leaves that have one. A tree that is worked through is only visited: thousands of simulations ask for
+// nothing, and must not wait for it either.
+bool take_known_values(const Tree& tree, std::vector<Simulation>& simulations, const MctsOptions& options) {
+  for (Simulation& s : simulations) {
+    if (s.leaf == kNoNode || !tree[s.leaf].scored || (options.leaf == "rollout" && !tree[s.leaf].terminal))
+      return false;
+    s.value = tree[s.leaf].value;
+  }
+  return true;
 }
 
 // Down the children with the most visits (of equals: the higher mean).
@@ -275,9 +279,20 @@ core::Task<NodeId> run_mcts(Search& search, const MctsOptions& options) {
   NodeId written = kNoNode;
   for (int64_t sim = 0; sim < sims && (options.sims > 0 || idle < kIdleSims);) {
     const int64_t generated = search.usage().generated, count = std::min(options.parallel, sims - sim);
-    auto simulating = simulate(search, count, options);
+    std::vector<Simulation> simulations = select_leaves(tree, count, options);
+    bool paid = true;
+    if (std::ranges::any_of(simulations, &Simulation::opens)) {
+      auto opening = open_steps(search, simulations, options);
+      paid = co_await opening;
+    }
+    if (!take_known_values(tree, simulations, options)) {
+      auto evaluation = evaluate_leaves(search, simulations, options);
+      paid &= co_await evaluation;
+    }
+    if (!paid) drop_what_hangs_below(tree, simulations);
+    for (const Simulation& s : simulations) back_up(tree, s);
     sim += count;
-    if (co_await simulating) {
+    if (paid) {
       idle = search.usage().generated == generated ? idle + count : 0;
       continue;
     }

@@ -18,11 +18,7 @@ namespace {
 // there is none.
 core::Task<NodeId> draw_samples(Search& search, core::SampleParams params, Scoring scoring, int64_t n) {
   constexpr int64_t kWave = 16;  // at a time when only the budget says how many; any number gives the same samples
-  Growth growth;
-  growth.params = params;
-  growth.by_step = false;
-  growth.merge = false;  // equal samples vote twice
-  growth.scoring = scoring;
+  const Growth growth = whole_answers(std::move(params), scoring);
   for (int64_t drawn = 0; drawn < n;) {
     const int64_t wave = std::min(n - drawn, kWave);
     const int64_t generated = search.usage().generated;
@@ -108,9 +104,7 @@ core::Task<NodeId> run_majority(Search& search, const MajorityOptions& options) 
 
 core::Task<NodeId> run_best_of_n(Search& search, const BestOfNOptions& options) {
   search.use_guide(options.guide, options.params());
-  const bool scored = options.select == "rm" || options.select == "wmaj";
-  auto drawing = draw_samples(search, options.params(), scored ? Scoring::kAnswers : Scoring::kNothing,
-                              search.goal(options.n, 16));
+  auto drawing = draw_samples(search, options.params(), scoring_for(options.select), search.goal(options.n, 16));
   const NodeId first = co_await drawing;
   auto concluding = search.conclude(options.select, first, options.params());
   co_return co_await concluding;

@@ -58,11 +58,8 @@ core::Task<NodeId> answer(Search& search, NodeId thought, const BudgetForceOptio
     if (!words.empty() && fits) tip = search.force(thought, words);
     if (tip == kNoNode) co_return kNoNode;
   }
-  Growth growth;
-  growth.params = options.params();
+  Growth growth = whole_answers(options.params(), Scoring::kNothing);
   growth.params.max_tokens = std::min(options.max_tokens, tree[tip].path_length + options.answer_tokens);
-  growth.by_step = false;
-  growth.merge = false;
   std::vector<NodeId> parents = {tip};
   auto writing = search.extend(std::move(parents), growth);
   const std::vector<NodeId> children = co_await writing;

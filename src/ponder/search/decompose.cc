@@ -22,37 +22,32 @@ std::vector<std::string> questions_of(const std::string& plan, int64_t most) {
 }
 
 // One reply; "" when the budget cannot pay for it, which is said in *paid.
-core::Task<std::string> ask_one(Search& search, core::Asking asking, core::SampleParams params, bool* paid) {
+core::Task<std::string> ask_one(Search& search, core::Asking asking, core::SampleParams params, int64_t max_tokens,
+                                bool* paid) {
   std::vector<Search::Question> questions = {{kRoot, std::move(asking)}};
-  auto reply = search.ask(std::move(questions), std::move(params));
+  auto reply = search.ask(std::move(questions), std::move(params), max_tokens);
   const std::vector<std::string> replies = co_await reply;
   *paid = !replies.empty();
   co_return replies.empty() ? std::string() : replies[0];
 }
 
 core::Task<NodeId> run_pass(Search& search, const DecomposeOptions& options) {
-  core::SampleParams params = options.params();
   bool paid = true;
-  params.max_tokens = options.plan_tokens;
-  auto planning = ask_one(search, {core::Ask::kPlan, {}}, params, &paid);
+  auto planning = ask_one(search, {core::Ask::kPlan, {}}, options.params(), options.plan_tokens, &paid);
   const std::string plan = co_await planning;
   std::string known;
-  params.max_tokens = options.part_tokens;
   for (const std::string& question : questions_of(plan, options.parts)) {
-    auto answering = ask_one(search, {core::Ask::kPart, {known, question}}, params, &paid);
+    auto answering =
+        ask_one(search, {core::Ask::kPart, {known, question}}, options.params(), options.part_tokens, &paid);
     const std::string answer = co_await answering;
     if (!paid) break;
     known += base::cat(known.empty() ? "" : "\n", question, " ", answer);
   }
-  Growth growth;
-  growth.params = options.params();
-  growth.by_step = false;
-  growth.merge = false;
-  growth.scoring = options.select == "rm" || options.select == "wmaj" ? Scoring::kAnswers : Scoring::kNothing;
+  const Growth growth = whole_answers(options.params(), scoring_for(options.select));
   std::vector<core::Tokens> prompts = {search.prompt_of({core::Ask::kConclude, {known}})};
   if (prompts[0].empty()) co_return kRoot;  // more is known than the model can read
   std::vector<NodeId> parents = {kRoot};
-  auto writing = search.start(std::move(parents), std::move(prompts), std::move(growth));
+  auto writing = search.start(std::move(parents), std::move(prompts), growth);
   const std::vector<NodeId> ends = co_await writing;
   co_return ends[0] == kNoNode ? kRoot : ends[0];
 }

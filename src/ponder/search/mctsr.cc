@@ -9,11 +9,11 @@
 // The paper's program stops when an answer equals the gold one and counts any answer that does; here nothing knows
 // gold.
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <numeric>
 
 #include "ponder/search/algorithms.h"
+#include "ponder/search/replies.h"
 
 namespace ponder::search {
 namespace {
@@ -34,12 +34,8 @@ double reward_of(double rating) { return rating >= kPraise ? kPraiseCounts : rat
 
 // The first number of a reply, as a share of 100; 0 where there is none.
 double rating_in(const std::string& reply) {
-  size_t i = 0;
-  while (i < reply.size() && !std::isdigit(static_cast<unsigned char>(reply[i]))) ++i;
-  double number = 0;
-  for (; i < reply.size() && std::isdigit(static_cast<unsigned char>(reply[i])) && number <= 100; ++i)
-    number = 10 * number + (reply[i] - '0');
-  return std::min(number, 100.0) / 100;
+  const std::vector<int64_t> numbers = numbers_in(reply);
+  return numbers.empty() ? 0 : static_cast<double>(std::min<int64_t>(numbers[0], 100)) / 100;
 }
 
 double value_of(const State& s) {
@@ -70,10 +66,8 @@ class Refiner {
     const int64_t chosen = next();
     if (chosen < 0) co_return false;
     const NodeId node = states_[static_cast<size_t>(chosen)].node;
-    core::SampleParams params = options_.params();
-    params.max_tokens = options_.feedback_tokens;
     std::vector<Search::Question> questions = {{node, {core::Ask::kFeedback, {search_.text_of(node)}}}};
-    auto asking = search_.ask(std::move(questions), params);
+    auto asking = search_.ask(std::move(questions), options_.params(), options_.feedback_tokens);
     const std::vector<std::string> said = co_await asking;
     if (said.empty()) co_return false;
     std::vector<core::Tokens> prompts = {search_.prompt_of({core::Ask::kRevise, {search_.text_of(node), said[0]}})};
@@ -92,12 +86,7 @@ class Refiner {
 
  private:
   Growth growth() const {
-    Growth growth;
-    growth.params = options_.params();
-    growth.by_step = false;
-    growth.merge = false;
-    growth.scoring = options_.judge == "score" ? Scoring::kAnswers : Scoring::kNothing;
-    return growth;
+    return whole_answers(options_.params(), options_.judge == "score" ? Scoring::kAnswers : Scoring::kNothing);
   }
 
   core::Task<bool> add(NodeId node, int64_t parent) {
@@ -110,11 +99,9 @@ class Refiner {
       rating = search_.tree()[node].value;
       state.rewards = {rating};
     } else {
-      core::SampleParams params = options_.params();
-      params.max_tokens = options_.rate_tokens;
       std::vector<Search::Question> questions(static_cast<size_t>(options_.rates),
                                               {node, {core::Ask::kRate, {search_.text_of(node)}}});
-      auto asking = search_.ask(std::move(questions), params);
+      auto asking = search_.ask(std::move(questions), options_.params(), options_.rate_tokens);
       const std::vector<std::string> replies = co_await asking;
       for (const std::string& reply : replies) {
         state.rewards.push_back(reward_of(rating_in(reply)));

@@ -74,11 +74,18 @@ void MajorityOptions::fields(base::Fields& f) {
   ManyOptions::fields(f);
   f.field(
       "until", until,
-      {.help = "when it stops: at n samples; decided: when those that are missing cannot change the answer, which is "
-               "that of n; likely: when the answer that leads keeps its lead over the next one with probability "
-               "`sure`",
+      {.help =
+           "when it stops: at n samples; decided: when those that are missing of n cannot change the answer (without "
+           "n it is never known); likely: when the answer that leads keeps its lead over the next one with probability "
+           "`sure`",
        .choices = {"n", "decided", "likely"}});
   f.field("sure", sure, {.min = 0.5, .max = 1, .help = "that probability"});
+}
+
+void ChosenOptions::fields(base::Fields& f) {
+  field_select(f, select);
+  field_guide(f, guide);
+  SampleOptions::fields(f);
 }
 
 void BestOfNOptions::fields(base::Fields& f) {
@@ -160,9 +167,7 @@ void MctsrOptions::fields(base::Fields& f) {
   f.field("rates", rates, {.min = 1, .max = kMany, .help = "ratings of an answer that are asked for"});
   f.field("rate_tokens", rate_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest rating"});
   f.field("feedback_tokens", feedback_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest feedback"});
-  field_select(f, select);
-  field_guide(f, guide);
-  SampleOptions::fields(f);
+  ChosenOptions::fields(f);
 }
 
 void DecomposeOptions::fields(base::Fields& f) {
@@ -171,9 +176,7 @@ void DecomposeOptions::fields(base::Fields& f) {
   f.field("part_tokens", part_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest answer of a part"});
   f.field("passes", passes,
           {.min = 0, .max = kMany, .help = "plans; 0 = until the budget is spent (1 without a budget)"});
-  field_select(f, select);
-  field_guide(f, guide);
-  SampleOptions::fields(f);
+  ChosenOptions::fields(f);
 }
 
 void SpecRejectOptions::fields(base::Fields& f) {
@@ -182,9 +185,7 @@ void SpecRejectOptions::fields(base::Fields& f) {
   f.field("every", every, {.min = 1, .max = kMany, .unit = "tokens", .help = "between two stops"});
   f.field("passes", passes,
           {.min = 0, .max = kMany, .help = "times n samples; 0 = until the budget is spent (1 without a budget)"});
-  field_select(f, select);
-  field_guide(f, guide);
-  SampleOptions::fields(f);
+  ChosenOptions::fields(f);
 }
 
 void BeamOptions::fields(base::Fields& f) {

@@ -39,6 +39,13 @@ struct MajorityOptions : ManyOptions {
   void fields(base::Fields& f);
 };
 
+// One choice at the end among whole answers.
+struct ChosenOptions : SampleOptions {
+  std::string select = "rm";
+  std::string guide = "auto";
+  void fields(base::Fields& f);
+};
+
 struct BestOfNOptions : ManyOptions {
   std::string select = "wmaj";
   std::string guide = "auto";
@@ -94,7 +101,7 @@ struct ReviseOptions : ManyOptions {
   void fields(base::Fields& f);
 };
 
-struct MctsrOptions : SampleOptions {
+struct MctsrOptions : ChosenOptions {
   int64_t n = 1;
   int64_t sims = 0;
   int64_t width = 2;
@@ -103,28 +110,23 @@ struct MctsrOptions : SampleOptions {
   int64_t rates = 1;
   int64_t rate_tokens = 8;
   int64_t feedback_tokens = 64;
-  std::string select = "rm";
-  std::string guide = "auto";
   void fields(base::Fields& f);
 };
 
-struct DecomposeOptions : SampleOptions {
+struct DecomposeOptions : ChosenOptions {
   int64_t parts = 6;
   int64_t plan_tokens = 96;
   int64_t part_tokens = 64;
   int64_t passes = 0;
-  std::string select = "maj";
-  std::string guide = "auto";
+  DecomposeOptions() { select = "maj"; }
   void fields(base::Fields& f);
 };
 
-struct SpecRejectOptions : SampleOptions {
+struct SpecRejectOptions : ChosenOptions {
   int64_t n = 16;
   double alpha = 0.5;
   int64_t every = 64;
   int64_t passes = 0;
-  std::string select = "rm";
-  std::string guide = "auto";
   void fields(base::Fields& f);
 };
 

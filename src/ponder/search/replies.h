@@ -1,22 +1,21 @@
-// What models reply in words, for strategies that ask them.
+// What models reply in words when a search asks them about their own work (core::Ask). Called by the strategies that
+// ask.
 #pragma once
-#include <cctype>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace ponder::search {
 
-// Lower-case words of letters.
-inline std::vector<std::string> words_in(const std::string& text) {
-  std::vector<std::string> words;
-  bool inside = false;
-  for (const char c : text) {
-    const bool letter = std::isalpha(static_cast<unsigned char>(c)) != 0;
-    if (letter && !inside) words.emplace_back();
-    if (letter) words.back() += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    inside = letter;
-  }
-  return words;
-}
+// Numbers of digits alone, in order; what is longer than a dozen digits counts as that.
+std::vector<int64_t> numbers_in(const std::string& reply);
+
+// Does the feedback call the answer right? Its first word says so, as it was asked to, or it says just that; "The right
+// answer is 12" is an objection.
+bool calls_it_right(const std::string& feedback);
+
+// The last such word of a reply, "not sure" being no more than likely.
+enum class Outlook { kNone, kSure, kLikely, kImpossible };
+Outlook outlook_in(const std::string& reply);
 
 }  // namespace ponder::search

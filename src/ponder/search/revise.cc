@@ -9,20 +9,6 @@
 namespace ponder::search {
 namespace {
 
-// Does the feedback call the answer right? Its first word says so, as it was asked to, or it says just that; "The right
-// answer is 12" is an objection.
-bool calls_it_right(const std::string& feedback) {
-  const std::vector<std::string> words = words_in(feedback);
-  if (words.empty()) return false;
-  const auto is = [](const std::string& word, std::initializer_list<const char*> list) {
-    return std::ranges::find(list, word) != list.end();
-  };
-  if (is(words[0], {"yes", "right", "correct"})) return true;
-  if (words.size() < 3 || is(words[0], {"no", "wrong", "incorrect"})) return false;
-  const size_t verb = is(words[0], {"it", "this"}) ? 1 : words[1] == "answer" ? 2 : words.size();
-  return verb + 1 < words.size() && words[verb] == "is" && is(words[verb + 1], {"right", "correct"});
-}
-
 // What is said about each of these answers; those that are called right, and those that the budget cannot pay for, are
 // taken out.
 core::Task<std::vector<std::string>> feedback_on(Search& search, std::vector<NodeId>& open,
@@ -31,9 +17,7 @@ core::Task<std::vector<std::string>> feedback_on(Search& search, std::vector<Nod
   if (options.feedback == "none") co_return said;
   std::vector<Search::Question> questions;
   for (NodeId node : open) questions.push_back({node, {core::Ask::kFeedback, {search.text_of(node)}}});
-  core::SampleParams params = options.params();
-  params.max_tokens = options.feedback_tokens;
-  auto asking = search.ask(std::move(questions), params);
+  auto asking = search.ask(std::move(questions), options.params(), options.feedback_tokens);
   const std::vector<std::string> replies = co_await asking;
   said.clear();
   std::vector<NodeId> rest;
@@ -62,11 +46,7 @@ NodeId vote_of_last(const Search& search, const std::vector<NodeId>& tips) {
 
 core::Task<NodeId> run_revise(Search& search, const ReviseOptions& options) {
   search.use_guide(options.guide, options.params());
-  Growth growth;
-  growth.params = options.params();
-  growth.by_step = false;
-  growth.merge = false;  // equal answers vote twice
-  growth.scoring = options.select == "rm" || options.select == "wmaj" ? Scoring::kAnswers : Scoring::kNothing;
+  const Growth growth = whole_answers(options.params(), scoring_for(options.select));
   std::vector<NodeId> parents(static_cast<size_t>(options.n), kRoot);
   auto drawing = search.extend(std::move(parents), growth);
   std::vector<NodeId> tips = co_await drawing;

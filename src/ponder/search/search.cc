@@ -18,6 +18,19 @@ Search::Search(const core::Problem& problem, core::Tokens prompt, const core::Po
   guide_ = ports_.critic ? Guide::kCritic : Guide::kLikelihood;
 }
 
+Growth whole_answers(core::SampleParams params, Scoring scoring) {
+  Growth growth;
+  growth.params = std::move(params);
+  growth.by_step = false;
+  growth.merge = false;
+  growth.scoring = scoring;
+  return growth;
+}
+
+Scoring scoring_for(const std::string& select) {
+  return select == "rm" || select == "wmaj" ? Scoring::kAnswers : Scoring::kNothing;
+}
+
 void Search::reseed(int64_t seed) {
   PONDER_CHECK(tree_.size() == 1, "a search is reseeded before it grows");
   key_ = key_.child(static_cast<uint64_t>(seed));
@@ -253,7 +266,9 @@ core::Tokens Search::prompt_of(const core::Asking& asking) const {
   return std::move(*prompt);
 }
 
-core::Task<std::vector<std::string>> Search::ask(std::vector<Question> questions, core::SampleParams params) {
+core::Task<std::vector<std::string>> Search::ask(std::vector<Question> questions, core::SampleParams params,
+                                                 int64_t max_tokens) {
+  params.max_tokens = max_tokens;
   std::vector<NodeId> about;
   std::vector<core::Tokens> prompts;
   std::vector<size_t> asked;

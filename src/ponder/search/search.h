@@ -40,6 +40,11 @@ struct Growth {
   int64_t lookahead = 0;                // greedy steps behind a new unfinished step, read with it and then thrown away
 };
 
+// Completions written to their end, of which equal ones vote twice.
+Growth whole_answers(core::SampleParams params, Scoring scoring);
+// What a choice among whole answers needs: rm and wmaj need scores.
+Scoring scoring_for(const std::string& select);
+
 // The critic's reading is charged once for each token of the tree (and of lookaheads), the prompt included: what a
 // critic with a prefix cache reads. The charge depends on the tree alone, so budgets cut at the same place whatever the
 // cache held; Usage::critic_processed has what was really read.
@@ -62,13 +67,15 @@ class Search {
   core::Task<std::vector<NodeId>> extend(std::vector<NodeId> parents, Growth growth);
   // The same behind prompts of their own, one for each parent: an answer written anew is a child of the one it revises.
   core::Task<std::vector<NodeId>> start(std::vector<NodeId> parents, std::vector<core::Tokens> prompts, Growth growth);
-  // Asks the model about nodes, each question with `params`; gives the replies' texts in order, "" for what is too long
-  // to be asked, and fewer when the budget is spent. Error(kUsage) where the model cannot be asked in words.
+  // Asks the model about nodes, with `params` but for the longest reply; gives the replies' texts in order, "" for what
+  // is too long to be asked, and fewer when the budget is spent. Error(kUsage) where the model cannot be asked in
+  // words.
   struct Question {
     NodeId about = kRoot;
     core::Asking asking;
   };
-  core::Task<std::vector<std::string>> ask(std::vector<Question> questions, core::SampleParams params);
+  core::Task<std::vector<std::string>> ask(std::vector<Question> questions, core::SampleParams params,
+                                           int64_t max_tokens);
   void judge(NodeId node, double value) { set_value(node, value); }  // a score that the strategy has by itself
   core::Tokens prompt_of(const core::Asking& asking) const;          // the same error
   // Scores a node, or several at once, unless it has a score; false when the budget cannot pay for that, and then for

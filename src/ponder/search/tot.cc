@@ -3,7 +3,6 @@
 // the guide's score, by what the model says of it (sure, likely, impossible: 20, 1, 0.001, summed over `evals` replies
 // and divided by 20 · evals), or by its share of `evals` votes among the states of its level.
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <limits>
 
@@ -16,36 +15,17 @@ namespace {
 
 constexpr double kSure = 20, kLikely = 1, kImpossible = 0.001;
 
-// What the last such word of a reply is worth, "not sure" being no more than likely; without one, nothing.
-double judgement(const std::string& reply) {
-  double value = 0;
-  std::string before;
-  for (const std::string& word : words_in(reply)) {
-    const bool denied = before == "not" || before == "t";  // isn't
-    if (word == "sure") value = denied ? kLikely : kSure;
-    if (word == "likely") value = denied ? kImpossible : kLikely;
-    if (word == "impossible" || word == "unlikely") value = denied ? kLikely : kImpossible;
-    before = word;
-  }
-  return value;
+double worth(Outlook outlook) {
+  if (outlook == Outlook::kSure) return kSure;
+  if (outlook == Outlook::kLikely) return kLikely;
+  return outlook == Outlook::kImpossible ? kImpossible : 0;
 }
 
 // The first number of a reply that names one of `count` ways; −1: none.
 int64_t vote_in(const std::string& reply, size_t count) {
-  for (size_t i = 0; i < reply.size(); ++i) {
-    if (!std::isdigit(static_cast<unsigned char>(reply[i]))) continue;
-    int64_t number = 0;
-    for (; i < reply.size() && std::isdigit(static_cast<unsigned char>(reply[i])) && number < 1000; ++i)
-      number = number * 10 + (reply[i] - '0');
+  for (const int64_t number : numbers_in(reply))
     if (number >= 1 && number <= static_cast<int64_t>(count)) return number - 1;
-  }
   return -1;
-}
-
-core::SampleParams reply_params(const TotOptions& options) {
-  core::SampleParams params = options.params();
-  params.max_tokens = options.eval_tokens;
-  return params;
 }
 
 // Those that have no value yet. What the budget cannot pay for stays without one.
@@ -57,12 +37,12 @@ core::Task<bool> judge_by_words(Search& search, const std::vector<NodeId>& all, 
   for (NodeId state : states)
     for (int64_t i = 0; i < options.evals; ++i)
       questions.push_back({state, {core::Ask::kJudge, {search.text_of(state)}}});
-  auto asking = search.ask(std::move(questions), reply_params(options));
+  auto asking = search.ask(std::move(questions), options.params(), options.eval_tokens);
   const std::vector<std::string> replies = co_await asking;
   const auto evals = static_cast<size_t>(options.evals);
   for (size_t s = 0; (s + 1) * evals <= replies.size(); ++s) {
     double sum = 0;
-    for (size_t i = s * evals; i < (s + 1) * evals; ++i) sum += judgement(replies[i]);
+    for (size_t i = s * evals; i < (s + 1) * evals; ++i) sum += worth(outlook_in(replies[i]));
     search.judge(states[s], sum / (kSure * static_cast<double>(evals)));
   }
   co_return replies.size() == states.size() * evals;
@@ -73,7 +53,7 @@ core::Task<bool> judge_by_votes(Search& search, const std::vector<NodeId>& state
   for (NodeId state : states) ballot.texts.push_back(search.text_of(state));
   const NodeId about = search.tree()[states[0]].parent;
   std::vector<Search::Question> questions(static_cast<size_t>(options.evals), {about, ballot});
-  auto asking = search.ask(std::move(questions), reply_params(options));
+  auto asking = search.ask(std::move(questions), options.params(), options.eval_tokens);
   const std::vector<std::string> replies = co_await asking;
   if (replies.empty()) co_return false;
   std::vector<double> votes(states.size(), 0);

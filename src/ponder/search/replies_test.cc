@@ -1,0 +1,40 @@
+#include "ponder/search/replies.h"
+
+#include <gtest/gtest.h>
+
+namespace ponder::search {
+namespace {
+
+TEST(Replies, FeedbackIsApprovalOnlyWhereItSaysSo) {
+  for (const char* approval : {"Yes.", "yes, 3 + 4 = 7", "Correct!", "This is right.",
+                               "The answer is correct, there are "
+                               "no mistakes.",
+                               "It is right"})
+    EXPECT_TRUE(calls_it_right(approval)) << approval;
+  for (const char* objection :
+       {"", "7", "No, this is not right.", "The correct answer is 12.", "This doesn't look right.", "Is it right?",
+        "You incorrectly added; the right sum is 8.", "It is not right.", "This is", "The answer is wrong.",
+        "Incorrect."})
+    EXPECT_FALSE(calls_it_right(objection)) << objection;
+}
+
+TEST(Replies, OutlooksAreWholeWords) {
+  EXPECT_EQ(outlook_in("Sure."), Outlook::kSure);
+  EXPECT_EQ(outlook_in("Likely"), Outlook::kLikely);
+  EXPECT_EQ(outlook_in("IMPOSSIBLE!"), Outlook::kImpossible);
+  EXPECT_EQ(outlook_in("We measure it"), Outlook::kNone);
+  EXPECT_EQ(outlook_in("I am not sure"), Outlook::kLikely);
+  EXPECT_EQ(outlook_in("It isn't likely, it is unlikely."), Outlook::kImpossible);
+  EXPECT_EQ(outlook_in("sure? no: impossible"), Outlook::kImpossible);
+  EXPECT_EQ(outlook_in(""), Outlook::kNone);
+}
+
+TEST(Replies, NumbersAreDigits) {
+  EXPECT_EQ(numbers_in("I give it 95 of 100."), (std::vector<int64_t>{95, 100}));
+  EXPECT_EQ(numbers_in("none"), std::vector<int64_t>{});
+  EXPECT_EQ(numbers_in("7"), std::vector<int64_t>{7});
+  EXPECT_EQ(numbers_in(std::string(500, '9')), std::vector<int64_t>{1'000'000'000'000});
+}
+
+}  // namespace
+}  // namespace ponder::search

@@ -93,6 +93,10 @@ class FakeCodec : public core::Codec {
   }
   core::Tokens think_on(core::TokenSpan) const override { return {kOn}; }
   core::Tokens answer_now(core::TokenSpan) const override { return {kAnswer}; }
+  // What a text of a question is called in its prompt, when it is the only one.
+  static int text_number(const std::string& text) {
+    return static_cast<int>(base::RngKey(1).child(text).value % 1000000);
+  }
   // A prompt of the same length as the problem's: the problem, which question it is, and its texts.
   std::optional<core::Tokens> asking(const core::Problem& problem, const core::Asking& asking) const override {
     if (!asks) return std::nullopt;
@@ -312,14 +316,18 @@ struct World {
   }
   core::Ports ports() { return {&policy, has_critic ? &critic : nullptr, &codec, nullptr, &confidence}; }
 
-  std::vector<SearchRow> run(const Strategy& strategy, int problems, RunOptions options = {}, uint64_t seed = 0) {
+  // speaker: a codec of the test's own, in place of the plain one.
+  std::vector<SearchRow> run(const Strategy& strategy, int problems, RunOptions options = {}, uint64_t seed = 0,
+                             const core::Codec* speaker = nullptr) {
     std::vector<SearchInput> inputs;
     for (int i = 0; i < problems; ++i) {
       core::Problem problem;
       problem.id = std::to_string(i);
       inputs.push_back({problem, make_prompt(i)});
     }
-    return run_searches(inputs, strategy, ports(), base::RngKey(seed), options);
+    core::Ports own = ports();
+    if (speaker) own.codec = speaker;
+    return run_searches(inputs, strategy, own, base::RngKey(seed), options);
   }
   bool right(const SearchResult& result) const { return result.answer && game.correct(result.completion); }
 

@@ -32,23 +32,14 @@ std::vector<SearchRow> refine(const std::vector<std::string>& options, int probl
   RatingCodec codec;
   std::map<int, int> word_of;
   for (int w = 0; w < 10; ++w)
-    word_of[static_cast<int>(
-        base::RngKey(1).child(codec.decode(core::Tokens{kFirstWord + w, fake::kStep, kEnd})).value % 1000000)] = w;
+    word_of[fake::FakeCodec::text_number(codec.decode(core::Tokens{kFirstWord + w, fake::kStep, kEnd}))] = w;
   world.policy.asked = [&](int ask, int texts, core::TokenSpan reply) -> std::vector<Choice> {
     if (!reply.empty() || ask == static_cast<int>(core::Ask::kFeedback)) return {{kEnd, 1.0}};
     return {{100 + 10 * word_of.at(texts), 1.0}};
   };
-  core::Ports ports = world.ports();
-  ports.codec = &codec;
-  std::vector<SearchInput> inputs;
-  for (int i = 0; i < problems; ++i) {
-    core::Problem problem;
-    problem.id = std::to_string(i);
-    inputs.push_back({problem, fake::make_prompt(i)});
-  }
   std::vector<std::string> all = {"temperature=1"};
   all.insert(all.end(), options.begin(), options.end());
-  auto rows = run_searches(inputs, *make_strategy("mctsr", all), ports, base::RngKey(3), {.budget = budget});
+  auto rows = world.run(*make_strategy("mctsr", all), problems, {.budget = budget}, 3, &codec);
   for (const SearchRow& row : rows) EXPECT_TRUE(row.ok()) << row.error;
   return rows;
 }

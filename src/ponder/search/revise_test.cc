@@ -34,27 +34,16 @@ struct Result {
 Result revise(double reliability, std::vector<std::string> options, int problems = 600) {
   World world(guess());
   SpeakingCodec codec;
-  const auto text_number = [&](const core::Tokens& answer) {
-    return static_cast<int>(base::RngKey(1).child(codec.decode(answer)).value % 1000000);
-  };
-  const int right = text_number({kFirstWord + 1, fake::kStep, kEnd});
+  const int right = fake::FakeCodec::text_number(codec.decode(core::Tokens{kFirstWord + 1, fake::kStep, kEnd}));
   world.policy.asked = [&](int ask, int texts, core::TokenSpan reply) -> std::vector<Choice> {
     EXPECT_EQ(ask, static_cast<int>(core::Ask::kFeedback));
     if (!reply.empty()) return {{kEnd, 1.0}};
     const double says_right = texts == right ? reliability : 1 - reliability;
     return {{11 + kFirstWord, says_right}, {12 + kFirstWord, 1 - says_right}};
   };
-  core::Ports ports = world.ports();
-  ports.codec = &codec;
   options.push_back("temperature=1");
-  std::vector<SearchInput> inputs;
-  for (int i = 0; i < problems; ++i) {
-    core::Problem problem;
-    problem.id = std::to_string(i);
-    inputs.push_back({problem, fake::make_prompt(i)});
-  }
   Result sum;
-  for (const SearchRow& row : run_searches(inputs, *make_strategy("revise", options), ports, base::RngKey(3), {})) {
+  for (const SearchRow& row : world.run(*make_strategy("revise", options), problems, {}, 3, &codec)) {
     EXPECT_TRUE(row.ok()) << row.error;
     const bool is_right = world.right(row.result);
     sum.accuracy += is_right, sum.tokens += static_cast<double>(row.result.usage.generated);

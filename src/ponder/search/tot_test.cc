@@ -59,8 +59,7 @@ double accuracy_in_words(const std::string& eval, int64_t* asked = nullptr) {
                                         fake::kStep,    kEnd};
   std::vector<int> right;  // the numbers of right texts
   for (size_t n = 1; n <= way.size(); ++n)
-    right.push_back(
-        static_cast<int>(base::RngKey(1).child(codec.decode(core::TokenSpan(way).first(n))).value % 1000000));
+    right.push_back(fake::FakeCodec::text_number(codec.decode(core::TokenSpan(way).first(n))));
   struct Seen : JudgingCodec {
     std::vector<core::Token> way;
     mutable std::map<int, int> best;  // by the number of a ballot's texts: which of them is right
@@ -78,17 +77,9 @@ double accuracy_in_words(const std::string& eval, int64_t* asked = nullptr) {
     if (ask == static_cast<int>(core::Ask::kVote)) return {{40 + std::max(1, seen.best[texts]), 1.0}};
     return {{std::ranges::find(right, texts) != right.end() ? 31 : 33, 1.0}};
   };
-  core::Ports ports = world.ports();
-  ports.codec = &seen;
-  std::vector<SearchInput> inputs;
-  for (int i = 0; i < 40; ++i) {
-    core::Problem problem;
-    problem.id = std::to_string(i);
-    inputs.push_back({problem, fake::make_prompt(i)});
-  }
   int solved = 0;
   const auto strategy = make_strategy("tot", {"temperature=1", "n=30", "b=1", "evals=2", eval});
-  for (const SearchRow& row : run_searches(inputs, *strategy, ports, base::RngKey(3), {})) {
+  for (const SearchRow& row : world.run(*strategy, 40, {}, 3, &seen)) {
     EXPECT_TRUE(row.ok()) << row.error;
     solved += world.right(row.result);
     for (NodeId id = 0; asked && id < static_cast<NodeId>(row.result.tree.size()); ++id)

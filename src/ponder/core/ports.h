@@ -42,6 +42,8 @@ struct Completion {
   StopReason stop = StopReason::kStopToken;
   bool ended = false;     // the model's own end token was written, or params.endings said so
   int64_t processed = 0;  // tokens that ran through the model for this request (prefill that no cache held + decoding)
+  int64_t drafted = 0;    // tokens that were guessed beforehand, so that several are read in one pass
+  int64_t accepted = 0;   // guesses that became part of the completion
   uint64_t weights = 0;   // identity of the weights that wrote it; 0 = unknown (an endpoint's)
 };
 
@@ -57,6 +59,9 @@ class Policy : public Batched {
  public:
   // *out and *waiter must live until waiter->arrived() was called, which happens in a later advance().
   virtual void submit(SampleRequest request, Completion* out, Waiter* waiter) = 0;
+  // Nobody waits for this completion any more: it ends where it is, what it held is free at once, and its waiter is not
+  // called. False when it cannot be withdrawn (any more): *out and its waiter must live on as submit() says.
+  virtual bool cancel(const Completion* /*out*/) { return false; }
 };
 
 struct ScoreRequest {
@@ -82,7 +87,11 @@ enum class Ask {
   kRevise,    // [answer, feedback; the latter may be empty]: the answer once more, as to the problem itself
   kPlan,      // []: which simpler questions come first? one a line
   kPart,      // [questions and answers so far, a question]: its answer
-  kConclude,  // [questions and answers so far]: the answer to the problem itself
+  kConclude,  // [questions and answers so far, the problem in other words; each may be empty]: its answer
+  kNext,      // [questions and answers so far]: which simpler question comes next? alone
+  kUseful,    // [questions and answers so far, a question]: does its answer help? "yes" or "no"
+  kRephrase,  // []: the problem in other words
+  kTrue,      // [answer]: is it right? "yes" or "no"
 };
 struct Asking {
   Ask ask = Ask::kJudge;
@@ -111,6 +120,15 @@ class Codec {
   virtual Tokens answer_now(TokenSpan /*thought*/) const { return {}; }
 };
 
+// What a problem itself says of a completion, or of its beginning, without any gold answer: 1 it is right, 0 it is
+// wrong or can no longer become right, in between: an estimate. Nothing where it says nothing. Implemented by tasks.
+class Judge {
+ public:
+  virtual ~Judge() = default;
+  virtual bool knows(const Problem& problem) const = 0;  // whether it ever says something of this one
+  virtual std::optional<double> value(const Problem& problem, TokenSpan completion) const = 0;
+};
+
 // What a search is given. Borrowed; all belong to one worker.
 struct Ports {
   Policy* policy = nullptr;
@@ -118,6 +136,7 @@ struct Ports {
   const Codec* codec = nullptr;
   ReadyQueue* ready = nullptr;
   const Confidence* confidence = nullptr;  // null where none was fitted
+  const Judge* judge = nullptr;            // null where problems say nothing
 };
 
 // co_await sample_all(ports, requests) -> std::vector<Completion>, in the order of the requests.

@@ -15,6 +15,9 @@ core::Task<NodeId> run_budget_force(Search& search, const BudgetForceOptions& op
 core::Task<NodeId> run_revise(Search& search, const ReviseOptions& options);
 core::Task<NodeId> run_mctsr(Search& search, const MctsrOptions& options);
 core::Task<NodeId> run_decompose(Search& search, const DecomposeOptions& options);
+core::Task<NodeId> run_rstar(Search& search, const RstarOptions& options);
+core::Task<NodeId> run_rap(Search& search, const RapOptions& options);
+core::Task<NodeId> run_auto(Search& search, const AutoOptions& options);
 core::Task<NodeId> run_spec_reject(Search& search, const SpecRejectOptions& options);
 core::Task<NodeId> run_beam(Search& search, const BeamOptions& options);
 core::Task<NodeId> run_dvts(Search& search, const DvtsOptions& options);

@@ -30,7 +30,7 @@ double priority(const Search& search, NodeId node, const std::string& agg_strate
 }  // namespace
 
 core::Task<NodeId> run_best_first(Search& search, const BestFirstOptions& options) {
-  search.use_guide(options.guide, options.params());
+  search.use_guide(options.guide, options.mix, options.params());
   search.reserve_for_answer(options.max_tokens);
   const int64_t sims = search.goal(options.sims, 64);
   Tree& tree = search.tree();

@@ -103,7 +103,7 @@ core::Task<NodeId> run_majority(Search& search, const MajorityOptions& options) 
 }
 
 core::Task<NodeId> run_best_of_n(Search& search, const BestOfNOptions& options) {
-  search.use_guide(options.guide, options.params());
+  search.use_guide(options.guide, options.mix, options.params());
   auto drawing = draw_samples(search, options.params(), scoring_for(options.select), search.goal(options.n, 16));
   const NodeId first = co_await drawing;
   auto concluding = search.conclude(options.select, first, options.params());

@@ -299,6 +299,20 @@ class FakeCritic : public core::Critic {
   std::set<core::Tokens> held_;
 };
 
+// Says what the game says: ended paths are right or wrong, of others nothing is known.
+class FakeJudge : public core::Judge {
+ public:
+  explicit FakeJudge(const Game& game) : game_(game) {}
+  bool knows(const core::Problem&) const override { return true; }
+  std::optional<double> value(const core::Problem&, core::TokenSpan completion) const override {
+    if (completion.empty() || completion.back() != kEnd) return std::nullopt;
+    return game_.correct(completion) ? 1.0 : 0.0;
+  }
+
+ private:
+  const Game& game_;
+};
+
 // A game with its ports, ready for run_searches.
 struct World {
   explicit World(Game the_game, uint64_t batch_seed = 1, double noise = 0, bool with_critic = true)
@@ -314,7 +328,7 @@ struct World {
     if (known != values.end()) return known->second;
     return values[completion] = value_of ? value_of(completion) : exact_value(game, completion);
   }
-  core::Ports ports() { return {&policy, has_critic ? &critic : nullptr, &codec, nullptr, &confidence}; }
+  core::Ports ports() { return {&policy, has_critic ? &critic : nullptr, &codec, nullptr, &confidence, &judge}; }
 
   // speaker: a codec of the test's own, in place of the plain one.
   std::vector<SearchRow> run(const Strategy& strategy, int problems, RunOptions options = {}, uint64_t seed = 0,
@@ -336,6 +350,7 @@ struct World {
   FakeCritic critic;
   FakeCodec codec;
   core::Confidence confidence = {{0.5, 0.2}, 0.1, 0.05, 1};
+  FakeJudge judge{game};
   bool has_critic;
   std::function<double(const core::Tokens&)> value_of;  // instead of the exact value
   std::map<core::Tokens, double> values;

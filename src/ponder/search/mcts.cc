@@ -271,7 +271,7 @@ NodeId most_visited_path(const Tree& tree) {
 }  // namespace
 
 core::Task<NodeId> run_mcts(Search& search, const MctsOptions& options) {
-  search.use_guide(options.guide, options.params());
+  search.use_guide(options.guide, options.mix, options.params());
   search.reserve_for_answer(options.max_tokens);
   Tree& tree = search.tree();
   const int64_t sims = search.goal(options.sims, 64);

@@ -159,7 +159,7 @@ class Refiner {
 }  // namespace
 
 core::Task<NodeId> run_mctsr(Search& search, const MctsrOptions& options) {
-  search.use_guide(options.guide, options.params());
+  search.use_guide(options.guide, options.mix, options.params());
   Refiner refiner(search, options);
   auto beginning = refiner.begin();
   bool goes_on = co_await beginning;

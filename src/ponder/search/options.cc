@@ -18,13 +18,17 @@ void field_select(base::Fields& f, std::string& select) {
           {.help = "how the answer is chosen: best score, vote, vote weighted by score, or at random (a control)",
            .choices = {"rm", "maj", "wmaj", "random"}});
 }
-void field_guide(base::Fields& f, std::string& guide) {
+void field_guide(base::Fields& f, std::string& guide, double& mix) {
   f.field(
       "guide", guide,
       {.help =
-           "who scores: the critic, what was fitted to the log-probs of the policy's answers (confidence: for samples "
-           "drawn as those were), or exp(mean log-prob); auto = the first of these that there is",
-       .choices = {"auto", "critic", "confidence", "likelihood"}});
+           "who scores: the critic; what was fitted to the log-probs of the policy's answers (confidence: for samples "
+           "drawn as those were); exp(mean log-prob) (likelihood); auto = the first of these that there is; the share "
+           "of the answers that is equal (vote); how sure it is what follows a step (semantic: 4 continuations a "
+           "step); the model asked in words (p-true); the problem itself (verifier: where it says what is right); or "
+           "the critic and the model's own signal together (mix)",
+       .choices = {"auto", "critic", "confidence", "likelihood", "vote", "semantic", "p-true", "verifier", "mix"}});
+  f.field("mix", mix, {.min = 0, .max = 1, .help = "guide=mix: weight of the model's own signal beside the critic's"});
 }
 void field_agg(base::Fields& f, std::string& agg) {
   f.field(
@@ -84,20 +88,20 @@ void MajorityOptions::fields(base::Fields& f) {
 
 void ChosenOptions::fields(base::Fields& f) {
   field_select(f, select);
-  field_guide(f, guide);
+  field_guide(f, guide, mix);
   SampleOptions::fields(f);
 }
 
 void BestOfNOptions::fields(base::Fields& f) {
   ManyOptions::fields(f);
   field_select(f, select);
-  field_guide(f, guide);
+  field_guide(f, guide, mix);
 }
 
 void StepOptions::fields(base::Fields& f) {
   SampleOptions::fields(f);
   f.field("step_tokens", step_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "a longer step is cut here"});
-  field_guide(f, guide);
+  field_guide(f, guide, mix);
 }
 
 Growth StepOptions::growth() const {
@@ -145,13 +149,15 @@ void ReviseOptions::fields(base::Fields& f) {
           {.min = 0, .max = kMany, .help = "revisions of each; 0 = until the budget is spent (4 without a budget)"});
   f.field("feedback", feedback,
           {.help = "what a revision is told: what the model itself says about the answer (one that it calls right is "
-                   "revised no more), or nothing",
-           .choices = {"self", "none"}});
+                   "revised no more); that it is wrong, where the guide scores it below `accept` (verifier; others are "
+                   "revised no more); or nothing",
+           .choices = {"self", "verifier", "none"}});
+  f.field("accept", accept, {.min = 0, .max = 2, .help = "that score; above 1: no answer has it"});
   f.field("feedback_tokens", feedback_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest feedback"});
   f.field("select", select,
           {.help = "how the answer is chosen: vote of the last answers, or as for bon among all of them",
            .choices = {"last", "rm", "maj", "wmaj", "random"}});
-  field_guide(f, guide);
+  field_guide(f, guide, mix);
   SampleOptions::fields(f);
 }
 
@@ -177,6 +183,58 @@ void DecomposeOptions::fields(base::Fields& f) {
   f.field("passes", passes,
           {.min = 0, .max = kMany, .help = "plans; 0 = until the budget is spent (1 without a budget)"});
   ChosenOptions::fields(f);
+}
+
+void RstarOptions::fields(base::Fields& f) {
+  f.field("sims", sims,
+          {.min = 0, .max = kMany, .help = "simulations; 0 = until the budget is spent (16 without one)"});
+  f.field("actions", actions,
+          {.help = "which of the five: 1 a step, 2 the rest, 3 the next question, 4 that again, 5 other words; 3 to 5 "
+                   "only of models that can be asked in words"});
+  f.field("width", width, {.min = 1, .max = kMany, .help = "draws of actions 1 to 3 behind a state"});
+  f.field("rollouts", rollouts, {.min = 1, .max = kMany, .help = "continuations that value a state"});
+  f.field("parts", parts, {.min = 0, .max = kMany, .help = "most questions on the way"});
+  f.field("c_uct", c_uct, {.min = 0, .max = 1000, .help = "weight of exploration"});
+  f.field("step_tokens", step_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "a longer step is cut here"});
+  f.field("question_tokens", question_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest question"});
+  f.field("part_tokens", part_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest answer of a part"});
+  f.field("checks", checks,
+          {.min = 0, .max = kMany, .help = "times that an answer is covered up; 0 = until the budget is spent (4)"});
+  f.field("finalists", finalists, {.min = 1, .max = kMany, .help = "leading answers that are covered up"});
+  f.field("reserve", reserve,
+          {.min = 0, .max = 1, .help = "share of the budget that is kept for that; 0: no answer is covered up"});
+  field_select(f, select);
+  SampleOptions::fields(f);
+}
+
+void RapOptions::fields(base::Fields& f) {
+  f.field("sims", sims, {.min = 0, .max = kMany, .help = "simulations; 0 = until the budget is spent (8 without one)"});
+  f.field("width", width, {.min = 1, .max = kMany, .help = "draws of the next question behind a state"});
+  f.field("parts", parts, {.min = 1, .max = kMany, .help = "most questions on the way"});
+  f.field("answers", answers, {.min = 1, .max = kMany, .help = "draws of a part's answer, of which most decide"});
+  f.field("evals", evals, {.min = 1, .max = kMany, .help = "replies whether a question is useful"});
+  f.field("alpha", alpha, {.min = 0, .max = 1, .help = "weight of usefulness beside confidence"});
+  f.field("c_uct", c_uct, {.min = 0, .max = 1000, .help = "weight of exploration"});
+  f.field("question_tokens", question_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest question"});
+  f.field("part_tokens", part_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest answer of a part"});
+  f.field("eval_tokens", eval_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "longest reply"});
+  field_select(f, select);
+  SampleOptions::fields(f);
+}
+
+void AutoOptions::fields(base::Fields& f) {
+  f.field("probe", probe, {.min = 1, .max = kMany, .help = "samples that say how hard a problem is; they vote too"});
+  f.field("signal", signal,
+          {.help = "what they say: the share of the answer that leads, or the mean score of the guide",
+           .choices = {"agreement", "score"}});
+  f.field("easy_at", easy_at, {.min = 0, .max = 2, .help = "from here on a problem is easy; above 1: none is"});
+  f.field("hard_at", hard_at, {.min = 0, .max = 1, .help = "below it is hard"});
+  f.field("easy", easy, {.help = "the search for easy problems, with its options: \"bon n=8\"; stop: the vote so far"});
+  f.field("middle", middle, {.help = "the search for those in between"});
+  f.field("hard", hard, {.help = "the search for hard ones"});
+  f.field("step_tokens", step_tokens, {.min = 1, .max = kMany, .unit = "tokens", .help = "a longer step is cut here"});
+  field_guide(f, guide, mix);
+  SampleOptions::fields(f);
 }
 
 void SpecRejectOptions::fields(base::Fields& f) {

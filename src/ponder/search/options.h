@@ -43,12 +43,14 @@ struct MajorityOptions : ManyOptions {
 struct ChosenOptions : SampleOptions {
   std::string select = "rm";
   std::string guide = "auto";
+  double mix = 0.5;
   void fields(base::Fields& f);
 };
 
 struct BestOfNOptions : ManyOptions {
   std::string select = "wmaj";
   std::string guide = "auto";
+  double mix = 0.5;
   void fields(base::Fields& f);
 };
 
@@ -57,6 +59,7 @@ struct StepOptions : SampleOptions {
   int64_t step_tokens = 32;
   std::string select = "wmaj";
   std::string guide = "auto";
+  double mix = 0.5;
   void fields(base::Fields& f);
   Growth growth() const;  // one step at a time, every step scored
 };
@@ -94,9 +97,11 @@ struct BudgetForceOptions : SampleOptions {
 struct ReviseOptions : ManyOptions {
   int64_t rounds = 0;
   std::string feedback = "self";
+  double accept = 0.5;
   int64_t feedback_tokens = 64;
   std::string select = "last";
   std::string guide = "auto";
+  double mix = 0.5;
   ReviseOptions() { n = 1; }
   void fields(base::Fields& f);
 };
@@ -119,6 +124,38 @@ struct DecomposeOptions : ChosenOptions {
   int64_t part_tokens = 64;
   int64_t passes = 0;
   DecomposeOptions() { select = "maj"; }
+  void fields(base::Fields& f);
+};
+
+struct RstarOptions : SampleOptions {
+  int64_t sims = 0;
+  std::string actions = "12345";
+  int64_t width = 3;
+  int64_t rollouts = 2;
+  int64_t parts = 3;
+  double c_uct = 1.4;
+  int64_t step_tokens = 32;
+  int64_t question_tokens = 64;
+  int64_t part_tokens = 64;
+  int64_t checks = 0;
+  int64_t finalists = 3;
+  double reserve = 0.25;
+  std::string select = "rm";
+  void fields(base::Fields& f);
+};
+
+struct RapOptions : SampleOptions {
+  int64_t sims = 0;
+  int64_t width = 3;
+  int64_t parts = 4;
+  int64_t answers = 3;
+  int64_t evals = 1;
+  double alpha = 0.5;
+  double c_uct = 1.4;
+  int64_t question_tokens = 64;
+  int64_t part_tokens = 64;
+  int64_t eval_tokens = 8;
+  std::string select = "wmaj";
   void fields(base::Fields& f);
 };
 
@@ -192,6 +229,20 @@ struct MctsOptions : StepOptions {
   std::string leaf = "value";
   void fields(base::Fields& f);
   Growth growth() const;  // at the level that was asked for
+};
+
+struct AutoOptions : SampleOptions {
+  int64_t probe = 4;
+  std::string signal = "agreement";
+  double easy_at = 1.0;
+  double hard_at = 0.5;
+  std::string easy = "stop";
+  std::string middle = "bon";
+  std::string hard = "bon";
+  int64_t step_tokens = 32;
+  std::string guide = "auto";
+  double mix = 0.5;
+  void fields(base::Fields& f);
 };
 
 }  // namespace ponder::search

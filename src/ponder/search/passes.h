@@ -14,7 +14,7 @@ using Pass = core::Task<NodeId> (*)(Search& search, const Options& options);
 template <class Options>
 core::Task<NodeId> run_passes(Search& search, const Options& options, Pass<Options> pass,
                               std::string automatic = "wmaj") {
-  search.use_guide(options.guide, options.params());
+  search.use_guide(options.guide, options.mix, options.params());
   search.reserve_for_answer(options.max_tokens);
   const int64_t passes = search.goal(options.passes, 1);
   NodeId best = kRoot;

@@ -83,7 +83,7 @@ core::Task<Round> write_round(Search& search, const RejectOptions& options, int6
 }  // namespace
 
 core::Task<NodeId> run_reject(Search& search, const RejectOptions& options) {
-  search.use_guide(options.guide, options.params());
+  search.use_guide(options.guide, options.mix, options.params());
   const int64_t n = search.goal(options.n, 16);
   for (int64_t drawn = 0; drawn < n;) {
     const int64_t draws = std::min(options.round, n - drawn);

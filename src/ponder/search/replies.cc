@@ -38,11 +38,18 @@ std::vector<int64_t> numbers_in(const std::string& reply) {
   return numbers;
 }
 
+std::optional<bool> yes_or_no(const std::string& reply) {
+  const std::vector<std::string> words = words_in(reply);
+  if (words.empty()) return std::nullopt;
+  if (is(words[0], {"yes", "right", "correct", "true"})) return true;
+  if (is(words[0], {"no", "wrong", "incorrect", "false"})) return false;
+  return std::nullopt;
+}
+
 bool calls_it_right(const std::string& feedback) {
   const std::vector<std::string> words = words_in(feedback);
-  if (words.empty()) return false;
-  if (is(words[0], {"yes", "right", "correct"})) return true;
-  if (words.size() < 3 || is(words[0], {"no", "wrong", "incorrect"})) return false;
+  if (const auto said = yes_or_no(feedback)) return *said;
+  if (words.size() < 3) return false;
   const size_t verb = is(words[0], {"it", "this"}) ? 1 : words[1] == "answer" ? 2 : words.size();
   return verb + 1 < words.size() && words[verb] == "is" && is(words[verb + 1], {"right", "correct"});
 }

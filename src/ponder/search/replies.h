@@ -2,6 +2,7 @@
 // ask.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@ std::vector<int64_t> numbers_in(const std::string& reply);
 // Does the feedback call the answer right? Its first word says so, as it was asked to, or it says just that; "The right
 // answer is 12" is an objection.
 bool calls_it_right(const std::string& feedback);
+
+// What the first word says.
+std::optional<bool> yes_or_no(const std::string& reply);
 
 // The last such word of a reply, "not sure" being no more than likely.
 enum class Outlook { kNone, kSure, kLikely, kImpossible };

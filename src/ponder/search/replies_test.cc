@@ -18,6 +18,15 @@ TEST(Replies, FeedbackIsApprovalOnlyWhereItSaysSo) {
     EXPECT_FALSE(calls_it_right(objection)) << objection;
 }
 
+TEST(Replies, YesOrNoIsTheFirstWord) {
+  EXPECT_EQ(yes_or_no(" Yes."), true);
+  EXPECT_EQ(yes_or_no("True"), true);
+  EXPECT_EQ(yes_or_no("no, yes"), false);
+  EXPECT_EQ(yes_or_no("Not yes"), std::nullopt);
+  EXPECT_EQ(yes_or_no("yesterday"), std::nullopt);
+  EXPECT_EQ(yes_or_no("3"), std::nullopt);
+}
+
 TEST(Replies, OutlooksAreWholeWords) {
   EXPECT_EQ(outlook_in("Sure."), Outlook::kSure);
   EXPECT_EQ(outlook_in("Likely"), Outlook::kLikely);

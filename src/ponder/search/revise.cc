@@ -1,6 +1,7 @@
 // Sequential revision (Madaan et al. 2023, Self-Refine, arXiv 2303.17651; Snell et al. 2024, arXiv 2408.03314, §6): the
 // model says what is wrong with its answer, then writes it anew; with n > 1 several answers are revised side by side,
-// and their last versions vote. No gold: an answer is revised until the model calls it right.
+// and their last versions vote. No gold: an answer is revised until the model calls it right,
+// or a verifier scores it high enough.
 #include <algorithm>
 
 #include "ponder/search/algorithms.h"
@@ -9,12 +10,23 @@
 namespace ponder::search {
 namespace {
 
+constexpr const char* kWrong = "No, this answer is not right.";
+
 // What is said about each of these answers; those that are called right, and those that the budget cannot pay for, are
 // taken out.
 core::Task<std::vector<std::string>> feedback_on(Search& search, std::vector<NodeId>& open,
                                                  const ReviseOptions& options) {
   std::vector<std::string> said(open.size());
   if (options.feedback == "none") co_return said;
+  if (options.feedback == "verifier") {
+    auto scoring = search.evaluate_all(open);
+    const std::vector<bool> paid = co_await scoring;
+    std::vector<NodeId> wrong;
+    for (size_t i = 0; i < open.size(); ++i)
+      if (paid[i] && search.tree()[open[i]].value < options.accept) wrong.push_back(open[i]);
+    open = std::move(wrong);
+    co_return std::vector<std::string>(open.size(), kWrong);
+  }
   std::vector<Search::Question> questions;
   for (NodeId node : open) questions.push_back({node, {core::Ask::kFeedback, {search.text_of(node)}}});
   auto asking = search.ask(std::move(questions), options.params(), options.feedback_tokens);
@@ -45,7 +57,7 @@ NodeId vote_of_last(const Search& search, const std::vector<NodeId>& tips) {
 }  // namespace
 
 core::Task<NodeId> run_revise(Search& search, const ReviseOptions& options) {
-  search.use_guide(options.guide, options.params());
+  search.use_guide(options.guide, options.mix, options.params());
   const Growth growth = whole_answers(options.params(), scoring_for(options.select));
   std::vector<NodeId> parents(static_cast<size_t>(options.n), kRoot);
   auto drawing = search.extend(std::move(parents), growth);

@@ -64,6 +64,22 @@ TEST(Revise, GainsWhatItsFeedbackIsWorth) {
   EXPECT_GT(poor.spoiled, good.spoiled);
 }
 
+// An exact verifier is as good as feedback that is always true, and asks the model nothing.
+TEST(Revise, AVerifierMayGiveTheFeedback) {
+  World world(guess());
+  int64_t right = 0;
+  constexpr int kProblems = 600;
+  const auto strategy = make_strategy("revise", {"rounds=4", "feedback=verifier", "guide=verifier", "temperature=1"});
+  for (const SearchRow& row : world.run(*strategy, kProblems, {}, 3)) {
+    ASSERT_TRUE(row.ok()) << row.error;
+    right += world.right(row.result);
+    for (size_t i = 0; i + 1 < row.result.candidates.size(); ++i)
+      EXPECT_FALSE(world.game.correct(row.result.candidates[i].tokens));
+    for (NodeId id = 1; id < static_cast<NodeId>(row.result.tree.size()); ++id) EXPECT_FALSE(row.result.tree[id].asked);
+  }
+  EXPECT_NEAR(static_cast<double>(right) / kProblems, 1 - std::pow(0.7, 5), 0.07);
+}
+
 TEST(Revise, WithoutFeedbackTheLastDrawStands) {
   const Result blind = revise(1, {"rounds=3", "feedback=none"});
   EXPECT_NEAR(blind.accuracy, 0.3, 0.08);

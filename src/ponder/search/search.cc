@@ -4,18 +4,14 @@
 #include <cmath>
 #include <limits>
 
+#include "ponder/search/replies.h"
+
 namespace ponder::search {
 
 Search::Search(const core::Problem& problem, core::Tokens prompt, const core::Ports& ports, core::Budget budget,
                base::RngKey key)
-    : problem_(problem),
-      prompts_(1, std::move(prompt)),
-      prompt_read_(1, true),
-      ports_(ports),
-      budget_(budget),
-      key_(key),
-      tree_(key) {
-  guide_ = ports_.critic ? Guide::kCritic : Guide::kLikelihood;
+    : problem_(problem), prompts_{{std::move(prompt), true}}, ports_(ports), budget_(budget), key_(key), tree_(key) {
+  guide_.kind = ports_.critic ? GuideKind::kCritic : GuideKind::kLikelihood;
 }
 
 Growth whole_answers(core::SampleParams params, Scoring scoring) {
@@ -37,27 +33,19 @@ void Search::reseed(int64_t seed) {
   tree_ = Tree(key_);
 }
 
-void Search::use_guide(const std::string& guide, const core::SampleParams& params) {
-  const bool fits = ports_.confidence && ports_.confidence->temperature == params.temperature && params.top_p == 1 &&
-                    params.top_k == 0 && params.min_p == 0;
-  if (guide == "critic" && !ports_.critic)
-    throw Error(ErrorCode::kUsage,
-                "guide=critic needs a model with a critic and this one has none; use guide=likelihood or guide=auto");
-  if (guide == "confidence" && !ports_.confidence)
-    throw Error(ErrorCode::kUsage,
-                "guide=confidence needs a run whose critic stage had critic.kind=confidence, and this model has none; "
-                "use guide=likelihood or guide=auto");
-  if (guide == "confidence" && !fits)
-    throw Error(ErrorCode::kUsage,
-                base::cat("guide=confidence was fitted to samples at temperature ", ports_.confidence->temperature,
-                          " without top_p, top_k and min_p; sample so, or use guide=likelihood or guide=auto"));
-  if (guide == "critic" || (guide == "auto" && ports_.critic)) {
-    guide_ = Guide::kCritic;
-  } else if (guide == "confidence" || (guide == "auto" && fits)) {
-    guide_ = Guide::kConfidence;
-  } else {
-    guide_ = Guide::kLikelihood;
-  }
+void Search::use_guide(const std::string& guide, double own_share, const core::SampleParams& params) {
+  guide_ = guide_named(guide, own_share, ports_, problem_, params);
+  guide_params_ = params;
+  if (guide_.kind == GuideKind::kTrue) (void)prompt_of({core::Ask::kTrue, {""}});  // the model must have words for it
+}
+
+double Search::share_spent() const {
+  const auto share = [](int64_t used, int64_t all) {
+    return all < std::numeric_limits<int64_t>::max()
+               ? static_cast<double>(used) / static_cast<double>(std::max<int64_t>(1, all))
+               : 0.0;
+  };
+  return std::max(share(usage_.generated + usage_.read(), budget_.tokens), share(usage_.nodes, budget_.nodes));
 }
 
 int64_t Search::goal(int64_t wanted, int64_t without_budget) const {
@@ -97,15 +85,15 @@ int64_t Search::unread_tokens(NodeId node) const {
 
 // Of a prompt that the search made, what is read for the first time: its beginning is often the problem's own.
 int64_t Search::unasked_tokens(int32_t prompt) const {
-  if (prompt == Tree::kBehindParent || prompt_read_[static_cast<size_t>(prompt)]) return 0;
-  const core::Tokens& tokens = prompts_[static_cast<size_t>(prompt)];
-  return tokens.end() - std::ranges::mismatch(tokens, prompts_[0]).in1;
+  if (prompt == Tree::kBehindParent || prompts_[static_cast<size_t>(prompt)].read) return 0;
+  const core::Tokens& tokens = prompts_[static_cast<size_t>(prompt)].tokens;
+  return tokens.end() - std::ranges::mismatch(tokens, prompts_[0].tokens).in1;
 }
 
 void Search::charge_reading(NodeId node) {
   // Whatever an answer was written behind, it is read behind the problem.
   for (; node != kNoNode && !tree_[node].read; node = tree_[node].starts ? kRoot : tree_[node].parent) {
-    usage_.critic += static_cast<int64_t>(node == kRoot ? prompts_[0].size() : tree_.tokens(node).size());
+    usage_.critic += static_cast<int64_t>(node == kRoot ? prompts_[0].tokens.size() : tree_.tokens(node).size());
     tree_[node].read = true;
   }
 }
@@ -127,7 +115,7 @@ std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, 
   const int64_t price = reads ? 2 : 1;  // every new token is written, and read by the critic
   int64_t tokens = tokens_left();
   int64_t nodes = nodes_left();
-  if (reads && !tree_[kRoot].read) tokens -= static_cast<int64_t>(prompts_[0].size());
+  if (reads && !tree_[kRoot].read) tokens -= static_cast<int64_t>(prompts_[0].tokens.size());
 
   std::vector<Draw> wave;
   const auto asks = [&](int32_t prompt) {  // once a wave
@@ -160,14 +148,14 @@ std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, 
 // ---- Growing ------------------------------------------------------------------------------------------------------
 
 core::Tokens Search::prefix(NodeId node) const {
-  core::Tokens tokens = prompts_[static_cast<size_t>(tree_[node].prompt)];
+  core::Tokens tokens = prompts_[static_cast<size_t>(tree_[node].prompt)].tokens;
   const core::Tokens path = tree_.path_tokens(node);
   tokens.insert(tokens.end(), path.begin(), path.end());
   return tokens;
 }
 
 core::Tokens Search::judged(NodeId node) const {
-  core::Tokens tokens = prompts_[0];
+  core::Tokens tokens = prompts_[0].tokens;
   const core::Tokens path = tree_.path_tokens(node);
   tokens.insert(tokens.end(), path.begin(), path.end());
   return tokens;
@@ -184,11 +172,13 @@ std::vector<core::SampleRequest> Search::requests(std::vector<Draw>& wave, const
     params.endings = ports_.codec->endings();
     if (growth.by_step && growth.at_step_ends) params.stop = ports_.codec->step_ends();
     usage_.asked += draw.asked;
-    if (draw.prompt != Tree::kBehindParent) prompt_read_[static_cast<size_t>(draw.prompt)] = true;
-    if (draw.prompt == Tree::kBehindParent)
+    if (draw.prompt == Tree::kBehindParent) {
       requests.push_back({prefix(draw.parent), std::move(params), draw.key, parent.path_length});
-    else
-      requests.push_back({prompts_[static_cast<size_t>(draw.prompt)], std::move(params), draw.key, 0});
+      continue;
+    }
+    Prompt& prompt = prompts_[static_cast<size_t>(draw.prompt)];
+    prompt.read = true;
+    requests.push_back({prompt.tokens, std::move(params), draw.key, prompt.written});
   }
   return requests;
 }
@@ -248,15 +238,18 @@ core::Task<std::vector<NodeId>> Search::start(std::vector<NodeId> parents, std::
                                               Growth growth) {
   PONDER_CHECK(prompts.size() == parents.size() && growth.lookahead == 0, "one prompt for each parent");
   std::vector<int32_t> own;
-  for (core::Tokens& prompt : prompts) {
-    const auto known = std::ranges::find(prompts_, prompt);
-    own.push_back(static_cast<int32_t>(known - prompts_.begin()));
-    if (known != prompts_.end()) continue;
-    prompts_.push_back(std::move(prompt));
-    prompt_read_.push_back(false);
-  }
+  for (core::Tokens& prompt : prompts) own.push_back(prompt_number(std::move(prompt)));
   return grow(std::move(parents), std::move(own), std::move(growth));
 }
+
+int32_t Search::prompt_number(core::Tokens tokens) {
+  const auto known = std::ranges::find(prompts_, tokens, &Prompt::tokens);
+  const auto number = static_cast<int32_t>(known - prompts_.begin());
+  if (known == prompts_.end()) prompts_.push_back({std::move(tokens)});
+  return number;
+}
+
+bool Search::can_ask() const { return ports_.codec->asking(problem_, {core::Ask::kPlan, {}}).has_value(); }
 
 core::Tokens Search::prompt_of(const core::Asking& asking) const {
   auto prompt = ports_.codec->asking(problem_, asking);
@@ -268,22 +261,17 @@ core::Tokens Search::prompt_of(const core::Asking& asking) const {
 
 core::Task<std::vector<std::string>> Search::ask(std::vector<Question> questions, core::SampleParams params,
                                                  int64_t max_tokens) {
-  params.max_tokens = max_tokens;
   std::vector<NodeId> about;
-  std::vector<core::Tokens> prompts;
+  std::vector<int32_t> prompts;
   std::vector<size_t> asked;
   for (size_t i = 0; i < questions.size(); ++i) {
     core::Tokens prompt = prompt_of(questions[i].asking);
     if (prompt.empty()) continue;
     about.push_back(questions[i].about);
-    prompts.push_back(std::move(prompt));
+    prompts.push_back(prompt_number(std::move(prompt)));
     asked.push_back(i);
   }
-  Growth growth;
-  growth.params = params;
-  growth.by_step = false;
-  growth.rollout = growth.asked = true;
-  auto asking = start(std::move(about), std::move(prompts), std::move(growth));
+  auto asking = reply(std::move(about), std::move(prompts), std::move(params), max_tokens);
   const std::vector<NodeId> nodes = co_await asking;
   std::vector<std::string> replies(questions.size());
   for (size_t i = 0; i < nodes.size(); ++i) {
@@ -294,6 +282,34 @@ core::Task<std::vector<std::string>> Search::ask(std::vector<Question> questions
     replies[asked[i]] = ports_.codec->decode(tree_.tokens(nodes[i]));
   }
   co_return replies;
+}
+
+core::Task<std::vector<NodeId>> Search::reply(std::vector<NodeId> about, std::vector<int32_t> prompts,
+                                              core::SampleParams params, int64_t max_tokens) {
+  Growth growth;
+  growth.params = std::move(params);
+  growth.params.max_tokens = max_tokens;
+  growth.by_step = false;
+  growth.rollout = growth.asked = true;
+  return grow(std::move(about), std::move(prompts), std::move(growth));
+}
+
+core::Task<std::vector<NodeId>> Search::write_on(std::vector<Cut> cuts, core::SampleParams params) {
+  std::vector<NodeId> about;
+  std::vector<int32_t> prompts;
+  int64_t longest = 1;
+  for (const Cut& cut : cuts) {
+    const Node& node = tree_[cut.node];
+    PONDER_CHECK(cut.tokens <= node.path_length, "a path of ", node.path_length, " tokens has no first ", cut.tokens);
+    core::Tokens begun = prefix(cut.node);
+    begun.resize(begun.size() - static_cast<size_t>(node.path_length - cut.tokens));
+    about.push_back(cut.node);
+    prompts.push_back(prompt_number(std::move(begun)));
+    Prompt& prompt = prompts_[static_cast<size_t>(prompts.back())];
+    prompt.read = true, prompt.written = cut.tokens;
+    longest = std::max(longest, params.max_tokens - cut.tokens);
+  }
+  return reply(std::move(about), std::move(prompts), std::move(params), longest);
 }
 
 core::Task<std::vector<NodeId>> Search::grow(std::vector<NodeId> parents, std::vector<int32_t> prompts, Growth growth) {
@@ -353,10 +369,26 @@ core::Task<std::vector<Search::Reading>> Search::look_ahead(std::vector<Reading>
 
 // ---- Scoring ------------------------------------------------------------------------------------------------------
 
-// What the policy's own log-probs say, without any reading. A confidence knows answers alone.
+double Search::share_of_votes(const std::string& answer) const {
+  double votes = 0, all = 0;
+  for (const Candidate& c : candidates_)
+    if (c.answer) ++all, votes += *c.answer == answer;
+  return all > 0 ? votes / all : 0;
+}
+
+// What costs nothing. Answers alone can be counted, and be what a confidence was fitted to; of steps the log-probs say
+// something.
 double Search::own_value(const Reading& reading) const {
   const Node& node = tree_[reading.node];
-  if (guide_ == Guide::kConfidence && node.answered) return ports_.confidence->value(tree_.path_logps(reading.node));
+  const GuideKind kind = guide_.kind;
+  if (kind == GuideKind::kConfidence && node.answered) return ports_.confidence->value(tree_.path_logps(reading.node));
+  if (node.answered && (kind == GuideKind::kVote || kind == GuideKind::kSemantic))
+    return share_of_votes(*candidates_[static_cast<size_t>(node.candidate)].answer);
+  if (kind == GuideKind::kVerifier) {
+    core::Tokens path = tree_.path_tokens(reading.node);
+    const auto seen = ports_.judge->value(problem_, path);
+    if (seen) return *seen;
+  }
   const auto length = static_cast<double>(node.path_length) + static_cast<double>(reading.ahead_logps.size());
   double logp = 0;
   for (float ahead : reading.ahead_logps) logp += ahead;
@@ -365,8 +397,18 @@ double Search::own_value(const Reading& reading) const {
 
 core::Task<bool> Search::score(std::vector<Reading> readings) {
   if (!critic_reads()) {
-    for (const Reading& r : readings) set_value(r.node, own_value(r));
-    co_return true;
+    std::vector<NodeId> asked;
+    for (const Reading& r : readings) {
+      const bool opens = guide_.kind == GuideKind::kSemantic && !tree_[r.node].terminal;
+      if (guide_.kind == GuideKind::kTrue || opens)
+        asked.push_back(r.node);
+      else
+        set_value(r.node, own_value(r));
+    }
+    if (asked.empty()) co_return true;
+    auto asking =
+        guide_.kind == GuideKind::kTrue ? ask_whether_true(std::move(asked)) : see_how_they_end(std::move(asked));
+    co_return co_await asking;
   }
   std::vector<core::ScoreRequest> requests;
   requests.reserve(readings.size());
@@ -379,7 +421,61 @@ core::Task<bool> Search::score(std::vector<Reading> readings) {
   for (size_t i = 0; i < readings.size(); ++i) {
     usage_.critic_processed += scores[i].processed;
     usage_.critic_calls += 1;
-    set_value(readings[i].node, scores[i].value);
+    double value = scores[i].value;
+    if (const auto share = guide_.own_share) value = *share * own_value(readings[i]) + (1 - *share) * value;
+    set_value(readings[i].node, value);
+  }
+  co_return true;
+}
+
+// P(True) (Kadavath et al. 2022, arXiv 2207.05221, §3): a reply of one word, drawn as it comes, with its probability.
+// With p = P("yes"), "yes" counts p and "no" 1 − P("no"): where there is no third word, p in the mean too.
+core::Task<bool> Search::ask_whether_true(std::vector<NodeId> nodes) {
+  constexpr int64_t kReply = 4;
+  constexpr double kNoOpinion = 0.5;
+  core::SampleParams params;
+  std::vector<int32_t> prompts;
+  std::erase_if(nodes, [&](NodeId node) {
+    core::Tokens prompt = prompt_of({core::Ask::kTrue, {text_of(node)}});
+    if (prompt.empty()) {  // too long to be asked about
+      set_value(node, kNoOpinion);
+      return true;
+    }
+    prompts.push_back(prompt_number(std::move(prompt)));
+    return false;
+  });
+  auto asking = reply(nodes, std::move(prompts), std::move(params), kReply);
+  const std::vector<NodeId> replies = co_await asking;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (replies[i] == kNoNode) co_return false;
+    const auto said = yes_or_no(ports_.codec->decode(tree_.tokens(replies[i])));
+    const double p = tree_[replies[i]].length > 0 ? std::exp(tree_.logps(replies[i])[0]) : 0;
+    set_value(nodes[i], !said ? kNoOpinion : *said ? p : 1 - p);
+  }
+  co_return true;
+}
+
+// Semantic entropy (Kuhn et al. 2023, arXiv 2302.09664, eq. 4, with equal answers for equal meaning): a step is as good
+// as the model is sure of what follows, 1 − H/ln k over the answers of k continuations, one without an answer standing
+// for itself.
+core::Task<bool> Search::see_how_they_end(std::vector<NodeId> nodes) {
+  constexpr size_t kEnds = 4;
+  std::vector<Cut> cuts;
+  for (NodeId node : nodes)
+    for (size_t i = 0; i < kEnds; ++i) cuts.push_back({node, tree_[node].path_length});
+  auto writing = write_on(std::move(cuts), guide_params_);
+  const std::vector<NodeId> ends = co_await writing;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    std::vector<std::optional<std::string>> answers;
+    for (size_t k = 0; k < kEnds; ++k) {
+      const NodeId end = ends[i * kEnds + k];
+      if (end == kNoNode) co_return false;
+      core::Tokens whole = tree_.path_tokens(nodes[i]);
+      const core::TokenSpan rest = tree_.tokens(end);
+      whole.insert(whole.end(), rest.begin(), rest.end());
+      answers.push_back(ports_.codec->answer(problem_, whole));
+    }
+    set_value(nodes[i], 1 - semantic_entropy(answers) / std::log(static_cast<double>(kEnds)));
   }
   co_return true;
 }
@@ -400,7 +496,7 @@ core::Task<std::vector<bool>> Search::evaluate_all(std::vector<NodeId> nodes) {
     if (tree_[id].terminal && !tree_[id].answered && !tree_[id].scored) set_value(id, 0);
     if (!tree_[id].scored && !twice) {
       if (critic_reads()) {
-        const int64_t prompt = tree_[kRoot].read ? 0 : static_cast<int64_t>(prompts_[0].size());
+        const int64_t prompt = tree_[kRoot].read ? 0 : static_cast<int64_t>(prompts_[0].tokens.size());
         if (unread_tokens(id) + prompt > tokens_left()) break;
         charge_reading(id);
       }
@@ -410,6 +506,7 @@ core::Task<std::vector<bool>> Search::evaluate_all(std::vector<NodeId> nodes) {
   }
   auto scoring = score(std::move(readings));
   co_await scoring;
+  for (size_t i = 0; i < nodes.size(); ++i) paid[i] = paid[i] && tree_[nodes[i]].scored;  // guides that ask pay then
   co_return paid;
 }
 
@@ -452,6 +549,10 @@ core::Task<NodeId> Search::conclude(std::string select, NodeId best, core::Sampl
     auto finishing = finish(best, params);
     const NodeId end = co_await finishing;
     if (end != kNoNode) best = end;
+  }
+  if (guide_.kind == GuideKind::kVote || guide_.kind == GuideKind::kSemantic) {  // all votes are in now
+    for (const Candidate& c : candidates_)
+      if (c.answer && tree_[c.node].scored) set_value(c.node, share_of_votes(*c.answer));
   }
   const int64_t index = select_candidate(candidates_, select, key_.child("select"));
   co_return index < 0 ? best : candidates_[static_cast<size_t>(index)].node;

@@ -7,6 +7,7 @@
 
 #include "ponder/core/budget.h"
 #include "ponder/core/ports.h"
+#include "ponder/search/guide.h"
 #include "ponder/search/select.h"
 #include "ponder/search/tree.h"
 
@@ -56,9 +57,8 @@ class Search {
 
   // Before growing.
   void reseed(int64_t seed);
-  // "critic" and "confidence" (Error(kUsage) where the model has none, or one for samples that are drawn otherwise than
-  // by `params`), "likelihood", or "auto": the first that there is.
-  void use_guide(const std::string& guide, const core::SampleParams& params);
+  // Who scores; what each of them does stands in guide.h. Error(kUsage) where the model has no such one.
+  void use_guide(const std::string& guide, double own_share, const core::SampleParams& params);
   void reserve_for_answer(int64_t tokens) { answer_reserve_ = tokens; }  // kept back until some candidate has an answer
 
   // Draws one completion behind each of the parents (a parent may stand there several times) in waves whose worst case
@@ -67,6 +67,13 @@ class Search {
   core::Task<std::vector<NodeId>> extend(std::vector<NodeId> parents, Growth growth);
   // The same behind prompts of their own, one for each parent: an answer written anew is a child of the one it revises.
   core::Task<std::vector<NodeId>> start(std::vector<NodeId> parents, std::vector<core::Tokens> prompts, Growth growth);
+  // Writes on behind the first `tokens` tokens of each path, which are there already and cost nothing: replies to the
+  // question how it could have ended. Gives their nodes, whose tokens are what was written.
+  struct Cut {
+    NodeId node = kRoot;
+    int64_t tokens = 0;
+  };
+  core::Task<std::vector<NodeId>> write_on(std::vector<Cut> cuts, core::SampleParams params);
   // Asks the model about nodes, with `params` but for the longest reply; gives the replies' texts in order, "" for what
   // is too long to be asked, and fewer when the budget is spent. Error(kUsage) where the model cannot be asked in
   // words.
@@ -78,6 +85,10 @@ class Search {
                                            int64_t max_tokens);
   void judge(NodeId node, double value) { set_value(node, value); }  // a score that the strategy has by itself
   core::Tokens prompt_of(const core::Asking& asking) const;          // the same error
+  bool can_ask() const;                                              // whether there would be none
+  // Of what may be spent; 0 without a budget. Strategies in parts leave something for the later ones.
+  double share_spent() const;
+  const core::Problem& problem() const { return problem_; }
   // Scores a node, or several at once, unless it has a score; false when the budget cannot pay for that, and then for
   // those behind it too.
   core::Task<bool> evaluate(NodeId node);
@@ -105,7 +116,11 @@ class Search {
   bool has_answer() const { return has_answer_; }
 
  private:
-  enum class Guide { kCritic, kConfidence, kLikelihood };
+  struct Prompt {
+    core::Tokens tokens;
+    bool read = false;    // and paid for; the problem's is free
+    int64_t written = 0;  // tokens at its end that the model wrote
+  };
   struct Draw {
     NodeId parent = kNoNode;
     int64_t max_tokens = 0;
@@ -121,8 +136,9 @@ class Search {
     std::vector<float> ahead_logps;
   };
 
-  bool critic_reads() const { return ports_.critic && guide_ == Guide::kCritic; }
+  bool critic_reads() const { return ports_.critic && (guide_.kind == GuideKind::kCritic || guide_.own_share); }
   double own_value(const Reading& reading) const;
+  double share_of_votes(const std::string& answer) const;
   int64_t tokens_left() const;
   int64_t nodes_left() const;
   int64_t unread_tokens(NodeId node) const;
@@ -130,7 +146,10 @@ class Search {
   void charge_reading(NodeId node);
   core::Tokens prefix(NodeId node) const;  // what it goes on behind
   core::Tokens judged(NodeId node) const;  // the same path behind the problem, whatever it was written behind
+  int32_t prompt_number(core::Tokens tokens);
   core::Task<std::vector<NodeId>> grow(std::vector<NodeId> parents, std::vector<int32_t> prompts, Growth growth);
+  core::Task<std::vector<NodeId>> reply(std::vector<NodeId> about, std::vector<int32_t> prompts,
+                                        core::SampleParams params, int64_t max_tokens);
   std::vector<Draw> plan_wave(const std::vector<NodeId>& parents, const std::vector<int32_t>& prompts, size_t from,
                               const Growth& growth) const;
   std::vector<core::SampleRequest> requests(std::vector<Draw>& wave, const Growth& growth);
@@ -139,17 +158,19 @@ class Search {
   void close(NodeId node);
   void account(const core::Completion& completion, int64_t max_tokens);
   core::Task<std::vector<Reading>> look_ahead(std::vector<Reading> readings, Growth growth);
-  core::Task<bool> score(std::vector<Reading> readings);  // already paid; always true
+  core::Task<bool> score(std::vector<Reading> readings);         // by the critic: already paid; true
+  core::Task<bool> ask_whether_true(std::vector<NodeId> nodes);  // false: the budget cannot pay for the last ones
+  core::Task<bool> see_how_they_end(std::vector<NodeId> nodes);  // likewise
   void set_value(NodeId node, double value);
 
   // Fixed during the search.
   const core::Problem& problem_;
-  std::vector<core::Tokens> prompts_;  // the problem's own, then those that start() was given
-  std::vector<bool> prompt_read_;      // and paid for; the problem's is free
+  std::vector<Prompt> prompts_;  // the problem's own, then those that start() was given
   core::Ports ports_;
   core::Budget budget_;
   base::RngKey key_;
-  Guide guide_ = Guide::kLikelihood;
+  Guide guide_;
+  core::SampleParams guide_params_;  // of what a guide draws
   // Grows.
   Tree tree_;
   core::Usage usage_;

@@ -26,7 +26,19 @@ std::vector<std::string> random_options(Strategy& strategy, base::Rng& rng) {
       {"width", {"1", "3"}},
       {"leaf", {"value", "rollout"}},
       {"select", {"rm", "maj", "wmaj", "random"}},
-      {"guide", {"auto", "confidence", "likelihood"}},
+      {"guide", {"auto", "confidence", "likelihood", "vote", "semantic", "p-true", "verifier", "mix"}},
+      {"mix", {"0", "0.5", "1"}},
+      {"actions", {"1", "12", "12345", ""}},
+      {"checks", {"0", "2"}},
+      {"reserve", {"0", "0.5"}},
+      {"rollouts", {"1", "3"}},
+      {"parts", {"1", "3"}},
+      {"answers", {"1", "2"}},
+      {"probe", {"1", "4"}},
+      {"signal", {"agreement", "score"}},
+      {"easy", {"stop", "majority n=3", "mcts sims=9"}},
+      {"middle", {"bon", "beam n=4,beam_width=2", "rstar"}},
+      {"hard", {"stop", "tot", "revise rounds=1", "dvts"}},
       {"max_tokens", {"1", "12", "50"}},
       {"step_tokens", {"1", "4", "20"}},
       {"temperature", {"0", "0.7", "1"}},
@@ -45,7 +57,7 @@ std::vector<std::string> random_options(Strategy& strategy, base::Rng& rng) {
       {"evals", {"1", "2"}},
       {"keep", {"best", "sample"}},
       {"threshold", {"0", "0.4"}},
-      {"feedback", {"self", "none"}},
+      {"feedback", {"self", "verifier", "none"}},
       {"rounds", {"0", "2"}},
       {"judge", {"rate", "score"}},
       {"rates", {"1", "3"}},
@@ -223,7 +235,7 @@ TEST_P(EverySearch, EndsWhereTheEndingsSay) {
   const std::string name = GetParam();  // the greedy one always ends before
   EXPECT_EQ(ended > 0, name != "greedy");
   const bool by_step = name != "greedy" && name != "sample" && name != "majority" && name != "bon" &&
-                       name != "revise" && name != "mctsr" && name != "decompose";
+                       name != "revise" && name != "mctsr" && name != "decompose" && name != "rap";
   EXPECT_EQ(over_a_border > 0, by_step);
 }
 

@@ -18,6 +18,7 @@ class Made : public Strategy {
     search.reseed(options_.seed);
     return kRun(search, options_);
   }
+  core::Task<NodeId> go_on(Search& search) const override { return kRun(search, options_); }
 
  private:
   const char* name_;
@@ -52,6 +53,10 @@ constexpr Entry kTable[] = {
      make<MctsrOptions, run_mctsr>},
     {"decompose", "least-to-most: simpler questions first, then the problem behind their answers",
      make<DecomposeOptions, run_decompose>},
+    {"rstar", "rStar: tree search over five human-like actions, answers covered up and found again",
+     make<RstarOptions, run_rstar>},
+    {"rap", "RAP: tree search over questions and answers in a world that the model imagines",
+     make<RapOptions, run_rap>},
     {"spec-reject", "best of n samples, of which the worst are cut while they are written",
      make<SpecRejectOptions, run_spec_reject>},
     {"beam", "step-level beam search: n draws a level, the best n / beam_width paths are kept",
@@ -64,9 +69,9 @@ constexpr Entry kTable[] = {
     {"best-first", "opens the path with the highest score, wherever it stands", make<BestFirstOptions, run_best_first>},
     {"a-star", "best-first by the path's own cost and what is left to expect", make<AStarOptions, run_best_first>},
     {"mcts", "Monte Carlo tree search over steps with PUCT", make<MctsOptions, run_mcts>},
+    {"auto", "a few samples first; how well they agree decides which search gets the rest of the budget",
+     make<AutoOptions, run_auto>},
 };
-
-constexpr const char* kNotBuilt[] = {"rstar", "rap", "auto"};
 
 std::string joined_names() {
   std::string names;
@@ -85,10 +90,6 @@ std::vector<std::string> strategy_names() {
 std::unique_ptr<Strategy> make_strategy(const std::string& name) {
   for (const Entry& entry : kTable) {
     if (name == entry.name) return entry.make(entry.name);
-  }
-  if (std::ranges::find(kNotBuilt, name) != std::end(kNotBuilt)) {
-    throw Error(ErrorCode::kUsage,
-                base::cat("search \"", name, "\" is not part of this version; available are ", joined_names()));
   }
   const std::string nearest = base::nearest_name(name, strategy_names());
   throw Error(ErrorCode::kUsage, base::cat("unknown search \"", name, "\"; ",

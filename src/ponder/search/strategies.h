@@ -16,10 +16,11 @@ class Strategy {
   virtual std::string name() const = 0;
   virtual base::AnyOptions options() = 0;                    // for read_fields, override_field, to_yaml, …
   virtual core::Task<NodeId> run(Search& search) const = 0;  // the node of the chosen completion
+  // The same in a search that another strategy has begun, whose seed and answers stay.
+  virtual core::Task<NodeId> go_on(Search& search) const = 0;
 };
 
-// Error(kUsage) with the nearest name for an unknown one, and with the list of those available for one that ponder's
-// commands name but that is not built.
+// Error(kUsage) with the nearest name for an unknown one.
 std::unique_ptr<Strategy> make_strategy(const std::string& name);
 // The same with options as on the command line: {"n=16", "temperature=0.7"}.
 std::unique_ptr<Strategy> make_strategy(const std::string& name, const std::vector<std::string>& assignments);

@@ -113,6 +113,8 @@ base::Json tree_json(const Tree& tree, const core::Codec& codec) {
     row["mean"] = node.visits > 0 ? base::Json(node.value_sum / node.visits) : base::Json();
     row["prior"] = node.prior;
     row["logp"] = id == kRoot || node.starts ? node.path_logp : node.path_logp - tree[node.parent].path_logp;
+    row["tokens"] = node.length;
+    row["candidate"] = node.candidate >= 0 ? base::Json(node.candidate) : base::Json();
     row["pruned"] = node.pruned;
     row["terminal"] = node.terminal;
     row["answered"] = node.answered;

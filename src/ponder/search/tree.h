@@ -79,8 +79,8 @@ class Tree {
 };
 
 // {"nodes":[{"id","parent" (-1 for the root),"text","value" (null before it is scored),"visits","mean" (null without
-// visits),"prior","logp","pruned","terminal","answered","rollout","forced","starts","asked","order","path"}]}; path: on
-// the way to the answer.
+// visits),"prior","logp","tokens","candidate" (its number among the search's candidates, or null),"pruned","terminal",
+// "answered","rollout","forced","starts","asked","order","path"}]}; path: on the way to the answer.
 base::Json tree_json(const Tree& tree, const core::Codec& codec);
 
 }  // namespace ponder::search

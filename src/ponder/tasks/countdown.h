@@ -50,6 +50,7 @@ class CountdownTask : public Task {
   std::string canonical(const core::Problem& problem) const override;
   std::string instance(const core::Problem& problem) const override;
   core::Verdict verify(const core::Item& item, const std::string& answer) const override;
+  bool judges_alone() const override { return true; }
   std::vector<StepVerdict> check_steps(const core::Problem& problem, const std::string& thought) const override;
   std::optional<std::string> solve(const core::Problem& problem) const override;
 

@@ -1,4 +1,5 @@
 #include "ponder/tasks/countdown.h"
+#include "ponder/tasks/problem_judge.h"
 
 #include <gtest/gtest.h>
 
@@ -150,6 +151,22 @@ TEST(Countdown, AcceptsEveryLegalOrder) {
   EXPECT_EQ(verdict(four, "4 * 5 ; 2 * 3 ; 20 + 6"), VerdictKind::kCorrect);
   EXPECT_EQ(verdict(four, "5 * 4 ; 3 * 2 ; 6 + 20"), VerdictKind::kCorrect);
   EXPECT_EQ(find_task("countdown3").verify(item, " 2 *  13 ; 26 - 8 ").extracted, "2 * 13 ; 26 - 8");
+}
+
+TEST(Countdown, TheProblemItselfJudgesAnswersAndBrokenSteps) {
+  const text::TaskCodec codec(text::task_tokenizer());
+  const ProblemJudge judge(codec);
+  core::Item item = find_task("countdown3").parse(base::Json::parse(R"({"numbers":[13,8,2],"target":18})"), "a");
+  const auto value = [&](const char* words) { return judge.value(item.problem, text::known_ids(words)); };
+  EXPECT_TRUE(judge.knows(item.problem));
+  EXPECT_EQ(value("goal 18 below ; try 13 * 2 = 26 , 26 8 ; 26 - 8 = 18 ? 18 yes ; ans 13 * 2 ; 26 - 8 end"), 1.0);
+  EXPECT_EQ(value("ans 13 + 2 ; 15 + 8 end"), 0.0);
+  EXPECT_EQ(value("goal 18 below ; try 13 * 2 = 26 , 26 8 ;"), std::nullopt);
+  EXPECT_EQ(value("goal 18 below ; try 13 * 2 = 27 , 27 8 ;"), 0.0);
+  EXPECT_EQ(value(""), std::nullopt);
+  item.problem.task = "vm3";  // has hidden tests
+  EXPECT_FALSE(judge.knows(item.problem));
+  EXPECT_EQ(value("ans 13 + 2 ; 15 + 8 end"), std::nullopt);
 }
 
 TEST(Countdown, RejectsEveryTrick) {

@@ -55,6 +55,8 @@ class Task : public core::Verifier {
   core::Verdict verify(const core::Item& item, const std::string& answer) const override = 0;
   // Checks the steps of a thought one by one, in the trace format of text/format.h.
   virtual std::vector<StepVerdict> check_steps(const core::Problem& problem, const std::string& thought) const = 0;
+  // Whether verify() needs no more than the problem, so that looking for what it accepts is a search like any other.
+  virtual bool judges_alone() const { return false; }
   // Some correct answer, or nothing when the problem has none. Exact.
   virtual std::optional<std::string> solve(const core::Problem& problem) const = 0;
 };

@@ -216,11 +216,25 @@ const char* words_for(core::Ask ask) {
       return "Solve the problem once more, and mend what is wrong.";
     case core::Ask::kPlan:
       return "Which simpler questions must be answered first? Write them down in order, one a line.";
+    case core::Ask::kNext:
+      return "Which simpler question should be answered next? Write down that question alone.";
+    case core::Ask::kUseful:
+      return "Does it help to answer this question next? Say yes or no.";
+    case core::Ask::kRephrase:
+      return "Write down the problem in other words, with all its numbers and its question.";
+    case core::Ask::kTrue:
+      return "Is this answer right? Say yes or no.";
     case core::Ask::kPart:
     case core::Ask::kConclude:
       break;  // what is asked stands in the texts, or is the problem itself
   }
   return "";
+}
+
+// What was written for the problem, or the questions on the way to it.
+bool is_about_an_answer(core::Ask ask) {
+  return ask != core::Ask::kPlan && ask != core::Ask::kPart && ask != core::Ask::kConclude && ask != core::Ask::kNext &&
+         ask != core::Ask::kUseful && ask != core::Ask::kRephrase;
 }
 
 }  // namespace
@@ -236,8 +250,7 @@ std::vector<JinjaPiece> WordCodec::asking_pieces(const std::string& question, co
       base::append(written, base::cat(i == 0 ? "" : "\n\n", i + 1, ". ", text(i)));
   }
   const std::string feedback = asking.ask == core::Ask::kRevise ? text(1) : "";
-  const bool is_plan = asking.ask == core::Ask::kPlan || asking.ask == core::Ask::kPart;
-  if (is_plan || asking.ask == core::Ask::kConclude) return part_pieces(question, asking, text(0), text(1));
+  if (!is_about_an_answer(asking.ask)) return part_pieces(question, asking, text(0), text(1));
   if (style_ == "chat") {
     if (!feedback.empty()) ask = base::cat(feedback, "\n\n", ask);
     return chat_pieces({{"user", question}, {"assistant", written}, {"user", ask}}, true);
@@ -261,7 +274,8 @@ std::vector<JinjaPiece> WordCodec::asking_pieces(const std::string& question, co
 // Questions on the way to a problem, and the problem behind their answers.
 std::vector<JinjaPiece> WordCodec::part_pieces(const std::string& question, const core::Asking& asking,
                                                const std::string& known, const std::string& part) const {
-  const std::string ask = asking.ask == core::Ask::kPart ? part : words_for(asking.ask);
+  std::string ask = asking.ask == core::Ask::kPart ? part : words_for(asking.ask);
+  if (asking.ask == core::Ask::kUseful) ask = base::cat(part, "\n\n", ask);
   const std::string so_far = known.empty() ? "" : base::cat("\n\n", known);
   if (style_ == "chat") {
     const std::string end = asking.ask == core::Ask::kConclude ? "" : base::cat("\n\n", ask);
@@ -282,7 +296,10 @@ std::vector<JinjaPiece> WordCodec::part_pieces(const std::string& question, cons
 }
 
 std::optional<core::Tokens> WordCodec::asking(const core::Problem& problem, const core::Asking& asking) const {
-  core::Tokens tokens = prompt_ids(asking_pieces(asked(problem), asking));
+  core::Problem meant = problem;
+  if (asking.ask == core::Ask::kConclude && asking.texts.size() > 1 && !trimmed(asking.texts[1]).empty())
+    meant.question = trimmed(shown(asking.texts[1]));
+  core::Tokens tokens = prompt_ids(asking_pieces(asked(meant), asking));
   if (static_cast<int64_t>(tokens.size()) >= model_.context) tokens.clear();
   return tokens;
 }

@@ -1,0 +1,38 @@
+// What scores steps and answers (S6): signals of the model's own, which are cheap and move with it, and judges from
+// outside. Search::use_guide() takes one by name; options.cc lists them for people.
+//
+//   likelihood   exp(mean log-prob) of the path
+//   confidence   what was fitted to the log-probs of answers (core/confidence.h); steps: likelihood
+//   vote         the share of the answers so far that an answer has; steps: likelihood
+//   semantic     1 − semantic entropy / ln k over k continuations of a step; answers: vote
+//   p-true       the probability with which the model replies that it is right
+//   critic       the value head
+//   verifier     what the problem itself says, without any gold answer (core::Judge), where it says something;
+//                elsewhere likelihood
+//   mix          λ · (confidence or likelihood) + (1 − λ) · critic
+//   auto         critic, confidence or likelihood: the first that there is
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ponder/core/ports.h"
+
+namespace ponder::search {
+
+enum class GuideKind { kLikelihood, kConfidence, kVote, kSemantic, kTrue, kCritic, kVerifier };
+
+struct Guide {
+  GuideKind kind = GuideKind::kLikelihood;
+  std::optional<double> own_share = {};  // λ of a mix, whose own signal is `kind`
+};
+
+// Error(kUsage): the ports have no such guide for this problem (a confidence for samples that are drawn otherwise than
+// by `params` is none).
+Guide guide_named(const std::string& name, double own_share, const core::Ports& ports, const core::Problem& problem,
+                  const core::SampleParams& params);
+
+// −Σ_c p(c) ln p(c) over classes of equal answers, in nats; one that is missing is a class of its own.
+double semantic_entropy(const std::vector<std::optional<std::string>>& answers);
+
+}  // namespace ponder::search

@@ -1,0 +1,131 @@
+#include <gtest/gtest.h>
+
+#include "ponder/search/fake_ports.h"
+
+namespace ponder::search {
+namespace {
+
+using fake::Choice;
+using fake::kEnd;
+using fake::kFirstWord;
+using fake::World;
+
+// Replies are single tokens: 51 a question, 52 an answer of a part, 53 the problem in other words.
+class WordsCodec : public fake::FakeCodec {
+ public:
+  std::string decode(core::TokenSpan tokens) const override {
+    if (tokens.size() != 2 || tokens[1] != kEnd || tokens[0] < 51) return FakeCodec::decode(tokens);
+    return tokens[0] == 51 ? "1. How many?" : tokens[0] == 52 ? "two" : "Other words";
+  }
+  std::optional<core::Tokens> asking(const core::Problem& problem, const core::Asking& asking) const override {
+    seen.push_back(asking);
+    return FakeCodec::asking(problem, asking);
+  }
+  mutable std::vector<core::Asking> seen;
+};
+
+std::vector<Choice> reply(int ask, int, core::TokenSpan said) {
+  if (!said.empty()) return {{kEnd, 1.0}};
+  return {{ask == static_cast<int>(core::Ask::kNext)       ? 51
+           : ask == static_cast<int>(core::Ask::kRephrase) ? 53
+                                                           : 52,
+           1.0}};
+}
+
+// Two steps of three words; the right answer is drawn more often than any wrong one.
+fake::Game two_steps() {
+  return fake::path_game(2, {0.6, 0.25, 0.15}, [](const std::vector<int>& path) { return path == std::vector{0, 0}; });
+}
+
+TEST(Rstar, TriesEachOfTheFiveActionsWhereItMakesSense) {
+  World world(two_steps());
+  world.policy.asked = reply;
+  const WordsCodec codec;
+  const auto row = world.run(*make_strategy("rstar", {"sims=60", "temperature=1"}), 1, {}, 1, &codec)[0];
+  ASSERT_TRUE(row.ok()) << row.error;
+  std::map<core::Ask, int> asked;
+  bool in_other_words = false, behind_parts = false, twice = false;
+  for (const core::Asking& asking : codec.seen) {
+    ++asked[asking.ask];
+    if (asking.ask == core::Ask::kConclude) {
+      in_other_words |= asking.texts[1] == "Other words";
+      behind_parts |= asking.texts[0] == "How many? two";
+      twice |= asking.texts[0] == "How many? two\nHow many? two";
+    }
+  }
+  EXPECT_TRUE(in_other_words && behind_parts && twice);
+  EXPECT_EQ(asked[core::Ask::kRephrase], 1);
+  EXPECT_GT(asked[core::Ask::kPart], asked[core::Ask::kNext]);  // some were answered again
+  bool steps = false;
+  for (NodeId id = 1; id < static_cast<NodeId>(row.result.tree.size()); ++id)
+    steps |= !row.result.tree[id].terminal && !row.result.tree[id].asked;
+  EXPECT_TRUE(steps);
+}
+
+TEST(Rstar, WithoutWordsItTakesStepsAlone) {
+  World world(two_steps());
+  world.codec.asks = false;
+  const auto row = world.run(*make_strategy("rstar", {"sims=30", "temperature=1"}), 1)[0];
+  ASSERT_TRUE(row.ok()) << row.error;
+  EXPECT_TRUE(row.result.answer);
+  EXPECT_EQ(row.result.usage.asked, 0);
+}
+
+TEST(Rstar, FindsWhatMostAnswersAgreeOn) {
+  World world(two_steps());
+  world.codec.asks = false;
+  int64_t right = 0, right_alone = 0;
+  constexpr int kProblems = 60;
+  for (const auto& row : world.run(*make_strategy("rstar", {"sims=60", "width=8", "temperature=1"}), kProblems))
+    right += world.right(row.result);
+  World alone(two_steps());
+  for (const auto& row : alone.run(*make_strategy("sample", {"temperature=1"}), kProblems))
+    right_alone += alone.right(row.result);
+  EXPECT_GT(right, kProblems * 3 / 4);
+  EXPECT_LT(right_alone, kProblems / 2);
+}
+
+// An answer that comes back when its reasoning is covered up wins over one that leads by a vote but does not.
+TEST(Rstar, TheDiscriminatorAsksWhatComesBack) {
+  // Behind word 0 every second word is as likely as the next; behind word 1 the same one always follows.
+  fake::Game game = fake::path_game(2, {1, 1, 1, 1, 1, 1}, [](const auto&) { return true; });
+  const auto next = game.next;
+  game.next = [next](core::TokenSpan completion) -> std::vector<Choice> {
+    if (completion.empty()) return {{kFirstWord, 0.5}, {kFirstWord + 1, 0.5}};
+    if (completion.size() == 2 && completion[0] == kFirstWord + 1) return {{kFirstWord + 1, 1.0}};
+    return next(completion);
+  };
+  World world(game);
+  world.codec.asks = false;
+  const auto row = world.run(*make_strategy("rstar", {"sims=20", "actions=2", "temperature=1", "width=20"}), 1)[0];
+  ASSERT_TRUE(row.ok()) << row.error;
+  EXPECT_EQ(row.result.answer, "bb");
+  double sure = 0;
+  for (const Candidate& c : row.result.candidates)
+    if (c.answer == "bb") sure = std::max(sure, c.score);
+  EXPECT_GT(sure, 0.2);
+  // What is written behind a cover costs tokens, and is no candidate.
+  int64_t covered = 0;
+  for (NodeId id = 1; id < static_cast<NodeId>(row.result.tree.size()); ++id) {
+    covered += row.result.tree[id].asked;
+    if (row.result.tree[id].asked) {
+      EXPECT_LT(row.result.tree[id].candidate, 0);
+    }
+  }
+  EXPECT_GE(covered, 4);
+}
+
+TEST(Rstar, KeepsPartOfTheBudgetForTheDiscriminator) {
+  World world(two_steps());
+  world.codec.asks = false;
+  for (const auto& row : world.run(*make_strategy("rstar", {"temperature=1", "reserve=0.5", "max_tokens=12"}), 5,
+                                   {.budget = {.tokens = 400}})) {
+    int64_t covered = 0;
+    for (NodeId id = 1; id < static_cast<NodeId>(row.result.tree.size()); ++id) covered += row.result.tree[id].asked;
+    EXPECT_GE(covered, 8);
+    EXPECT_LE(row.result.usage.generated, 400);
+  }
+}
+
+}  // namespace
+}  // namespace ponder::search

@@ -279,6 +279,15 @@ class Model(CliTest):
         for sampled, read in zip(first["logprobs"], scored["logprobs"][len(prompt):], strict=True):
             self.assertAlmostEqual(sampled, read, delta=1e-4)
 
+    def test_weights_in_blocks(self):
+        arguments = ["generate", "--model", made, "--prompt", "Q 13 8 2 > 18 :", "--max-tokens", 12]
+        for weights in ("q8_0", "q4_0"):
+            with self.subTest(weights):
+                first = self.one(*arguments, "--weights", weights)
+                self.assertEqual(first, self.one(*arguments, "--weights", weights))
+                self.assertTrue(first["tokens"])
+        self.ponder(*arguments, "--weights", "q4_1", status=2, says=["--weights", "q4_0"])
+
     def test_several_samples(self):
         rows = self.rows("generate", "--model", made, "--prompt", "Q 13 8 2 > 18 :", "--max-tokens", 8, "--n", 3)
         self.assertEqual(len(rows), 3)

@@ -164,12 +164,20 @@ void copy_finite_bf16(const GgufFile& file, const GgufTensor& tensor, int64_t fi
   file.read(tensor, first, n, floats.data());  // says which one is not
 }
 
-// A file's own blocks of 8 or 5 bits around 0, whose integers fit into 8: the same numbers. Null for other types.
+// Bits of a type whose blocks are a scale and integers around 0; 0 for other types.
+int block_bits(store::GgmlType type) {
+  return type == store::GgmlType::kQ4_0   ? 4
+         : type == store::GgmlType::kQ5_0 ? 5
+         : type == store::GgmlType::kQ8_0 ? 8
+                                          : 0;
+}
+
+// A file's own blocks of such a type: the same numbers. Null for other types.
 tensor::ReadBlocks block_reader(const std::shared_ptr<const GgufFile>& file, const GgufTensor& tensor,
                                 const std::function<int64_t(int64_t)>& turn) {
-  const bool five = tensor.type->type == store::GgmlType::kQ5_0;
-  if ((!five && tensor.type->type != store::GgmlType::kQ8_0) || tensor.shape.empty()) return nullptr;
-  const int64_t columns = tensor.shape.back(), blocks = columns / 32, block_bytes = five ? 22 : 34;
+  const int bits = block_bits(tensor.type->type);
+  if (bits == 0 || tensor.shape.empty()) return nullptr;
+  const int64_t columns = tensor.shape.back(), blocks = columns / 32, block_bytes = tensor.type->block_bytes;
   return [=, &tensor](int64_t row, int8_t* values, uint16_t* scales) {
     const int64_t from = turn(row);
     const char* block = file->bytes(tensor).data() + from * blocks * block_bytes;
@@ -179,16 +187,17 @@ tensor::ReadBlocks block_reader(const std::shared_ptr<const GgufFile>& file, con
         std::vector<float> floats(static_cast<size_t>(columns));
         file->read(tensor, from * columns, columns, floats.data());  // says so, and where
       }
-      if (!five) {
+      if (bits == 8) {
         std::memcpy(values, block + 2, 32);
         continue;
       }
-      uint32_t fifth = 0;
-      std::memcpy(&fifth, block + 2, 4);
+      uint32_t fifth = 0;  // bits, of all 32
+      if (bits == 5) std::memcpy(&fifth, block + 2, 4);
+      const int zero = 1 << (bits - 1);
       for (int i = 0; i < 16; ++i) {
-        const auto pair = static_cast<uint8_t>(block[6 + i]);
-        values[i] = static_cast<int8_t>(((pair & 15) | (fifth >> i & 1) << 4) - 16);
-        values[16 + i] = static_cast<int8_t>(((pair >> 4) | (fifth >> (16 + i) & 1) << 4) - 16);
+        const auto pair = static_cast<uint8_t>(block[block_bytes - 16 + i]);
+        values[i] = static_cast<int8_t>(static_cast<int>((pair & 15) | (fifth >> i & 1) << 4) - zero);
+        values[16 + i] = static_cast<int8_t>(static_cast<int>((pair >> 4) | (fifth >> (16 + i) & 1) << 4) - zero);
       }
     }
   };
@@ -215,7 +224,7 @@ Source open_tensors(const std::shared_ptr<const GgufFile>& file, const DecoderCo
       source[name] = std::move(t);
       continue;
     }
-    if (offset == 0) t.read_blocks = block_reader(file, tensor, turn);
+    if (offset == 0) t.read_blocks = block_reader(file, tensor, turn), t.block_bits = block_bits(tensor.type->type);
     t.read = [=, &tensor](int64_t row, void* out) {
       auto* values = static_cast<float*>(out);
       file->read(tensor, turn(row) * columns, columns, values);

@@ -1,20 +1,26 @@
 #include "ponder/model/gguf.h"
 
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/eye.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <functional>
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
+#include "ponder/model/decoder.h"
 #include "ponder/model/families.h"
 #include "ponder/model/test_families.h"
 #include "ponder/tensor/half.h"
+#include "ponder/tensor/ops.h"
 
 namespace ponder::model {
 namespace {
@@ -84,7 +90,7 @@ std::string gguf_name(std::string name, bool sandwich) {
   return name;
 }
 
-// Floats as blocks of Q8_0 (8) or Q5_0 (6), or as BF16 (30), cut off rather than rounded: any block will do.
+// Floats as blocks of Q8_0 (8), Q5_0 (6) or Q4_0 (2), or as BF16 (30), cut off rather than rounded: any block will do.
 std::string as_blocks(const std::vector<float>& values, uint32_t type) {
   std::string bytes;
   const auto put = [&](const auto value) { bytes.append(reinterpret_cast<const char*>(&value), sizeof value); };
@@ -95,11 +101,15 @@ std::string as_blocks(const std::vector<float>& values, uint32_t type) {
   for (size_t b = 0; b < values.size(); b += 32) {
     float largest = 0;
     for (size_t i = b; i < b + 32; ++i) largest = std::max(largest, std::abs(values[i]));
-    const uint16_t scale = tensor::float_to_half(largest / (type == 8 ? 100 : 14));
+    const uint16_t scale = tensor::float_to_half(largest / (type == 8 ? 100.0f : type == 6 ? 14.0f : 7.5f));
     const auto q = [&](size_t i) { return static_cast<int>(values[b + i] / tensor::half_to_float(scale)); };
     put(scale);
     if (type == 8) {
       for (size_t i = 0; i < 32; ++i) put(static_cast<int8_t>(q(i)));
+      continue;
+    }
+    if (type == 2) {
+      for (size_t i = 0; i < 16; ++i) put(static_cast<uint8_t>((q(i) + 8) | (q(i + 16) + 8) << 4));
       continue;
     }
     uint32_t fifth = 0;
@@ -208,33 +218,93 @@ at::Tensor numbers_of(const tensor::Matrix& matrix) {
   return tensor::linear(at::eye(matrix.size(1)), matrix).t().contiguous();
 }
 
-// With 8-bit weights, blocks that fit are not rounded once more, whichever rows of a stack they are.
+// With 8-bit or 4-bit weights, blocks that fit are not rounded once more, whichever rows of a stack they are.
 TEST_F(Gguf, BlocksAreTakenAsTheyAre) {
   DecoderConfig config = model_of("llama").config;
   config.ffn = 64;  // whole blocks
   const Parameters model = test::formula_parameters(config);
-  for (const uint32_t type : {8u, 6u, 30u}) {
+  for (const uint32_t type : {8u, 6u, 2u, 30u}) {
     GgufBytes file = metadata(model.config, "llama");
     add_tensors(model, file, type);
     const DecoderWeights exact = weight_views(model.config, load_gguf(save(file), Hold::kTrainable).parameters.flat);
-    for (const WeightType kept : {WeightType::kAuto, WeightType::kF32, WeightType::kQ8_0}) {
+    for (const WeightType kept : {WeightType::kAuto, WeightType::kF32, WeightType::kQ8_0, WeightType::kQ4_0}) {
       LoadOptions options = Hold::kReadOnly;
       options.weights = kept;
       const LoadedModel loaded = load_gguf(path_, options);
       const DecoderWeights held = loaded.parameters.weights();
-      const bool eight = kept == WeightType::kQ8_0;
-      EXPECT_EQ(held.head.compute, eight                                     ? tensor::Compute::kInt8
+      const bool four = kept == WeightType::kQ4_0, blocks = four || kept == WeightType::kQ8_0;
+      EXPECT_EQ(held.head.compute, blocks                                    ? tensor::Compute::kInt8
                                    : type == 30 && kept == WeightType::kAuto ? tensor::Compute::kF32ByBf16
                                                                              : tensor::Compute::kF32);
-      // bf16 numbers have to be rounded for blocks: by half of a 127th of the block's largest.
-      const double error = !eight ? 0 : type == 30 ? 1.01 * 0.5 / 127 * 1.5 : 1e-6;
+      EXPECT_EQ(held.layers[0].out.compute, four ? tensor::Compute::kInt4 : held.head.compute);
+      // What has to be rounded for blocks errs by half a step, of 127 or 7.5 (to the largest of the other sign: a whole
+      // one of 8) for the block's largest.
+      const bool rounds = four ? type != 2 : blocks && type == 30;
+      const double error = !blocks ? 0 : !rounds ? 1e-6 : 1.01 * 1.5 * (four ? 1.0 / 8 : 0.5 / 127);
       for (size_t l = 0; l < held.layers.size(); ++l) {
         const LayerWeights &a = held.layers[l], &b = exact.layers[l];
         for (const auto& [x, y] :
              {std::pair{&a.qkv, &b.qkv}, {&a.out, &b.out}, {&a.gate_up, &b.gate_up}, {&a.down, &b.down}})
-          EXPECT_TRUE(at::allclose(numbers_of(*x), y->weight, type == 30 ? 0 : error, type == 30 ? error : 0))
+          EXPECT_TRUE(at::allclose(numbers_of(*x), y->weight, rounds ? 0 : error, rounds ? error : 0))
               << type << " " << static_cast<int>(kept);
       }
+    }
+  }
+}
+
+at::Tensor logits_of(const DecoderConfig& config, const DecoderWeights& weights, const at::Tensor& ids) {
+  const at::NoGradGuard no_grad;
+  return tensor::linear(packed_hidden(config, weights, ids, {.starts = {0, ids.size(0)}}), weights.head);
+}
+
+// Rounding the inputs of products is all that parts a file of 4-bit blocks from its dequantized weights.
+TEST_F(Gguf, LogitsOfFourBitBlocksAreThoseOfTheirNumbers) {
+  DecoderConfig config = model_of("gemma3").config;
+  config.ffn = 64, config.layers = 6, config.windowed = {true, true, true, true, true, false};
+  config.attention_scale = 0.25;
+  config.resolve();
+  GgufBytes file = metadata(config, "gemma3");
+  add_tensors(test::formula_parameters(config), file, 2);
+  const at::Tensor ids = at::arange(12, at::kLong);
+  const LoadedModel exact = load_gguf(save(file), Hold::kReadOnly);
+  const at::Tensor wanted = logits_of(exact.parameters.config, exact.parameters.weights(), ids);
+  const auto distance = [&](WeightType kept) {
+    LoadOptions options = Hold::kReadOnly;
+    options.weights = kept;
+    const LoadedModel loaded = load_gguf(path_, options);
+    const at::Tensor found = logits_of(loaded.parameters.config, loaded.parameters.weights(), ids);
+    return found.sub(wanted).norm().item<double>() / wanted.norm().item<double>();
+  };
+  EXPECT_EQ(distance(WeightType::kAuto), 0);
+  const double four = distance(WeightType::kQ4_0);
+  EXPECT_GT(four, 0);
+  EXPECT_LT(four, 0.02);
+  EXPECT_EQ(four, distance(WeightType::kQ8_0)) << "the same numbers in wider blocks";
+}
+
+// An infinite scale in the file (its weight is cut to no number), and a weight that no scale of 16 bits can bring down.
+TEST_F(Gguf, BlocksMustHaveFiniteScales) {
+  DecoderConfig config = model_of("llama").config;
+  config.ffn = 64;
+  const Parameters model = test::formula_parameters(config);
+  const auto table = parameter_table(config);
+  const auto down = std::ranges::find_if(table, [](const auto& p) { return p.name.ends_with("down_proj.weight"); });
+  model.flat.mutable_data_ptr<float>()[down->offset + 40] = 1e9f;
+  for (const uint32_t type : {0u, 2u, 6u, 8u}) {
+    GgufBytes file = metadata(config, "llama");
+    add_tensors(model, file, type);
+    save(file);
+    for (const WeightType kept : {WeightType::kQ8_0, WeightType::kQ4_0}) {
+      LoadOptions options = Hold::kReadOnly;
+      options.weights = kept;
+      std::string said = "no error";
+      try {
+        load_gguf(path_, options);
+      } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::kInput);
+        said = e.what();
+      }
+      EXPECT_NE(said.find(type == 0 ? "too large for blocks" : "blk.0.ffn_down.weight"), std::string::npos) << said;
     }
   }
 }

@@ -23,10 +23,10 @@ struct LoadedModel {
 enum class Hold { kTrainable, kReadOnly };
 
 // How the matrices of a model that is only read are kept: as the files have them (quantized ones dequantized), in f32,
-// rounded to bf16, or in blocks of 8 bits (gemm_int8.h), for which files' own such blocks are taken as they are. What
-// is rounded gives no longer the files' own results.
-enum class WeightType { kAuto, kF32, kBf16, kQ8_0 };
-inline constexpr const char* kWeightTypes[] = {"auto", "f32", "bf16", "q8_0"};
+// rounded to bf16, or in blocks (gemm_int8.h): of 8 bits, or of 4 for the layers' matrices and 8 for the head. Files'
+// own blocks that fit are taken as they are. What is rounded gives no longer the files' own results.
+enum class WeightType { kAuto, kF32, kBf16, kQ8_0, kQ4_0 };
+inline constexpr const char* kWeightTypes[] = {"auto", "f32", "bf16", "q8_0", "q4_0"};
 WeightType weight_type(const std::string& name);  // Error(kUsage) names the right ones
 
 struct LoadOptions {

@@ -11,6 +11,7 @@
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
+#include "ponder/store/quant.h"
 #include "ponder/store/safetensors.h"
 
 namespace ponder::model {
@@ -103,14 +104,27 @@ void round_to_bf16(const float* x, int64_t n, void* out) {
   }
 }
 
-Matrix int8_matrix(const Stack& stack) {
+// A row of floats in blocks of 4 or 8 bits.
+void to_blocks(const SourceTensor& part, const float* x, bool four, int8_t* values, uint16_t* scales) {
+  const int64_t columns = part.columns();
+  bool fits = store::is_finite(x, columns);
+  if (fits) (four ? tensor::to_int4 : tensor::to_int8)(x, columns, values, scales);
+  for (int64_t b = 0; fits && b < tensor::blocks_of(columns); ++b) fits = (scales[b] & 0x7C00) != 0x7C00;
+  if (!fits)
+    throw Error(ErrorCode::kInput, "a weight is no number or too large for blocks with scales of 16 bits", part.where);
+}
+
+Matrix block_matrix(const Stack& stack, tensor::Compute compute) {
+  const bool four = compute == tensor::Compute::kInt4;
   std::vector<float> floats(static_cast<size_t>(stack.columns()));
-  return tensor::int8_matrix(stack.rows(), stack.columns(), [&](int64_t row, int8_t* values, uint16_t* scales) {
-    const SourceTensor& part = stack.part_of(row);
-    if (part.read_blocks) return part.read_blocks(row, values, scales);
-    read_floats(part, row, floats.data());
-    tensor::to_int8(floats.data(), part.columns(), values, scales);
-  });
+  return tensor::block_matrix(stack.rows(), stack.columns(), compute,
+                              [&](int64_t row, int8_t* values, uint16_t* scales) {
+                                const SourceTensor& part = stack.part_of(row);
+                                if (part.read_blocks && part.block_bits <= (four ? 4 : 8))
+                                  return part.read_blocks(row, values, scales);
+                                read_floats(part, row, floats.data());
+                                to_blocks(part, floats.data(), four, values, scales);
+                              });
 }
 
 Matrix float_matrix(const Stack& stack, tensor::Compute compute, WeightType type) {
@@ -132,7 +146,9 @@ Matrix float_matrix(const Stack& stack, tensor::Compute compute, WeightType type
 }
 
 Matrix pack_matrix(const Stack& stack, tensor::Compute compute, WeightType type) {
-  Matrix matrix = type == WeightType::kQ8_0 ? int8_matrix(stack) : float_matrix(stack, compute, type);
+  Matrix matrix = type == WeightType::kQ4_0   ? block_matrix(stack, tensor::Compute::kInt4)
+                  : type == WeightType::kQ8_0 ? block_matrix(stack, tensor::Compute::kInt8)
+                                              : float_matrix(stack, compute, type);
   for (const SourceTensor* part : stack.parts) part->forget();
   return matrix;
 }
@@ -169,16 +185,17 @@ DecoderWeights read_only_weights(const DecoderConfig& config, const Source& sour
     return parts;
   };
   const SourceTensor embedding = source.at(table[0].name);
+  const WeightType head_type = type == WeightType::kQ4_0 ? WeightType::kQ8_0 : type;
   DecoderWeights weights = take_weights(
       config,
       [&](const std::string& name, const std::vector<int64_t>& shape) {
         const auto parts = parts_of(shape);
         return name == kEmbeddingPiece ? at::Tensor() : read_tensor(parts, shape);
       },
-      [&](const std::string&, const std::vector<int64_t>& shape) {
-        return pack_matrix({parts_of(shape)}, config.product_type(), type);
+      [&](const std::string& name, const std::vector<int64_t>& shape) {
+        return pack_matrix({parts_of(shape)}, config.product_type(), name == kHeadPiece ? head_type : type);
       });
-  if (config.tied) weights.head = pack_matrix({{&embedding}}, config.product_type(), type);
+  if (config.tied) weights.head = pack_matrix({{&embedding}}, config.product_type(), head_type);
   weights.embedding_row = [embedding](int64_t id, float* out) { read_floats(embedding, id, out); };
   return weights;
 }

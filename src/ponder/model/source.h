@@ -15,7 +15,8 @@ struct SourceTensor {
   std::vector<int64_t> shape;
   tensor::RowType type = tensor::RowType::kF32;      // of what read() writes
   std::function<void(int64_t row, void* out)> read;  // a row of the last dimension; thread-safe, keeps the file mapped
-  tensor::ReadBlocks read_blocks;                    // the file's own 8-bit blocks of a row; null where it has others
+  int block_bits = 0;                                // of the file's own blocks, where they fit into those of products:
+  tensor::ReadBlocks read_blocks;                    // 4 to 8; otherwise 0 and null
   std::function<void()> forget;                      // its pages may leave memory; read() brings them back
   std::string where;                                 // the file
   int64_t columns() const { return shape.empty() ? 1 : shape.back(); }

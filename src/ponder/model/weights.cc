@@ -151,7 +151,7 @@ DecoderWeights take_weights(const DecoderConfig& c, const TakeTensor& take, cons
     w.layers.push_back(std::move(layer));
   }
   w.final_norm = take("final_norm", {c.width});
-  w.head = c.tied ? tensor::Matrix(w.embedding) : take_matrix("head", {c.vocab, c.width});
+  w.head = c.tied ? tensor::Matrix(w.embedding) : take_matrix(kHeadPiece, {c.vocab, c.width});
   if (c.value_head) {
     w.value_weight = take("value_weight", {1, c.width});
     w.value_bias = take("value_bias", {1});

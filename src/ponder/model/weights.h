@@ -67,8 +67,8 @@ struct DecoderWeights {
 };
 
 // Puts a decoder together piece by piece, in the order of the buffer: what take() and take_matrix() give for a name and
-// a shape. The embedding's name is kEmbeddingPiece.
-inline constexpr const char* kEmbeddingPiece = "embedding";
+// a shape. The names of embedding and head:
+inline constexpr const char *kEmbeddingPiece = "embedding", *kHeadPiece = "head";
 using TakeTensor = std::function<at::Tensor(const std::string& name, const std::vector<int64_t>& shape)>;
 using TakeMatrix = std::function<tensor::Matrix(const std::string& name, const std::vector<int64_t>& shape)>;
 DecoderWeights take_weights(const DecoderConfig& config, const TakeTensor& take, const TakeMatrix& take_matrix);

@@ -76,7 +76,7 @@ TEST_F(BenchModelFile, IsTimedLikeTheTinyOne) {
   save_bench_model(dir());
   BenchArgs args;
   args.model = dir(), args.names = {"load", "decode-8"}, args.repeats = 1, args.threads = 1, args.json = true;
-  args.weights = "q8_0";
+  args.weights = "q4_0";
   testing::internal::CaptureStdout();
   EXPECT_EQ(command_bench(args), 0);
   std::istringstream lines(testing::internal::GetCapturedStdout());
@@ -85,7 +85,7 @@ TEST_F(BenchModelFile, IsTimedLikeTheTinyOne) {
     ASSERT_TRUE(std::getline(lines, line));
     const base::Json row = base::Json::parse(line, "row");
     EXPECT_EQ(row.string_at("name"), name);
-    EXPECT_EQ(row.string_at("weights"), "q8_0");
+    EXPECT_EQ(row.string_at("weights"), "q4_0");
     for (const char* key : {"value", "unit", "peer", "peer_value", "ratio", "threads", "model"})
       EXPECT_NE(row.find(key), nullptr) << key;
   }

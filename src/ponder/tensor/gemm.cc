@@ -119,7 +119,7 @@ void pack_row(const float* x, int64_t n, uint32_t* words) {
 }
 
 int64_t packed_words(int64_t depth, int64_t columns, Compute compute) {
-  if (compute == Compute::kInt8) return int8_words(depth, columns);
+  if (in_blocks(compute)) return block_words(depth, columns, compute);
   return steps_of(depth, compute) * ((columns + kGroup - 1) / kGroup * kGroup);
 }
 
@@ -257,8 +257,7 @@ void transposed_add_rows(const TransposedAdd& t, int64_t begin, int64_t end) {
 }  // namespace
 
 void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y) {
-  if (packed.compute == Compute::kInt8)
-    return gemm_int8(x, rows, packed.words, packed.depth, packed.columns, residual, y);
+  if (in_blocks(packed.compute)) return gemm_int8(x, rows, packed, residual, y);
   const int64_t depth = packed.depth, columns = packed.columns;
   if (packed.compute != Compute::kBf16)
     return gemm_left(view_left(x, depth, packed.compute), rows, packed, residual, y);

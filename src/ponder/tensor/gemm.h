@@ -12,13 +12,15 @@
 namespace ponder::tensor {
 
 // kF32ByBf16: weights that are bf16 numbers anyway, kept as such, against f32 inputs: the bits of kF32 from half the
-// memory. kInt8: blocks of 8 bits against rows in such blocks (gemm_int8.h). Both for weights that are only read.
-enum class Compute : uint8_t { kF32, kBf16, kF32ByBf16, kInt8 };
+// memory. kInt8, kInt4: blocks of 8 or 4 bits against rows in blocks of 8 (gemm_int8.h). All three for weights that are
+// only read.
+enum class Compute : uint8_t { kF32, kBf16, kF32ByBf16, kInt8, kInt4 };
+inline bool in_blocks(Compute compute) { return compute == Compute::kInt8 || compute == Compute::kInt4; }
 
 // Does this machine multiply bf16 faster than f32?
 bool has_fast_bf16();
 
-// A right-hand side [depth, columns], not of kInt8: 4-byte words, a float or two bf16 of neighbouring depths (even for
+// A right-hand side [depth, columns], not in blocks: 4-byte words, a float or two bf16 of neighbouring depths (even for
 // kF32ByBf16: then depth is), in panels of 48 columns
 // [depth or depth/2, 48]; the last panel is as narrow as multiples of 16 allow.
 struct PackedView {
@@ -47,7 +49,7 @@ void pack_rows(const ReadRow& read, RowType type, int64_t n, int64_t k, Compute 
 void gemm(const float* x, int64_t rows, const PackedView& packed, const float* residual, float* y);
 
 // Rows x [rows, depth] as the left side of several products without a residual: packed once. Floats are not copied. Not
-// for kInt8.
+// for weights in blocks.
 struct LeftView {
   const uint32_t* words;
   int64_t row, step;  // distances, in words

@@ -96,7 +96,7 @@ class HiddenBlocks {
 
   // Rows row … row + step − 1 (or to the end), times words → y.
   void multiply(int64_t row, const PackedView& words, float* y) {
-    if (compute_ == Compute::kInt8) return gemm(x_ + row * width_, count(row), words, nullptr, y);
+    if (in_blocks(compute_)) return gemm(x_ + row * width_, count(row), words, nullptr, y);
     while (static_cast<int64_t>(left_.size()) <= row / step_) {
       const int64_t next = static_cast<int64_t>(left_.size()) * step_;
       left_.emplace_back(x_ + next * width_, count(next), width_, compute_);

@@ -38,11 +38,11 @@ Matrix read_only_matrix(int64_t rows, int64_t columns, Compute compute, RowType 
   return matrix;
 }
 
-Matrix int8_matrix(int64_t rows, int64_t columns, const ReadBlocks& read) {
+Matrix block_matrix(int64_t rows, int64_t columns, Compute compute, const ReadBlocks& read) {
   Matrix matrix;
-  matrix.rows = rows, matrix.columns = columns, matrix.compute = Compute::kInt8;
-  matrix.transposed = at::empty({packed_words(columns, rows, Compute::kInt8)}, at::kInt);
-  pack_int8(read, rows, columns, words_of(matrix.transposed));
+  matrix.rows = rows, matrix.columns = columns, matrix.compute = compute;
+  matrix.transposed = at::empty({packed_words(columns, rows, compute)}, at::kInt);
+  pack_blocks(read, rows, columns, compute, words_of(matrix.transposed));
   return matrix;
 }
 

@@ -29,8 +29,8 @@ struct Matrix {
 // kF32 and bf16 rows become kF32ByBf16: the same results from half the memory.
 Matrix read_only_matrix(int64_t rows, int64_t columns, Compute compute, RowType type, const ReadRow& read);
 
-// The same in blocks of 8 bits (gemm_int8.h).
-Matrix int8_matrix(int64_t rows, int64_t columns, const ReadBlocks& read);
+// The same in blocks, kInt8 or kInt4 (gemm_int8.h).
+Matrix block_matrix(int64_t rows, int64_t columns, Compute compute, const ReadBlocks& read);
 
 // What is read of a matrix: products with it, or their gradients as well.
 enum class Uses { kForward, kForwardAndBackward };

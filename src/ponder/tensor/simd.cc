@@ -20,11 +20,22 @@ int detect() {
   return 1;
 }
 
+bool detect_vnni() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512vnni");
+#else
+  return false;
+#endif
+}
+
+const bool g_vnni = detect_vnni();
 std::atomic<int> g_level{detect()};
 
 }  // namespace
 
 int level() { return g_level.load(std::memory_order_relaxed); }
+bool has_vnni() { return g_vnni && level() >= 4; }
 void limit_level(int highest) { g_level = std::min(detect(), highest); }
 
 }  // namespace ponder::tensor::simd

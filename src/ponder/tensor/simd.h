@@ -18,6 +18,8 @@ namespace ponder::tensor::simd {
 // 6 = level 5 with matrix tiles for bf16 (AMX), 5 = AVX-512 with bf16 products, 4 = AVX-512 (x86-64-v4), 3 = AVX2 and
 // FMA (x86-64-v3), 1 = the compiler's default. limit_level lowers it, for tests.
 int level();
+// Level 4 with integer products of bytes (AVX-512 VNNI), which not all of these processors have.
+bool has_vnni();
 void limit_level(int highest);
 
 struct Wide {

@@ -279,6 +279,12 @@ class Model(CliTest):
         for sampled, read in zip(first["logprobs"], scored["logprobs"][len(prompt):], strict=True):
             self.assertAlmostEqual(sampled, read, delta=1e-4)
 
+    def test_a_limit_for_keys_and_values(self):
+        arguments = ["generate", "--model", made, "--prompt", "Q 13 8 2 > 18 :", "--max-tokens", 12, "--n", 40]
+        self.assertEqual(self.rows(*arguments, "--kv-memory", 1), self.rows(*arguments))
+        self.ponder("eval", "--model", made, "--problems", "task:countdown3", "--n", 2, "--workers", 100, "--kv-memory", 1,
+                    status=2, says=["--kv-memory", "MiB would do", "fewer --workers"])
+
     def test_weights_in_blocks(self):
         arguments = ["generate", "--model", made, "--prompt", "Q 13 8 2 > 18 :", "--max-tokens", 12]
         for weights in ("q8_0", "q4_0"):

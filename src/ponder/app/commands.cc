@@ -79,6 +79,14 @@ void add_adapter(CLI::App* s, std::string& adapter) {
   s->add_option("--adapter", adapter, "a LoRA adapter of this model: a directory of PEFT's, or a run that trained one");
 }
 
+void add_decode(CLI::App* s, DecodeArgs& decode) {
+  s->add_option(
+       "--kv-memory", decode.kv_memory,
+       "MiB that keys and values take in all workers together; where that is short, sequences wait or are read "
+       "again, with the same results (default: at most 1 GiB a worker)")
+      ->check(at_least(1));
+}
+
 class Commands {
  public:
   explicit Commands(CLI::App& app) : app_(app) {
@@ -140,6 +148,7 @@ class Commands {
     s->footer(base::cat("searches and their options:\n", search_help()));
     add_weights(s, a.weights);
     add_adapter(s, a.adapter);
+    add_decode(s, a.decode);
     s->add_option("--dump", a.dump, "write the search tree of the first problem to this file (JSON)");
   }
 
@@ -205,6 +214,7 @@ class Commands {
                   "text that is given ends before it, the tokens hold all that was written; $'\\n' is a line break");
     add_weights(s, g.weights);
     add_adapter(s, g.adapter);
+    add_decode(s, g.decode);
 
     for (auto* a : {&args_.score, &args_.logits}) {
       const bool logits = a == &args_.logits;

@@ -9,34 +9,11 @@
 
 #include "ponder/base/error.h"
 #include "ponder/base/log.h"
+#include "ponder/engine/kv_memory.h"
 #include "ponder/model/decoder.h"
 
 namespace ponder::engine {
 namespace {
-
-constexpr int64_t kFewestPages = 3;  // two of a sequence, and one to copy from
-
-// One whole context should fit, and one page more to copy from. A published model's context is often longer than
-// anybody asks for: it is cut to what kv_mib holds, rather than to refuse the model.
-int64_t cache_pages(const model::DecoderConfig& config, const EngineOptions& options) {
-  const int64_t one = KvCache::pages_for(config.context) + 1;
-  if (options.kv_pages > 0) {
-    if (options.kv_pages < one)
-      throw Error(ErrorCode::kUsage,
-                  base::cat("kv_pages = ", options.kv_pages, " does not hold one context of ", config.context,
-                            " tokens; it must be at least ", one),
-                  "engine");
-    return options.kv_pages;
-  }
-  const int64_t page_bytes = config.layers * tensor::page_bytes(config.head_shape());
-  const int64_t fitting = (options.kv_mib << 20) / page_bytes;
-  if (fitting < std::min(one, kFewestPages))
-    throw Error(ErrorCode::kUsage,
-                base::cat("kv_mib = ", options.kv_mib, " holds ", fitting,
-                          " pages of 16 positions; it must be at least ", ((kFewestPages * page_bytes) >> 20) + 1),
-                "engine");
-  return std::min(fitting, options.max_rows * one);
-}
 
 // Sampled and learned log-probs agree to the bit only where a row's product does not depend on the other rows. The
 // kernels are written so; this asks those that were chosen for this processor, at this model's shapes.
@@ -65,7 +42,7 @@ Batcher::Batcher(const model::Parameters& parameters, const EngineOptions& optio
       options_(options),
       team_(threads > 1 ? std::make_unique<tensor::Team>(threads) : nullptr),
       weights_(parameters.weights()),
-      cache_(config_.layers, config_.head_shape(), cache_pages(config_, options), options.share_prefixes) {
+      cache_(config_.layers, config_.head_shape(), kv_pages(config_, options), options.share_prefixes) {
   const int64_t held = (cache_.page_count() - 1) * kPageTokens;
   config_.context = std::min(held, model_context_);
   check_products(weights_);
@@ -75,7 +52,7 @@ void Batcher::expect(int64_t length) {
   if (std::min(length, model_context_) <= config_.context || said_that_it_is_short_) return;
   said_that_it_is_short_ = true;
   base::log_info(base::cat("the cache holds sequences of up to ", config_.context, " tokens, the model's context is ",
-                           model_context_, "; engine.kv_mib makes room for more"));
+                           model_context_, "; engine.kv_mib or --kv-memory make room for more"));
 }
 
 Batcher::Step Batcher::step() {

@@ -52,6 +52,7 @@ class KvCache {
 
   int64_t available() const { return static_cast<int64_t>(free_.size()) + idle_; }  // free, or held by no open sequence
   int64_t page_count() const { return static_cast<int64_t>(entries_.size()) - 1; }
+  int64_t bytes() const { return page_count() * page_bytes_; }  // of the memory that pages take when all are in use
   static int64_t pages_for(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
   tensor::Pages layer(int64_t l) const { return {memory_.bytes() + l * layer_bytes_, page_bytes_}; }
 

@@ -144,4 +144,6 @@ void LocalPolicy::set_version(int64_t version) {
 
 void LocalPolicy::clear_cache() { batcher_->clear_cache(); }
 
+int64_t LocalPolicy::kv_bytes() const { return batcher_->cache().bytes(); }
+
 }  // namespace ponder::engine

@@ -38,6 +38,7 @@ class LocalPolicy : public core::Policy {
   void set_version(int64_t version);
   int64_t version() const { return version_; }
   void clear_cache();
+  int64_t kv_bytes() const;  // most memory that its keys and values take
 
  private:
   int64_t version_ = 0;

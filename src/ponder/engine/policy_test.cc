@@ -10,6 +10,7 @@
 #include "ponder/base/rng.h"
 #include "ponder/engine/critic.h"
 #include "ponder/engine/generate.h"
+#include "ponder/engine/kv_memory.h"
 #include "ponder/engine/sampler.h"
 #include "ponder/model/test_families.h"
 #include "ponder/model/weights.h"
@@ -287,6 +288,40 @@ TEST(LocalPolicy, ASmallCacheReadsAgainAndSaysSo) {
   int64_t enough = 0, again = 0;
   for (size_t i = 0; i < a.size(); ++i) enough += a[i].processed, again += b[i].processed;
   EXPECT_GE(again, enough);
+}
+
+int64_t processed_in(const std::vector<core::Completion>& completions) {
+  int64_t sum = 0;
+  for (const auto& c : completions) sum += c.processed;
+  return sum;
+}
+
+TEST_P(Computes, ALimitOfMemoryHoldsAndChangesNoBit) {
+  const model::Parameters parameters = small_model(1, false, GetParam());
+  auto requests = random_requests(21, 120);
+  for (size_t i = 0; i < requests.size(); i += 2) requests[i].params.temperature = 0;
+  LocalPolicy roomy(parameters, {.max_rows = 128});
+  const auto expected = sample_batch(roomy, requests);
+  const int64_t least = kv_bytes_for(parameters.config, {}, parameters.config.context);
+  ASSERT_GT(roomy.kv_bytes(), 100 * least);
+  for (const bool share : {true, false})
+    for (const int64_t limit : {least, least + 1000, 3 * least}) {
+      LocalPolicy narrow(parameters, {.max_rows = 128, .kv_bytes = limit, .share_prefixes = share});
+      EXPECT_LE(narrow.kv_bytes(), limit);
+      EXPECT_GT(narrow.kv_bytes(), limit - kv_page_bytes(parameters.config, {}));
+      const auto completions = sample_batch(narrow, requests);
+      expect_same(completions, expected);
+      EXPECT_GT(processed_in(completions), processed_in(expected)) << "nothing had to be read again";
+    }
+  EXPECT_EQ(kv_bytes_for(parameters.config, {}, 1000000), least) << "nobody reads more than a context";
+  EXPECT_LT(kv_bytes_for(parameters.config, {}, 20), least);
+  try {
+    LocalPolicy(parameters, {.kv_bytes = kv_bytes_for(parameters.config, {}, 1) - 1});
+    FAIL() << "a cache without room";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kUsage);
+    EXPECT_NE(std::string(e.what()).find("at least 1"), std::string::npos) << e.what();
+  }
 }
 
 TEST(LocalPolicy, StopsForTheRightReason) {

@@ -45,6 +45,11 @@ struct WordArgs {
   std::vector<std::string> stop;
 };
 
+// How a command's engines decode (engine/options.h).
+struct DecodeArgs {
+  int64_t kv_memory = 0;  // MiB of keys and values in all workers together; 0 = at most 1 GiB a worker
+};
+
 // What solve and eval share: a model, problems, a search and its budget.
 struct SolveArgs {
   std::string model;
@@ -64,6 +69,7 @@ struct SolveArgs {
   std::string dump;              // write the search tree of the first problem to this file
   std::string weights = "auto";  // how they are kept (model/load.h)
   std::string adapter;           // a directory with an adapter, or ""
+  DecodeArgs decode;
   bool json = false;
 };
 std::string search_help();  // a line a search and its options
@@ -77,6 +83,7 @@ struct GenerateArgs {
   double temperature = 1.0, top_p = 1.0, min_p = 0.0;
   std::vector<std::string> stop;  // texts that end a sample
   std::string weights = "auto";   // how they are kept (model/load.h)
+  DecodeArgs decode;
   bool json = false;
 };
 int command_generate(const GenerateArgs& args);

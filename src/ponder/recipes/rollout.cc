@@ -10,6 +10,7 @@
 #include "ponder/base/thread.h"
 #include "ponder/engine/critic.h"
 #include "ponder/engine/generate.h"
+#include "ponder/engine/kv_memory.h"
 #include "ponder/engine/policy.h"
 #include "ponder/recipes/oracle.h"
 #include "ponder/tensor/device.h"
@@ -31,7 +32,32 @@ engine::Crew crew_for(const Models& models, const model::Parameters& parameters)
   return engine::crew_of(models.engine, parameters.config.parameter_count(), models.workers);
 }
 
+const model::Parameters* local_critic(const Models& models) { return models.oracle ? nullptr : models.critic; }
+
+// Caches of one call share its memory out evenly.
+engine::EngineOptions cache_share(const Models& models, int64_t caches) {
+  engine::EngineOptions options = models.engine;
+  if (models.kv_memory > 0) options.kv_pages = 0, options.kv_bytes = (models.kv_memory << 20) / caches;
+  return options;
+}
+
 }  // namespace
+
+void check_kv_memory(const Models& models, int64_t tokens) {
+  if (models.kv_memory == 0) return;
+  int64_t need = 0;
+  for (const model::Parameters* model : {models.policy, local_critic(models)})
+    if (model) need = std::max(need, engine::kv_bytes_for(model->config, models.engine, tokens));
+  const int64_t engines = crew_for(models, *models.policy).engines, caches = engines * (local_critic(models) ? 2 : 1);
+  const auto mib = [](int64_t bytes) { return (bytes + (1 << 20) - 1) >> 20; };
+  if ((models.kv_memory << 20) / caches >= need) return;
+  throw Error(
+      ErrorCode::kUsage,
+      base::cat(models.kv_memory, " MiB are too little for the keys and values of sequences of ", tokens, " tokens in ",
+                caches, caches > 1 ? " caches; " : " cache; ", mib(caches * need), " MiB would do",
+                engines > 1 ? base::cat(", or fewer --workers: ", mib(caches / engines * need), " MiB with one") : ""),
+      "--kv-memory");
+}
 
 std::vector<core::Completion> sample_requests(const Models& models, std::vector<core::SampleRequest> requests,
                                               size_t neighbours, const std::function<void(int64_t)>& done) {
@@ -39,11 +65,12 @@ std::vector<core::Completion> sample_requests(const Models& models, std::vector<
   const model::Parameters policy_weights = models.policy->packed();
   std::atomic<int64_t> finished = 0;
   const engine::Crew crew = crew_for(models, *models.policy);
+  const engine::EngineOptions options = cache_share(models, crew.engines);
   base::run_workers(crew.engines, [&](int worker) {
     tensor::set_operator_threads(1);
     const std::vector<size_t> share = share_of(worker, crew.engines, requests.size(), neighbours);
     if (share.empty()) return;
-    engine::LocalPolicy policy(policy_weights, models.engine, crew.threads);
+    engine::LocalPolicy policy(policy_weights, options, crew.threads);
     core::ReadyQueue nobody;
     core::Waiter waiter{&nobody, std::noop_coroutine(), share.size()};
     for (size_t i : share) policy.submit(std::move(requests[i]), &results[i], &waiter);
@@ -63,13 +90,14 @@ std::vector<core::Score> score_prefixes(const Models& models, std::vector<core::
   std::vector<core::Score> results(requests.size());
   const model::Parameters critic_weights = models.critic->packed();
   const engine::Crew crew = crew_for(models, *models.critic);
+  const engine::EngineOptions options = cache_share(models, crew.engines);
   base::run_workers(crew.engines, [&](int worker) {
     tensor::set_operator_threads(1);
     const std::vector<size_t> share = share_of(worker, crew.engines, requests.size(), 1);
     if (share.empty()) return;
     std::vector<core::ScoreRequest> mine;
     for (size_t i : share) mine.push_back(std::move(requests[i]));
-    engine::LocalCritic critic(critic_weights, models.engine, crew.threads);
+    engine::LocalCritic critic(critic_weights, options, crew.threads);
     const std::vector<core::Score> scores = engine::score_batch(critic, std::move(mine));
     for (size_t k = 0; k < share.size(); ++k) results[share[k]] = scores[k];
   });
@@ -81,15 +109,16 @@ void with_ports(const Models& models, const text::ProblemCodec& codec,
   const model::Parameters policy_weights = models.policy->packed();
   const model::Parameters critic_weights = models.critic ? models.critic->packed() : model::Parameters{};
   const engine::Crew crew = crew_for(models, *models.policy);
+  const engine::EngineOptions options = cache_share(models, crew.engines * (local_critic(models) ? 2 : 1));
   base::run_workers(crew.engines, [&](int engine) {
     tensor::set_operator_threads(1);
     core::ReadyQueue ready;
-    engine::LocalPolicy policy(policy_weights, models.engine, crew.threads);
+    engine::LocalPolicy policy(policy_weights, options, crew.threads);
     std::unique_ptr<core::Critic> critic;
     if (models.oracle) {
       critic = std::make_unique<Oracle>(*models.oracle, codec);
     } else if (models.critic) {
-      critic = std::make_unique<engine::LocalCritic>(critic_weights, models.engine, crew.threads);
+      critic = std::make_unique<engine::LocalCritic>(critic_weights, options, crew.threads);
     }
     work(engine, crew.engines, core::Ports{&policy, critic.get(), &codec, &ready, models.confidence});
   });

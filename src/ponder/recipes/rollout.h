@@ -17,12 +17,16 @@ struct Models {
   const model::Parameters* critic = nullptr;  // null: none
   engine::EngineOptions engine;
   int workers = 1;
+  int64_t kv_memory = 0;  // MiB that keys and values take in all engines together, critics' too; 0: as `engine` says
   const core::Confidence* confidence = nullptr;     // null: none
   const std::vector<core::Item>* oracle = nullptr;  // a control: a verifier that knows these is the critic (oracle.h)
   // When the user asks to stop, sampling and searching give up at once with Error(kStopped). Otherwise sampling goes on
   // to its end: for steps that are finished before a run stops.
   bool may_stop = false;
 };
+
+// Where kv_memory is set: Error(kUsage) says what would do when it is too little for sequences of so many tokens.
+void check_kv_memory(const Models& models, int64_t tokens);
 
 // Completions in the order of the requests. Neighbouring requests (the samples of one prompt) go to the same worker, so
 // that their prompt is read once. done(finished requests) is called from worker threads.

@@ -154,6 +154,16 @@ std::vector<std::string> search_options(const SolveArgs& args, const Solver& sol
   return options;
 }
 
+// Tokens of the longest prompt with the longest completion behind it, as far as the strategy's options say.
+int64_t longest_sequence(const text::ProblemCodec& codec, const std::vector<core::Item>& items,
+                         search::Strategy& strategy) {
+  size_t prompt = 0;
+  for (const core::Item& item : items) prompt = std::max(prompt, codec.prompt(item.problem).size());
+  const base::Json options = base::to_json(strategy.options());
+  const base::Json* most = options.find("max_tokens");
+  return static_cast<int64_t>(prompt) + (most ? most->as_int() : 0);
+}
+
 // take is called as soon as a problem and all before it are done; after a stop for every one that was done by then.
 Solved solve(const SolveArgs& args, const Solver& solver, const std::vector<core::Item>& items, const Take& take) {
   tensor::set_operator_threads(1);
@@ -165,6 +175,8 @@ Solved solve(const SolveArgs& args, const Solver& solver, const std::vector<core
   models.critic = model.critic ? &*model.critic : nullptr;
   models.confidence = model.confidence ? &*model.confidence : nullptr;
   models.workers = args.workers > 0 ? static_cast<int>(args.workers) : base::hardware_threads();
+  models.kv_memory = args.decode.kv_memory;
+  check_kv_memory(models, longest_sequence(codec, items, *factory()));
   core::Budget budget;
   if (args.budget_tokens > 0) budget.tokens = args.budget_tokens;
   if (args.budget_nodes > 0) budget.nodes = args.budget_nodes;

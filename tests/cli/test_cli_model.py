@@ -294,6 +294,15 @@ class Model(CliTest):
                 self.assertTrue(first["tokens"])
         self.ponder(*arguments, "--weights", "q4_1", status=2, says=["--weights", "q4_0"])
 
+    def test_keys_and_values_of_eight_bits(self):
+        arguments = ["generate", "--model", made, "--prompt", "Q 13 8 2 > 18 :", "--max-tokens", 12, "--n", 10]
+        rounded = self.rows(*arguments, "--kv-dtype", "int8")
+        self.assertEqual(rounded, self.rows(*arguments, "--kv-dtype", "int8", "--kv-memory", 1))
+        plain = self.rows(*arguments)
+        self.assertEqual(plain, self.rows(*arguments, "--kv-dtype", "auto"))
+        self.assertNotEqual([row["logprobs"] for row in rounded], [row["logprobs"] for row in plain])
+        self.ponder(*arguments, "--kv-dtype", "int4", status=2, says=["--kv-dtype", "int8"])
+
     def test_several_samples(self):
         rows = self.rows("generate", "--model", made, "--prompt", "Q 13 8 2 > 18 :", "--max-tokens", 8, "--n", 3)
         self.assertEqual(len(rows), 3)

@@ -85,6 +85,10 @@ void add_decode(CLI::App* s, DecodeArgs& decode) {
        "MiB that keys and values take in all workers together; where that is short, sequences wait or are read "
        "again, with the same results (default: at most 1 GiB a worker)")
       ->check(at_least(1));
+  s->add_option("--kv-dtype", decode.kv_dtype,
+                "how keys and values are kept: auto = as the model computes, f32 or bf16; int8 takes half of bf16's "
+                "memory, a quarter of f32's, and changes results a little")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}));
 }
 
 class Commands {

@@ -42,7 +42,8 @@ Batcher::Batcher(const model::Parameters& parameters, const EngineOptions& optio
       options_(options),
       team_(threads > 1 ? std::make_unique<tensor::Team>(threads) : nullptr),
       weights_(parameters.weights()),
-      cache_(config_.layers, config_.head_shape(), kv_pages(config_, options), options.share_prefixes) {
+      kv_(kv_type(config_, options)),
+      cache_(config_.layers, kept_shape(0), kv_pages(config_, options), options.share_prefixes) {
   const int64_t held = (cache_.page_count() - 1) * kPageTokens;
   config_.context = std::min(held, model_context_);
   check_products(weights_);
@@ -151,10 +152,16 @@ at::Tensor Batcher::run() {
                                [&](int64_t l, const at::Tensor& qkv) { return attend(l, qkv); });
 }
 
+tensor::HeadShape Batcher::kept_shape(int64_t layer) const {
+  tensor::HeadShape shape = config_.head_shape(layer);
+  shape.kv = kv_;
+  return shape;
+}
+
 // Stores first, then copies, then reads: a page may be shared with a row of this very pass. On a GPU the products run
 // there and this runs on the host.
 at::Tensor Batcher::attend(int64_t layer, const at::Tensor& qkv) {
-  const tensor::HeadShape shape = config_.head_shape(layer);
+  const tensor::HeadShape shape = kept_shape(layer);
   const tensor::Pages pages = cache_.layer(layer);
   const at::Tensor host = qkv.cpu();
   const float* rows = host.const_data_ptr<float>();

@@ -63,6 +63,7 @@ class Batcher {
   void schedule(Row& row, int64_t take);
   void admit();
   at::Tensor run();
+  tensor::HeadShape kept_shape(int64_t layer) const;
   at::Tensor attend(int64_t layer, const at::Tensor& qkv);
 
   model::DecoderConfig config_;  // its context is no longer than what the cache holds
@@ -71,6 +72,7 @@ class Batcher {
   EngineOptions options_;
   std::unique_ptr<tensor::Team> team_;
   model::DecoderWeights weights_;
+  tensor::KvType kv_;
   KvCache cache_;
   std::deque<std::unique_ptr<Row>> waiting_;
   std::vector<std::unique_ptr<Row>> rows_;  // in the order of admission; the last one gives way when pages run out

@@ -16,8 +16,19 @@ int64_t pages_of(const model::DecoderConfig& config, int64_t tokens) {
 
 }  // namespace
 
+tensor::KvType kv_type(const model::DecoderConfig& config, const EngineOptions& options) {
+  if (options.kv_dtype == "auto") return config.head_shape().kv;
+  if (options.kv_dtype == "f32") return tensor::KvType::kF32;
+  if (options.kv_dtype == "bf16") return tensor::KvType::kBf16;
+  if (options.kv_dtype == "int8") return tensor::KvType::kInt8;
+  throw Error(ErrorCode::kUsage, base::cat("kv_dtype = \"", options.kv_dtype, "\"; it must be auto, f32, bf16 or int8"),
+              "engine");
+}
+
 int64_t kv_page_bytes(const model::DecoderConfig& config, const EngineOptions& options) {
-  return config.layers * tensor::page_bytes(config.head_shape());
+  tensor::HeadShape shape = config.head_shape();
+  shape.kv = kv_type(config, options);
+  return config.layers * tensor::page_bytes(shape);
 }
 
 int64_t kv_bytes_for(const model::DecoderConfig& config, const EngineOptions& options, int64_t tokens) {

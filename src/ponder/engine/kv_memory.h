@@ -8,6 +8,9 @@
 
 namespace ponder::engine {
 
+// How keys and values are kept; Error(kUsage) for a name that does not exist.
+tensor::KvType kv_type(const model::DecoderConfig& config, const EngineOptions& options);
+
 // A page of 16 positions, in all layers.
 int64_t kv_page_bytes(const model::DecoderConfig& config, const EngineOptions& options);
 

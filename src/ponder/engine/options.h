@@ -1,4 +1,5 @@
-// The knobs of decoding, for LocalPolicy and LocalCritic. None of them changes a result, only speed and memory.
+// The knobs of decoding, for LocalPolicy and LocalCritic. None of them changes a result, only speed and memory, but for
+// kv_dtype where it says what the trainer does not compute with.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -14,6 +15,7 @@ struct EngineOptions {
   int64_t kv_pages = 0;               // pages of 16 positions; 0 = room for max_rows whole contexts, within kv_mib
   int64_t kv_mib = 1024;
   int64_t kv_bytes = 0;  // no knob: where it is set it stands in place of kv_mib, for callers who share a limit out
+  std::string kv_dtype = "auto";
   bool share_prefixes = true;
   // How workers share sequences out: each has an engine of its own; or all compute one engine's passes together,
   // product by product, so that a large model's weights are read once for all sequences.
@@ -27,6 +29,11 @@ struct EngineOptions {
             {.min = 0, .unit = "pages", .help = "cache pages of 16 positions; 0 = as many as max_rows contexts need"});
     f.field("kv_mib", kv_mib,
             {.min = 1, .unit = "MiB", .help = "most memory of the cache of one worker, when kv_pages = 0"});
+    f.field("kv_dtype", kv_dtype,
+            {.help = "how the cache keeps keys and values; auto: as the model computes, f32 or (model.compute=bf16) "
+                     "bf16. int8 takes half of bf16 or a quarter of f32, with a scale for each head and position; "
+                     "results change a little, and log-probs are no longer the trainer's to the bit",
+             .choices = {"auto", "f32", "bf16", "int8"}});
     f.field("share_prefixes", share_prefixes, {.help = "keep and share the cache of common prefixes"});
     f.field(
         "share", share,

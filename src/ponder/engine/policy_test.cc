@@ -1,6 +1,7 @@
 #include "ponder/engine/policy.h"
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 
 #include "ponder/base/error.h"
 #include "ponder/base/rng.h"
+#include "ponder/engine/batcher.h"
 #include "ponder/engine/critic.h"
 #include "ponder/engine/generate.h"
 #include "ponder/engine/kv_memory.h"
@@ -15,6 +17,7 @@
 #include "ponder/model/test_families.h"
 #include "ponder/model/weights.h"
 #include "ponder/tensor/device.h"
+#include "ponder/tensor/ops.h"
 
 namespace ponder::engine {
 namespace {
@@ -322,6 +325,80 @@ TEST_P(Computes, ALimitOfMemoryHoldsAndChangesNoBit) {
     EXPECT_EQ(e.code(), ErrorCode::kUsage);
     EXPECT_NE(std::string(e.what()).find("at least 1"), std::string::npos) << e.what();
   }
+}
+
+TEST_P(Computes, BitsDoNotDependOnBatchSharingOrEvictionHoweverKeysAreKept) {
+  const model::Parameters parameters = small_model(1, false, GetParam());
+  const auto requests = random_requests(22, 80);
+  LocalPolicy as_computed(parameters, {});
+  const auto plain = sample_batch(as_computed, requests);
+  for (const std::string kv_dtype : {"f32", "bf16", "int8"}) {
+    LocalPolicy alone(parameters, {.max_rows = 1, .kv_dtype = kv_dtype, .share_prefixes = false});
+    const auto expected = sample_batch(alone, requests);
+    for (const EngineOptions& options :
+         std::vector<EngineOptions>{{.kv_dtype = kv_dtype},
+                                    {.kv_pages = 6, .kv_dtype = kv_dtype},
+                                    {.max_rows = 7, .max_forward_tokens = 33, .kv_pages = 20, .kv_dtype = kv_dtype}}) {
+      LocalPolicy policy(parameters, options);
+      expect_same(sample_batch(policy, requests), expected);
+      expect_same(sample_batch(policy, requests), expected);  // now out of a warm cache
+    }
+    LocalPolicy together(parameters, {.kv_dtype = kv_dtype}, 3);
+    expect_same(sample_batch(together, requests), expected);
+    size_t same = 0;
+    for (size_t i = 0; i < requests.size(); ++i) same += expected[i].logps == plain[i].logps;
+    if (kv_dtype == GetParam())
+      EXPECT_EQ(same, requests.size());
+    else
+      EXPECT_LT(same, requests.size() / 2);
+  }
+  EXPECT_THROW(LocalPolicy(parameters, {.kv_dtype = "int4"}), Error);
+}
+
+TEST(LocalPolicy, Int8KeysTakeAQuarterOfTheMemory) {
+  const model::Parameters parameters = small_model();
+  // 16 numbers of a byte and a scale of four in place of 16 · 4 bytes.
+  EXPECT_EQ(16 * kv_page_bytes(parameters.config, {.kv_dtype = "int8"}), 5 * kv_page_bytes(parameters.config, {}));
+  LocalPolicy full(parameters, {.kv_pages = 32}), small(parameters, {.kv_pages = 32, .kv_dtype = "int8"});
+  EXPECT_EQ(16 * small.kv_bytes(), 5 * full.kv_bytes());
+}
+
+// Logits behind a prefix that was read in one pass, with keys and values kept as kv_dtype says.
+std::vector<float> logits_behind(const model::Parameters& parameters, const core::Tokens& prefix,
+                                 const std::string& kv_dtype) {
+  const c10::InferenceMode inference;
+  Batcher batcher(parameters, {.kv_dtype = kv_dtype});
+  auto row = std::make_unique<Row>();
+  row->tokens = prefix;
+  batcher.submit(std::move(row));
+  const Batcher::Step step = batcher.step();
+  const at::Tensor logits = tensor::linear(step.hidden, batcher.weights().head).contiguous();
+  const float* first = logits.const_data_ptr<float>();
+  return {first, first + parameters.config.vocab};
+}
+
+// Rounding moves a key by half a 127th of its largest number at most. What that does to logits, against what they vary
+// by: the bounds are twice what these models show.
+TEST_P(Computes, Int8KeysMoveLogitsALittle) {
+  const model::Parameters parameters = small_model(1, false, GetParam());
+  base::Rng rng{base::RngKey(5)};
+  double moved = 0, spread = 0, furthest = 0;
+  constexpr int kPrefixes = 40;
+  for (int i = 0; i < kPrefixes; ++i) {
+    core::Tokens prefix;
+    while (prefix.size() < 65) prefix.push_back(static_cast<core::Token>(rng.below(kEnd)));
+    const auto full = logits_behind(parameters, prefix, "f32"), kept = logits_behind(parameters, prefix, "int8");
+    double mean = 0;
+    for (const float x : full) mean += static_cast<double>(x) / static_cast<double>(full.size());
+    for (size_t v = 0; v < full.size(); ++v) {
+      const double d = static_cast<double>(kept[v]) - static_cast<double>(full[v]);
+      moved += d * d, spread += (static_cast<double>(full[v]) - mean) * (static_cast<double>(full[v]) - mean);
+      furthest = std::max(furthest, std::abs(d));
+    }
+  }
+  EXPECT_LT(std::sqrt(moved / spread), 0.006);
+  EXPECT_GT(std::sqrt(moved / spread), 1e-4) << "nothing was rounded";
+  EXPECT_LT(furthest, 0.15);
 }
 
 TEST(LocalPolicy, StopsForTheRightReason) {

@@ -48,6 +48,7 @@ struct WordArgs {
 // How a command's engines decode (engine/options.h).
 struct DecodeArgs {
   int64_t kv_memory = 0;  // MiB of keys and values in all workers together; 0 = at most 1 GiB a worker
+  std::string kv_dtype = "auto";
 };
 
 // What solve and eval share: a model, problems, a search and its budget.

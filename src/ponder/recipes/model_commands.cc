@@ -151,6 +151,7 @@ int command_generate(const GenerateArgs& args) {
   models.policy = &model.policy;
   models.may_stop = true;
   models.kv_memory = args.decode.kv_memory;
+  models.engine.kv_dtype = args.decode.kv_dtype;
   check_kv_memory(models, static_cast<int64_t>(request.prefix.size()) + args.max_tokens);
   const auto text_of = [&](const core::Tokens& tokens) {
     return stop ? stop->text_before(tokens) : model.text->decode_text(tokens, true);

@@ -14,6 +14,7 @@
 #include "ponder/base/memory.h"
 #include "ponder/base/thread.h"
 #include "ponder/engine/kv_cache.h"
+#include "ponder/engine/kv_memory.h"
 #include "ponder/recipes/confidence.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/run.h"
@@ -211,7 +212,7 @@ double logit_bytes(const Recipe& recipe, double pack_tokens) {
 
 double cache_bytes(const Recipe& recipe) {
   const model::DecoderConfig& c = recipe.model;
-  const double page = d(c.layers) * d(tensor::page_bytes(c.head_shape()));
+  const double page = d(engine::kv_page_bytes(c, recipe.engine));
   if (recipe.engine.kv_pages > 0) return d(recipe.engine.kv_pages) * page;
   const double contexts = d(recipe.engine.max_rows) * d(engine::KvCache::pages_for(c.context) + 1) * page;
   return std::min(contexts, d(recipe.engine.kv_mib) * 0x1p20);

@@ -176,6 +176,7 @@ Solved solve(const SolveArgs& args, const Solver& solver, const std::vector<core
   models.confidence = model.confidence ? &*model.confidence : nullptr;
   models.workers = args.workers > 0 ? static_cast<int>(args.workers) : base::hardware_threads();
   models.kv_memory = args.decode.kv_memory;
+  models.engine.kv_dtype = args.decode.kv_dtype;
   check_kv_memory(models, longest_sequence(codec, items, *factory()));
   core::Budget budget;
   if (args.budget_tokens > 0) budget.tokens = args.budget_tokens;

@@ -67,9 +67,12 @@ void row_argmax(const float* x, int64_t n, int64_t* index);
 // ---- attention over pages ----
 // A page holds kPageTokens positions of one layer: the keys of each key/value head, then the values of each, in pairs
 // (two dimensions of a key, two positions of a value's dimension) as kernels_attend.cc says, in the shape's KvType.
+// int8: whole numbers −127 … 127, and behind a head's keys or values the scale of each position.
 inline constexpr int64_t kPageTokens = 16;
 inline int64_t page_bytes(const HeadShape& shape) {
-  return shape.kv_heads * 2 * shape.head_dim * kPageTokens * (shape.kv == KvType::kBf16 ? 2 : 4);
+  const int64_t number = shape.kv == KvType::kF32 ? 4 : shape.kv == KvType::kBf16 ? 2 : 1;
+  const int64_t scales = shape.kv == KvType::kInt8 ? 4 * kPageTokens : 0;
+  return shape.kv_heads * 2 * (shape.head_dim * kPageTokens * number + scales);
 }
 
 // Where the pages of one layer are: page p of this layer starts at base + p · stride.
@@ -85,7 +88,7 @@ struct PageSlot {
 };
 void store_page_rows(const float* qkv, const HeadShape& shape, const Pages& pages, const PageSlot* places,
                      int64_t count);
-// Gives back what was stored: the key and value heads of a row of qkv.
+// Gives back what was stored, as near as its KvType keeps it: the key and value heads of a row of qkv.
 void load_page_row(const std::byte* page, const HeadShape& shape, int64_t slot, float* qkv);
 // Copies the first `slots` positions of a page.
 void copy_page_slots(const std::byte* from, const HeadShape& shape, int64_t slots, std::byte* to);

@@ -36,6 +36,7 @@ struct Pair {
 
 struct F32 {
   static constexpr int64_t kBytes = 4;
+  static constexpr bool kWidened = false;
   template <class S>
   PONDER_INLINE Pair<S> load_pair(const std::byte* half, int64_t pair, int64_t width, int64_t lane) {
     const float* even = reinterpret_cast<const float*>(half) + 2 * pair * width + lane;
@@ -45,6 +46,7 @@ struct F32 {
 
 struct Bf16 {
   static constexpr int64_t kBytes = 2;
+  static constexpr bool kWidened = false;
   template <class S>
   PONDER_INLINE Pair<S> load_pair(const std::byte* half, int64_t pair, int64_t width, int64_t lane) {
     using I = typename S::I;
@@ -53,6 +55,56 @@ struct Bf16 {
     return {reinterpret_cast<const typename S::F&>(even), reinterpret_cast<const typename S::F&>(odd)};
   }
 };
+
+// Rows of f32's layout as whole numbers, and behind them a scale for each position. Half a page is widened to f32 when
+// it is read, once for all queries of a tile, into memory that stays in the first cache.
+struct Int8 : F32 {
+  static constexpr bool kWidened = true;
+};
+
+PONDER_INLINE const int8_t* numbers_of(const std::byte* half) { return reinterpret_cast<const int8_t*>(half); }
+PONDER_INLINE const float* scales_of(const std::byte* half, int64_t head_dim) {
+  return reinterpret_cast<const float*>(half + head_dim * kPageTokens);
+}
+
+template <int kLanes>
+struct Bytes;
+template <>
+struct Bytes<16> {
+  typedef int8_t B __attribute__((vector_size(16), aligned(1), may_alias));
+};
+template <>
+struct Bytes<8> {
+  typedef int8_t B __attribute__((vector_size(8), aligned(1), may_alias));
+};
+template <class S>
+PONDER_INLINE typename S::F load_numbers(const int8_t* p) {
+  using B = typename Bytes<S::kLanes>::B;
+  return __builtin_convertvector(*reinterpret_cast<const B*>(p), typename S::F);
+}
+
+// Fetches a half that is read later meanwhile.
+template <class S>
+PONDER_INLINE void widen_keys(const std::byte* half, int64_t head_dim, const std::byte* later, float* to) {
+  const int8_t* numbers = numbers_of(half);
+  const float* scales = scales_of(half, head_dim);
+  for (int64_t d = 0; d < head_dim; ++d) {
+    if (d % 4 == 0) __builtin_prefetch(later + d * kPageTokens);
+    for (int64_t i = 0; i < kPageTokens; i += S::kLanes)
+      store<S>(to + d * kPageTokens + i, load_numbers<S>(numbers + d * kPageTokens + i) * load<S>(scales + i));
+  }
+}
+
+template <class S>
+PONDER_INLINE void widen_values(const std::byte* half, int64_t head_dim, const std::byte* later, float* to) {
+  const int8_t* numbers = numbers_of(half);
+  const float* scales = scales_of(half, head_dim);
+  for (int64_t slot = 0; slot < kPageTokens; ++slot)
+    for (int64_t d = slot * head_dim; d < (slot + 1) * head_dim; d += S::kLanes) {
+      if (d % 64 == 0) __builtin_prefetch(later + d);
+      store<S>(to + d, load_numbers<S>(numbers + d) * splat<S>(scales[slot]));
+    }
+}
 
 // ---- one page, R queries ----
 // One query head of one row of the block: where it is, where its scores of this section go and its sums so far.
@@ -181,6 +233,7 @@ struct Block {
   std::vector<Query> queries;          // [KV][count][H/KV]
   std::vector<float> scores;           // of each query [kSectionTokens]
   std::vector<Tile> tiles;             // of the section
+  std::vector<float> widened;          // half a page [kPageTokens · hd], where pages hold int8
 };
 
 void open_block(Block& block, const float* qkv, const HeadShape& shape, float* out) {
@@ -248,14 +301,16 @@ class Halves {
 };
 
 // work(R, R queries, their head's half of the page, the page's first score, a half to fetch) for every tile and
-// key/value head.
-template <class S, class Work>
-PONDER_INLINE void for_each_tile(const Block& block, const HeadShape& shape, Halves& now, Halves& later, Work work) {
+// key/value head; widen(half, a half to fetch) first where pages hold int8, which gives what work() reads.
+template <class S, class Kv, class Widen, class Work>
+PONDER_INLINE void for_each_tile(const Block& block, const HeadShape& shape, Halves& now, Halves& later, Widen widen,
+                                 Work work) {
   const int64_t group = shape.heads / shape.kv_heads;
   for (const Tile& tile : block.tiles)
     for (int64_t g = 0; g < shape.kv_heads; ++g) {
       const std::byte *half = now.next(), *fetched = later.next();
       if (!fetched) fetched = half;
+      if constexpr (Kv::kWidened) half = widen(half, fetched), fetched = half;
       const Query* query = block.queries.data() + (g * block.count + tile.first_row) * group;
       int64_t left = (tile.end_row - tile.first_row) * group;
       constexpr int kMany = S::kLanes / 4;  // queries whose sums fit into the registers
@@ -271,12 +326,18 @@ PONDER_INLINE void attend_block(Block& block, const HeadShape& shape, const Page
   constexpr int64_t kAheadBytes = 10240;  // more would push out of the first cache what is still to be read
   const int64_t hd = shape.head_dim, half_bytes = page_bytes(shape) / (2 * shape.kv_heads);
   const float scale = shape.score_scale();
+  if (Kv::kWidened) block.widened.resize(static_cast<size_t>(hd * kPageTokens));
+  float* widened = block.widened.data();
   for (int64_t section = block.first_section; section < block.end_section; ++section) {
     find_tiles(block, shape, pages, section);
     Halves now(block.tiles, shape.kv_heads, half_bytes), later = now;
     for (int64_t bytes = 0; bytes < kAheadBytes; bytes += half_bytes) later.next();
-    for_each_tile<S>(
+    for_each_tile<S, Kv>(
         block, shape, now, later,
+        [&](const std::byte* half, const std::byte* fetched) __attribute__((always_inline)) {
+          widen_keys<S>(half, hd, fetched, widened);
+          return reinterpret_cast<const std::byte*>(widened);
+        },
         [&](auto many, const Query* queries, const std::byte* half, int64_t first, const std::byte* fetched)
             __attribute__((always_inline)) { score_page<S, Kv, many()>(queries, half, hd, scale, first, fetched); });
     for (Query& query : block.queries) {
@@ -285,8 +346,12 @@ PONDER_INLINE void attend_block(Block& block, const HeadShape& shape, const Page
       const int64_t end = std::min(length - begin, kSectionTokens);
       if (first < end) weigh_scores<S>(query, first, end, hd);
     }
-    for_each_tile<S>(
+    for_each_tile<S, Kv>(
         block, shape, now, later,
+        [&](const std::byte* half, const std::byte* fetched) __attribute__((always_inline)) {
+          widen_values<S>(half, hd, fetched, widened);
+          return reinterpret_cast<const std::byte*>(widened);
+        },
         [&](auto many, const Query* queries, const std::byte* half, int64_t first, const std::byte* fetched)
             __attribute__((always_inline)) { sum_page<S, Kv, many()>(queries, half, hd, first, fetched); });
   }
@@ -305,6 +370,8 @@ template <class S>
 PONDER_INLINE void attend_block_with_body(Block& block, const HeadShape& shape, const Pages& pages) {
   if (shape.kv == KvType::kBf16)
     attend_block<S, Bf16>(block, shape, pages);
+  else if (shape.kv == KvType::kInt8)
+    attend_block<S, Int8>(block, shape, pages);
   else
     attend_block<S, F32>(block, shape, pages);
 }
@@ -352,6 +419,38 @@ PONDER_INLINE void store_bf16(const float* keys, const float* values, int64_t hd
   }
 }
 
+// To whole numbers −127 … 127 times a scale, to nearest. What is not finite makes the scale so: whoever reads it gets
+// no number, as from f32.
+template <class S>
+PONDER_INLINE void store_numbers(const float* x, int64_t hd, int64_t stride, int8_t* to, float* scale) {
+  using F = typename S::F;
+  using I = typename S::I;
+  constexpr float kLeast = 1e-30f, kRound = 12582912.0f;  // 1.5·2²³: adding it rounds to an integer in the low bits
+  F top{}, total{};
+  for (int64_t d = 0; d < hd; d += S::kLanes) {
+    const F v = load<S>(x + d), size = simd::max<S>(v, -v);
+    top = simd::max<S>(top, size);
+    total += v * 0.0f;
+  }
+  const float highest = simd::max_lane<S>(top);
+  const bool finite = simd::sum<S>(total) == 0;
+  *scale = !finite ? std::numeric_limits<float>::quiet_NaN() : highest < kLeast ? 0.0f : highest / 127;
+  const float inverse = finite && highest >= kLeast ? 127 / highest : 0.0f;
+  for (int64_t d = 0; d < hd; d += S::kLanes) {
+    const F shifted = load<S>(x + d) * inverse + kRound;
+    const I numbers = reinterpret_cast<const I&>(shifted) - 0x4B400000;
+    for (int64_t i = 0; i < S::kLanes; ++i) to[(d + i) * stride] = static_cast<int8_t>(numbers[i]);
+  }
+}
+
+template <class S>
+PONDER_INLINE void store_int8(const float* keys, const float* values, int64_t hd, int64_t slot, HeadHalves to) {
+  float* key_scales = reinterpret_cast<float*>(to.keys + hd * kPageTokens);
+  float* value_scales = reinterpret_cast<float*>(to.values + hd * kPageTokens);
+  store_numbers<S>(keys, hd, kPageTokens, reinterpret_cast<int8_t*>(to.keys) + slot, key_scales + slot);
+  store_numbers<S>(values, hd, 1, reinterpret_cast<int8_t*>(to.values) + slot * hd, value_scales + slot);
+}
+
 // A position's key lies in every line of its head's keys: those of the next row are fetched meanwhile.
 template <class S>
 PONDER_INLINE void store_page_rows_body(const float* qkv, const HeadShape& shape, const Pages& pages,
@@ -367,6 +466,8 @@ PONDER_INLINE void store_page_rows_body(const float* qkv, const HeadShape& shape
     for (int64_t g = 0; g < shape.kv_heads; ++g, keys += hd, values += hd) {
       if (shape.kv == KvType::kBf16)
         store_bf16<S>(keys, values, hd, places[t].slot, to);
+      else if (shape.kv == KvType::kInt8)
+        store_int8<S>(keys, values, hd, places[t].slot, to);
       else
         store_f32(keys, values, hd, places[t].slot, to);
       to = {to.keys + half_bytes, to.values + half_bytes};
@@ -379,6 +480,19 @@ float read_pair(const HeadShape& shape, const std::byte* half, int64_t pair, int
   if (shape.kv == KvType::kF32) return reinterpret_cast<const float*>(half)[(2 * pair + odd) * width + lane];
   const uint32_t both = reinterpret_cast<const uint32_t*>(half)[pair * width + lane];
   return float_of(odd ? both & 0xFFFF0000 : both << 16);
+}
+
+// A page's heads' keys, then their values: of the first `slots` positions their numbers and scales as they are.
+void copy_int8_slots(const std::byte* from, const HeadShape& shape, int64_t slots, std::byte* to) {
+  const int64_t hd = shape.head_dim, half_bytes = page_bytes(shape) / (2 * shape.kv_heads);
+  const auto n = static_cast<size_t>(slots);
+  for (int64_t half = 0; half < 2 * shape.kv_heads; ++half, from += half_bytes, to += half_bytes) {
+    if (half < shape.kv_heads)
+      for (int64_t d = 0; d < hd; ++d) std::memcpy(to + d * kPageTokens, from + d * kPageTokens, n);
+    else
+      std::memcpy(to, from, n * static_cast<size_t>(hd));
+    std::memcpy(to + hd * kPageTokens, from + hd * kPageTokens, n * sizeof(float));
+  }
 }
 
 Block& scratch_block() {
@@ -398,12 +512,19 @@ void load_page_row(const std::byte* page, const HeadShape& shape, int64_t slot, 
   float* values = keys + shape.kv_heads * hd;
   for (int64_t g = 0; g < shape.kv_heads; ++g, page += half_bytes)
     for (int64_t d = 0; d < hd; ++d) {
+      if (shape.kv == KvType::kInt8) {
+        const std::byte* value_half = page + shape.kv_heads * half_bytes;
+        *keys++ = static_cast<float>(numbers_of(page)[d * kPageTokens + slot]) * scales_of(page, hd)[slot];
+        *values++ = static_cast<float>(numbers_of(value_half)[slot * hd + d]) * scales_of(value_half, hd)[slot];
+        continue;
+      }
       *keys++ = read_pair(shape, page, d / 2, d % 2, kPageTokens, slot);
       *values++ = read_pair(shape, page + shape.kv_heads * half_bytes, slot / 2, slot % 2, hd, d);
     }
 }
 
 void copy_page_slots(const std::byte* from, const HeadShape& shape, int64_t slots, std::byte* to) {
+  if (shape.kv == KvType::kInt8) return copy_int8_slots(from, shape, slots, to);
   std::vector<float> row(static_cast<size_t>(shape.columns()));
   for (int32_t slot = 0; slot < slots; ++slot) {
     load_page_row(from, shape, slot, row.data());

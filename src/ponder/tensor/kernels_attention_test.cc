@@ -99,6 +99,95 @@ TEST_P(Attention, RoundingIsToNearestAndTiesToEven) {
   EXPECT_EQ(read[41], HUGE_VALF);
 }
 
+// What int8 pages make of keys and values.
+Floats as_int8_keeps_them(const Floats& qkv, const HeadShape& shape) {
+  HeadShape int8 = shape;
+  int8.kv = KvType::kInt8;
+  const int64_t n = static_cast<int64_t>(qkv.size()) / shape.columns();
+  Floats kept = qkv;
+  Layer layer(int8, 1);
+  for (int64_t i = 0; i < n; ++i) {
+    const PageSlot place{0, static_cast<int32_t>(i % kPageTokens)};
+    store_page_rows(&qkv[static_cast<size_t>(i * shape.columns())], int8, layer.pages, &place, 1);
+    load_page_row(layer.pages.at(0), int8, place.slot, &kept[static_cast<size_t>(i * shape.columns())]);
+  }
+  return kept;
+}
+
+TEST_P(Attention, Int8KeepsEachHeadsVectorToHalfAStepOfItsOwnScale) {
+  const HeadShape shape{4, 2, 48, KvType::kInt8};
+  const int64_t hd = shape.head_dim;
+  Floats qkv = random_floats(kPageTokens * shape.columns(), 31);
+  for (int64_t slot = 0; slot < kPageTokens; ++slot)  // vectors of very different lengths
+    for (int64_t c = 0; c < shape.columns(); ++c)
+      qkv[static_cast<size_t>(slot * shape.columns() + c)] *=
+          std::pow(10.0f, static_cast<float>((c / hd + slot) % 7 - 3));
+  std::fill_n(&qkv[static_cast<size_t>(5 * shape.columns() + 4 * hd)], hd, 0.0f);
+  const Floats kept = as_int8_keeps_them(qkv, shape);
+  double worst = 0;
+  for (size_t first = 0; first < qkv.size(); first += static_cast<size_t>(hd)) {
+    if (static_cast<int64_t>(first) % shape.columns() < shape.heads * hd) continue;
+    float highest = 0;
+    for (size_t i = first; i < first + static_cast<size_t>(hd); ++i) highest = std::max(highest, std::abs(qkv[i]));
+    for (size_t i = first; i < first + static_cast<size_t>(hd); ++i) {
+      EXPECT_LE(std::abs(kept[i] - qkv[i]), 0.50001f * highest / 127) << i;
+      if (highest > 0) worst = std::max(worst, static_cast<double>(std::abs(kept[i] - qkv[i]) / highest));
+    }
+  }
+  EXPECT_GT(worst, 0.4 / 127) << "it is rounded";
+  EXPECT_EQ(page_bytes(shape) * 4, page_bytes({4, 2, 48}) + 4 * 4 * 4 * kPageTokens) << "a byte a number, and scales";
+}
+
+TEST_P(Attention, CopiesOfInt8PagesAreExact) {
+  const HeadShape shape{4, 2, 48, KvType::kInt8};
+  const Floats qkv = random_floats(2 * kPageTokens * shape.columns(), 32);
+  Layer layer(shape, 2);
+  layer.put(qkv, 2 * kPageTokens, {0, 1});
+  const auto read = [&](int64_t page, int64_t slot) {
+    Floats row(static_cast<size_t>(shape.columns()), 0.0f);
+    load_page_row(layer.pages.at(page), shape, slot, row.data());
+    return row;
+  };
+  std::vector<Floats> expected;
+  for (int64_t slot = 0; slot < kPageTokens; ++slot) expected.push_back(read(slot < 11 ? 0 : 1, slot));
+  copy_page_slots(layer.pages.at(0), shape, 11, layer.pages.at(1));
+  for (int64_t slot = 0; slot < kPageTokens; ++slot) EXPECT_EQ(read(1, slot), expected[static_cast<size_t>(slot)]);
+}
+
+TEST_P(Attention, Int8DoesNotHideWhatIsNoNumber) {
+  const HeadShape shape{1, 1, 16, KvType::kInt8};
+  for (const float bad : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
+    Floats qkv(48, 1.0f);
+    qkv[20] = bad;
+    const Floats kept = as_int8_keeps_them(qkv, shape);
+    EXPECT_TRUE(std::isnan(kept[16]));
+    EXPECT_EQ(kept[32], 1.0f);
+  }
+}
+
+// Attending to int8 pages is attending, in f32, to what they keep, to the bit.
+TEST_P(Attention, Int8IsF32OnWhatItKeeps) {
+  for (HeadShape shape : {HeadShape{4, 4, 32}, HeadShape{6, 2, 16}, HeadShape{3, 1, 80}, HeadShape{2, 1, 48, {}, 50}}) {
+    const int64_t n = 300;  // more than one section
+    const Floats qkv = random_floats(n * shape.columns(), 33), kept = as_int8_keeps_them(qkv, shape);
+    std::vector<int32_t> table(static_cast<size_t>((n + kPageTokens - 1) / kPageTokens));
+    std::iota(table.rbegin(), table.rend(), 0);
+    std::vector<AttendRow> rows;
+    for (int64_t i = 0; i < n; ++i) rows.push_back({table.data(), i + 1});
+    const auto attend = [&](const Floats& stored, KvType kv) {
+      shape.kv = kv;
+      Layer layer(shape, static_cast<int64_t>(table.size()));
+      layer.put(stored, n, table);
+      Floats out(static_cast<size_t>(n * shape.heads * shape.head_dim)), lse(static_cast<size_t>(n * shape.heads));
+      attend_rows(stored.data(), rows.data(), n, shape, layer.pages, out.data(), lse.data());
+      out.insert(out.end(), lse.begin(), lse.end());
+      return out;
+    };
+    EXPECT_EQ(attend(qkv, KvType::kInt8), attend(kept, KvType::kF32));
+    EXPECT_NE(attend(qkv, KvType::kInt8), attend(qkv, KvType::kF32));
+  }
+}
+
 TEST_P(Attention, ATeamChangesNoBit) {
   const HeadShape shape{4, 2, 32};
   const int64_t n = 300;

@@ -46,8 +46,9 @@ at::Tensor gated_ffn(const std::optional<at::Tensor>& residual, const at::Tensor
 at::Tensor gated(const at::Tensor& halves, Gate gate);
 
 // How keys and values are kept for attention: as they are, or rounded to bf16 (to nearest, ties to even), which halves
-// what a cache holds and streams. CPU only; gradients pass the rounding straight through.
-enum class KvType : uint8_t { kF32, kBf16 };
+// what a cache holds and streams. CPU only; gradients pass the rounding straight through. In pages also as int8 with a
+// scale for each head's key and value of a position: a quarter of f32, and no longer what the trainer computes.
+enum class KvType : uint8_t { kF32, kBf16, kInt8 };
 
 // Heads side by side in one row: query heads, then key heads, then value heads.
 struct HeadShape {

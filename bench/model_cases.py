@@ -43,7 +43,7 @@ def decode_case(rows):
 
 
 def decode_one_case():
-    sides = [*bf16_sides("decode-1"), *[Ponder("decode-1", dtype, "f32", keep) for dtype, keep in (("q8_0", "q8_0"), ("q4_k_m", "q4_0"))],
+    sides = [*bf16_sides("decode-1"), *[Ponder("decode-1", dtype, "f32", keep) for dtype, keep in (("q8_0", "q8_0"), ("q4_k_m", "q8_0"), ("q4_k_m", "q4_0"))],
              LlamaCpp("bf16", 1, PROMPT, 64, False, timed="decode"),
              # Without repacked weights, too: llama.cpp's products in matrix tiles can end in an illegal instruction.
              *[LlamaCpp(dtype, 1, PROMPT, 64, False, *more, timed="decode") for dtype in ("q8_0", "q4_k_m")
@@ -52,6 +52,7 @@ def decode_one_case():
         Comparison(BF16, "llama.cpp", "bf16"),
         Comparison("q8_0, kept as q8_0", "llama.cpp", "q8_0", 1),
         Comparison("q4_k_m, kept as q4_0", "llama.cpp", "q4_k_m", 1),
+        Comparison("q4_k_m, kept as q8_0", "llama.cpp", "q4_k_m"),  # of the same quality, which q4_0 is not
     ]
 
 

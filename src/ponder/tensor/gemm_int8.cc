@@ -348,10 +348,10 @@ void gemm_int8(const float* x, int64_t rows, const PackedView& packed, const flo
         for (int64_t r = 0; r < n; ++r) {
           const int64_t at = (row + r) * columns + first;
           const float* sum = out + r * kColumns;
-          if (!residual)
-            std::memcpy(y + at, sum, static_cast<size_t>(width) * sizeof(float));
+          if (!residual && width == kColumns)
+            std::memcpy(y + at, sum, kColumns * sizeof(float));
           else
-            for (int64_t c = 0; c < width; ++c) y[at + c] = residual[at + c] + sum[c];
+            for (int64_t c = 0; c < width; ++c) y[at + c] = residual ? residual[at + c] + sum[c] : sum[c];
         }
       }
     }

@@ -403,6 +403,26 @@ class Solve(CliTest):
                 for row in self.solve(path, "--search", strategy, "--budget-tokens", 100):
                     self.assertLessEqual(row["tokens_generated"] + row["critic_tokens"], 100)
 
+    def test_the_tree_of_a_problem(self):
+        path = self.file("problems.jsonl", self.some_problems()[:2])
+        search = ["--search", "mcts", "sims=12", "max_tokens=24"]
+        one, all_of_them = self.folder / "one.json", self.folder / "trees"
+        rows = self.solve(path, *search, "--dump", one)
+        self.assertEqual(len(self.solve(path, *search, "--dump", f"{all_of_them}/")), 2)
+        self.assertEqual(sorted(p.name for p in all_of_them.iterdir()), ["0001.json", "0002.json"])
+        dump, again = json.loads(one.read_text()), json.loads((all_of_them / "0001.json").read_text())
+        for tree in (dump, again):
+            del tree["seconds"], tree["tokens_processed"]
+        self.assertEqual(dump, again)
+        self.assertEqual(dump["search"]["given"], search[2:])
+        self.assertEqual(dump["search"]["options"]["sims"], 12)
+        self.assertTrue(dump["question"])
+        for file, row in zip((one, all_of_them / "0002.json"), rows, strict=True):
+            figures = self.one("tree", file, "--out", self.folder / "tree.html")
+            self.assertEqual((figures["id"], figures["answer"]), (row["id"], row["answer"]))
+            self.assertEqual(figures["answers"], len([c for c in row["search"]["candidates"] if c["answer"] is not None]))
+            self.assertIn("mcts sims=12", self.ponder("tree", file).out)
+
     def test_unknown_strategy_and_option_name_the_nearest(self):
         path = self.file("problems.jsonl", [PROBLEM])
         common = ["solve", "--model", made, "--problems", path, "--task", "countdown3"]

@@ -1,16 +1,5 @@
 // The page itself.
 
-function themeButton() {
-  const button = document.getElementById('theme');
-  const root = document.documentElement;
-  button.addEventListener('click', () => {
-    const dark = root.dataset.theme
-      ? root.dataset.theme === 'dark'
-      : matchMedia('(prefers-color-scheme: dark)').matches;
-    root.dataset.theme = dark ? 'light' : 'dark';
-  });
-}
-
 // A part that cannot be drawn says so and takes no other part with it.
 function drawn(name, make, report) {
   try {

@@ -45,6 +45,23 @@ function transcripts(report) {
   );
 }
 
+// A tree with its replay and the pane of one node; web/tree/ has the whole page of one.
+function treeView(nodes) {
+  const tree = new SearchTree(nodes);
+  const details = new NodeDetails(tree, (i) => go(i));
+  const outline = new TreeOutline(tree, (i) => details.show(i));
+  const go = (i) => {
+    outline.goTo(i);
+    details.show(i);
+  };
+  const replay = new Replay(tree.size, (count, newest) => {
+    outline.show(count);
+    if (newest !== null) go(newest);
+  });
+  details.show(0);
+  return div('', div('row tools spread', outlineTools(outline), replay.root), outline.root, details.root);
+}
+
 function treePanel(t) {
   return [
     div(
@@ -54,7 +71,7 @@ function treePanel(t) {
       verdictChip(t.verdict),
       span('muted small num', `${modelName(t.model)}, ${whole(t.tokens)} tokens`),
     ),
-    new TreeView(t.tree.nodes).root,
+    treeView(t.tree.nodes),
     t.answer && paragraph('small muted reason', 'Answer: ', span('mono', t.answer)),
   ].filter(Boolean);
 }
@@ -67,8 +84,8 @@ function trees(report) {
   draw(0);
   const names = usable.map((t, i) => [i, `${t.strategy} · ${t.task}`]);
   const intro =
-    'Each line is one step: its value, its visits, its text. The chosen path carries a coloured edge; pruned branches ' +
-    'are struck out. Arrow keys move, open and fold; the slider replays the growth.';
+    'Each line is one step: its value, its visits, its text. The chosen path carries a coloured edge; branches that were ' +
+    'given up are struck out. Arrow keys move, open and fold; the slider replays the growth.';
   const choice = usable.length > 1 && div('tools', tabs('Search', names, 0, draw));
   return section('tree', 'A search, step by step', intro, div('card', choice, box));
 }

@@ -26,6 +26,7 @@ struct Arguments {
   DoctorArgs doctor;
   ReplayArgs replay;
   SolveArgs solve, eval;
+  TreeArgs tree;
   GenerateArgs generate;
   ScoreArgs score, logits;
   TokenizeArgs tokenize;
@@ -154,7 +155,10 @@ class Commands {
     add_weights(s, a.weights);
     add_adapter(s, a.adapter);
     add_decode(s, a.decode);
-    s->add_option("--dump", a.dump, "write the search tree of the first problem to this file (JSON)");
+    s->add_option(
+        "--dump", a.dump,
+        "write the first problem's search tree to this file (JSON), or with DIR/ every problem's to a file of "
+        "its own; `ponder tree` shows them");
   }
 
   // Options of models that write words; a run is asked as it was trained, others by the defaults.
@@ -199,6 +203,16 @@ class Commands {
     add_search_options(s, e);
     s->add_option("--problems", e.problems, "FILE.jsonl or task:NAME[:train|dev|test]")->required();
     s->add_option("--rows", e.rows, "also write a row a problem to this file");
+  }
+
+  void add_tree() {
+    auto& t = args_.tree;
+    CLI::App* s = add("tree", &t.json, [&t] { return command_tree(t); });
+    s->add_option("file", t.file, "what solve or eval --dump wrote")->required();
+    s->add_option("--out", t.out, "write a page that draws the tree and replays the search: PAGE.html");
+    s->add_option("--width", t.width, "columns of a line; 0 = the terminal's")->check(at_least(0));
+    s->add_option("--depth", t.depth, "open every branch down to this level (default: the way to the answer)")
+        ->check(at_least(0));
   }
 
   void add_model_commands() {
@@ -317,6 +331,7 @@ class Commands {
     add_run();
     add_run_readers();
     add_solve_and_eval();
+    add_tree();
     add_model_commands();
     add_data_commands();
   }

@@ -1,4 +1,5 @@
-# cmake -DWEB=… -DSTYLES=a.css,b.css -DSCRIPTS=a.js,b.js -DOUT=… -P embed_web.cmake: writes the .cc behind web_assets.h.
+# cmake -DWEB=… -DPAGE=page.html -DREPORT_STYLES=a.css,b.css -DREPORT_SCRIPTS=a.js,b.js -DTREE_STYLES=… -DTREE_SCRIPTS=…
+# -DOUT=… -P embed_web.cmake: writes the .cc behind web_assets.h.
 function(read_all out names)
   string(REPLACE "," ";" names "${names}")
   set(all "")
@@ -9,16 +10,21 @@ function(read_all out names)
   set(${out} "${all}" PARENT_SCOPE)
 endfunction()
 
-read_all(page page.html)
-read_all(style "${STYLES}")
-read_all(script "${SCRIPTS}")
+set(constants "")
+function(add_constant name files)
+  read_all(text "${files}")
+  set(constants "${constants}const std::string_view ${name} = R\"~web~(${text})~web~\";\n" PARENT_SCOPE)
+endfunction()
+
+add_constant(kPage "${PAGE}")
+add_constant(kReportStyle "${REPORT_STYLES}")
+add_constant(kReportScript "${REPORT_SCRIPTS}")
+add_constant(kTreeStyle "${TREE_STYLES}")
+add_constant(kTreeScript "${TREE_SCRIPTS}")
 file(WRITE ${OUT} "#include \"ponder/eval/web_assets.h\"
 
 namespace ponder::eval::web {
 
-const std::string_view kPage = R\"~web~(${page})~web~\";
-const std::string_view kStyle = R\"~web~(${style})~web~\";
-const std::string_view kScript = R\"~web~(${script})~web~\";
-
+${constants}
 }  // namespace ponder::eval::web
 ")

@@ -4,51 +4,13 @@
 #include "ponder/base/file.h"
 #include "ponder/base/rng.h"
 #include "ponder/base/yaml.h"
+#include "ponder/eval/page.h"
 #include "ponder/eval/web_assets.h"
 
 namespace ponder::eval {
 namespace {
 
 using base::Json;
-
-std::string escape_html(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
-// JSON inside <script>: no text of a problem or a model may end the element, so "<" never stands there as itself.
-std::string json_for_script(const Json& json) {
-  std::string out;
-  for (char c : json.dump()) {
-    if (c == '<') {
-      out += "\\u003c";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 // What a reader without JavaScript gets.
 std::string plain_text(const Json& report) {
@@ -57,20 +19,6 @@ std::string plain_text(const Json& report) {
   for (const auto& headline : report.at("headlines").as_array()) add(headline.at("text"));
   for (const auto& sentence : report.at("missing").as_array()) add(sentence);
   for (const auto& sentence : report.at("warnings").as_array()) add(sentence);
-  return out;
-}
-
-// One pass from front to back, so that what was filled in is never read as a placeholder.
-std::string fill(std::string_view page, const std::vector<std::pair<std::string_view, std::string>>& values) {
-  std::string out;
-  for (const auto& [placeholder, value] : values) {
-    const size_t at = page.find(placeholder);
-    PONDER_CHECK(at != std::string_view::npos, "web/report/page.html must hold ", placeholder, " in its place");
-    out += page.substr(0, at);
-    out += value;
-    page.remove_prefix(at + placeholder.size());
-  }
-  out += page;
   return out;
 }
 
@@ -88,13 +36,11 @@ RunConfig load_config(const std::string& path) {
 }  // namespace
 
 std::string report_html(const Json& report) {
-  const std::string name = escape_html(report.at("name").as_string());
-  return fill(web::kPage, {{"{{TITLE}}", base::cat(name, " – ponder")},
-                           {"{{STYLE}}", std::string(web::kStyle)},
-                           {"{{NAME}}", name},
-                           {"{{SENTENCES}}", plain_text(report)},
-                           {"{{DATA}}", json_for_script(report)},
-                           {"{{SCRIPT}}", std::string(web::kScript)}});
+  return page_html({.title = report.at("name").as_string(),
+                    .plain = plain_text(report),
+                    .data = report,
+                    .style = web::kReportStyle,
+                    .script = web::kReportScript});
 }
 
 Json make_report(const std::string& run_dir) {

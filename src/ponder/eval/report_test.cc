@@ -163,7 +163,7 @@ TEST_F(ReportTest, ThePageNeedsNothingButItself) {
     EXPECT_EQ(page.find(load), std::string::npos) << load;
   EXPECT_NE(page.find("default-src 'none'"), std::string::npos);
   EXPECT_EQ(page.find("{{"), std::string::npos);
-  EXPECT_NE(page.find(web::kScript), std::string::npos);
+  EXPECT_NE(page.find(web::kReportScript), std::string::npos);
 }
 
 TEST_F(ReportTest, TextOfModelsAndUsersIsNeverMarkup) {
@@ -190,7 +190,7 @@ TEST_F(ReportTest, TextOfModelsAndUsersIsNeverMarkup) {
 
 TEST_F(ReportTest, TheScriptBuildsNoMarkupFromText) {
   for (const char* way : {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"})
-    EXPECT_EQ(web::kScript.find(way), std::string_view::npos) << way;
+    EXPECT_EQ(web::kReportScript.find(way), std::string_view::npos) << way;
 }
 
 TEST_F(ReportTest, LongCurvesAreThinnedAndKeepTheirEnds) {

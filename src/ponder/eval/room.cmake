@@ -1,18 +1,32 @@
-# Inlines web/report/ into the eval room, so that a report is one file that needs nothing else.
-set(web ${CMAKE_SOURCE_DIR}/web/report)
-set(styles theme.css parts.css)  # in this order in one <style>
-set(scripts  # in this order in one <script>
-  dom.js chart.js trace.js tree.js sections.js curves.js rl.js controls.js probes.js texts.js card.js page.js)
+# Inlines web/ into the eval room, so that a report, or the page of a search tree, is one file that needs nothing else.
+set(web ${CMAKE_SOURCE_DIR}/web)
+set(page shared/page.html)
+# In this order in one <style> and in one <script>.
+set(report_styles shared/theme.css shared/tree.css report/parts.css)
+set(report_scripts shared/dom.js report/chart.js shared/trace.js shared/tree.js shared/details.js
+    shared/replay.js)
+foreach(part sections curves rl controls probes texts card page)
+  list(APPEND report_scripts report/${part}.js)
+endforeach()
+set(tree_styles shared/theme.css shared/tree.css tree/page.css)
+set(tree_scripts shared/dom.js shared/trace.js shared/tree.js shared/details.js shared/replay.js
+    tree/drawing.js tree/find.js tree/page.js)
 set(assets ${CMAKE_BINARY_DIR}/generated/web_assets.cc)
-set(web_files page.html ${styles} ${scripts})
+set(lists "")
+set(web_files ${page})
+foreach(list IN ITEMS report_styles report_scripts tree_styles tree_scripts)
+  list(APPEND web_files ${${list}})
+  list(JOIN ${list} "," joined)
+  string(TOUPPER ${list} constant)
+  list(APPEND lists -D${constant}=${joined})
+endforeach()
+list(REMOVE_DUPLICATES web_files)
 list(TRANSFORM web_files PREPEND ${web}/)
-list(JOIN styles "," style_names)
-list(JOIN scripts "," script_names)
 add_custom_command(
   OUTPUT ${assets}
-  COMMAND ${CMAKE_COMMAND} -DWEB=${web} -DSTYLES=${style_names} -DSCRIPTS=${script_names} -DOUT=${assets}
+  COMMAND ${CMAKE_COMMAND} -DWEB=${web} -DPAGE=${page} ${lists} -DOUT=${assets}
           -P ${CMAKE_SOURCE_DIR}/src/ponder/eval/embed_web.cmake
   DEPENDS ${web_files} ${CMAKE_SOURCE_DIR}/src/ponder/eval/embed_web.cmake
-  COMMENT "Inlining web/report into the eval room"
+  COMMENT "Inlining web/ into the eval room"
   VERBATIM)
 target_sources(ponder_eval PRIVATE ${assets})

@@ -67,7 +67,7 @@ struct SolveArgs {
   int64_t seed = 1;
   int64_t workers = 0;           // 0 = one a core
   std::string rows;              // eval: also write a row a problem to this file
-  std::string dump;              // write the search tree of the first problem to this file
+  std::string dump;              // FILE for the first problem's search tree, or DIR/ for one file a problem
   std::string weights = "auto";  // how they are kept (model/load.h)
   std::string adapter;           // a directory with an adapter, or ""
   DecodeArgs decode;
@@ -76,6 +76,15 @@ struct SolveArgs {
 std::string search_help();  // a line a search and its options
 int command_solve(const SolveArgs& args);
 int command_eval(const SolveArgs& args);
+
+struct TreeArgs {
+  std::string file;              // what --dump wrote
+  std::string out;               // PAGE.html; "" = to the terminal
+  int64_t width = 0;             // columns; 0 = the terminal's
+  std::optional<int64_t> depth;  // open every branch down to this level
+  bool json = false;
+};
+int command_tree(const TreeArgs& args);
 
 struct GenerateArgs {
   std::string model, prompt, tokens;  // one of the last two

@@ -134,8 +134,9 @@ ProblemFile readable_problems(const SolveArgs& args, const Solver& solver) {
 
 // Before any work: what can be known to fail at its end.
 void check_outputs(const SolveArgs& args) {
-  for (const std::string& path : {args.dump, args.rows})
-    if (!path.empty()) base::check_output_file(path);
+  if (args.dump.ends_with('/')) base::make_directories(args.dump);
+  if (!args.dump.empty() && !base::is_directory(args.dump)) base::check_output_file(args.dump);
+  if (!args.rows.empty()) base::check_output_file(args.rows);
 }
 
 // The strategy's options. A completion in the tasks' own language may fill the model's context, one in words has room
@@ -164,6 +165,49 @@ int64_t longest_sequence(const text::ProblemCodec& codec, const std::vector<core
   return static_cast<int64_t>(prompt) + (most ? most->as_int() : 0);
 }
 
+base::Json solve_row(const text::ProblemCodec& codec, const search::Strategy& strategy, const core::Item& item,
+                     const search::SearchRow& row, const std::string& text) {
+  base::Json json = base::Json::object();
+  json["id"] = item.problem.id;
+  if (!row.ok()) {
+    json["error"] = row.error;
+    return json;
+  }
+  json["answer"] = row.result.answer ? base::Json(*row.result.answer) : base::Json();
+  json["thought"] = codec.thought(text);
+  json["text"] = codec.shown(text);
+  json["tokens_generated"] = row.result.usage.generated;
+  json["tokens_processed"] = row.result.usage.processed;
+  json["critic_tokens"] = row.result.usage.read();
+  json["seconds"] = row.seconds;
+  json["search"] = search::search_json(strategy, row.result);
+  return json;
+}
+
+// With --dump FILE the first problem's tree is written, with --dump DIR/ every one's.
+bool dumps_all(const SolveArgs& args) { return args.dump.ends_with('/') || base::is_directory(args.dump); }
+
+// What `ponder tree` reads: the problem's row with what was asked of whom, and the nodes.
+void dump_tree(const SolveArgs& args, const Solver& solver, const core::Item& item, size_t i,
+               const search::SearchRow& row) {
+  if (args.dump.empty() || (i > 0 && !dumps_all(args))) return;
+  const text::ProblemCodec& codec = *solver.codec;
+  const auto strategy = search::make_strategy(args.search, search_options(args, solver));
+  base::Json json = solve_row(codec, *strategy, item, row, codec.decode(row.result.completion));
+  json["question"] = item.problem.question;
+  json["model"] = args.model;
+  json["seed"] = args.seed;
+  if (row.ok()) {
+    json["search"]["given"] = base::Json::list(args.search_options);
+    json["search"]["options"] = base::to_json(strategy->options());
+  }
+  json["nodes"] = search::tree_json(row.result.tree, codec).at("nodes");
+  std::string number = base::cat(i + 1);
+  if (number.size() < 4) number.insert(0, 4 - number.size(), '0');
+  base::write_file_atomic(dumps_all(args) ? base::join_path(args.dump, number + ".json") : args.dump,
+                          json.dump(1) + "\n");
+}
+
 // take is called as soon as a problem and all before it are done; after a stop for every one that was done by then.
 Solved solve(const SolveArgs& args, const Solver& solver, const std::vector<core::Item>& items, const Take& take) {
   tensor::set_operator_threads(1);
@@ -189,8 +233,7 @@ Solved solve(const SolveArgs& args, const Solver& solver, const std::vector<core
     search_problems(models, codec, search_inputs(codec, items), factory, budget,
                     base::RngKey(static_cast<uint64_t>(args.seed)).child("solve"),
                     [&](size_t i, search::SearchRow& row) {
-                      if (i == 0 && !args.dump.empty())
-                        base::write_file_atomic(args.dump, search::tree_json(row.result.tree, codec).dump(1) + "\n");
+                      dump_tree(args, solver, items[i], i, row);
                       progress.update(rows.put(i, std::move(row)), "");
                     });
   } catch (const Error& e) {
@@ -201,25 +244,6 @@ Solved solve(const SolveArgs& args, const Solver& solver, const std::vector<core
   solved.done = rows.done();
   solved.seconds = watch.seconds();
   return solved;
-}
-
-base::Json solve_row(const text::ProblemCodec& codec, const search::Strategy& strategy, const core::Item& item,
-                     const search::SearchRow& row, const std::string& text) {
-  base::Json json = base::Json::object();
-  json["id"] = item.problem.id;
-  if (!row.ok()) {
-    json["error"] = row.error;
-    return json;
-  }
-  json["answer"] = row.result.answer ? base::Json(*row.result.answer) : base::Json();
-  json["thought"] = codec.thought(text);
-  json["text"] = codec.shown(text);
-  json["tokens_generated"] = row.result.usage.generated;
-  json["tokens_processed"] = row.result.usage.processed;
-  json["critic_tokens"] = row.result.usage.read();
-  json["seconds"] = row.seconds;
-  json["search"] = search::search_json(strategy, row.result);
-  return json;
 }
 
 void report_bad_row(const RowError& error, bool json) {

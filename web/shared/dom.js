@@ -181,3 +181,14 @@ function verdictChip(verdict) {
   const [kind, text] = kinds[verdict] || ['', verdict || 'not judged'];
   return el('span', { class: `chip ${kind}` }, text);
 }
+
+function themeButton() {
+  const button = document.getElementById('theme');
+  const root = document.documentElement;
+  button.addEventListener('click', () => {
+    const dark = root.dataset.theme
+      ? root.dataset.theme === 'dark'
+      : matchMedia('(prefers-color-scheme: dark)').matches;
+    root.dataset.theme = dark ? 'light' : 'dark';
+  });
+}

@@ -211,11 +211,11 @@ class TreeOutline {
   }
 
   intoSight() {
-    const top = this.rowOf[this.active] * TreeOutline.lineHeight;
+    const height = TreeOutline.lineHeight;
+    const top = this.rowOf[this.active] * height; // with a line of those around it
     const { scrollTop, clientHeight } = this.root;
-    if (top < scrollTop) this.root.scrollTop = top;
-    else if (top + TreeOutline.lineHeight > scrollTop + clientHeight)
-      this.root.scrollTop = top + TreeOutline.lineHeight - clientHeight;
+    if (top < scrollTop + height) this.root.scrollTop = top - height;
+    else if (top + 2.5 * height > scrollTop + clientHeight) this.root.scrollTop = top + 2.5 * height - clientHeight;
     this.paint();
   }
 

@@ -66,6 +66,9 @@ class TreeDrawing {
     }
     for (const i of order) (this.levels[tree.depth[i]] ||= []).push(i); // from left to right
     this.leaves = Math.max(1, leaves);
+    this.room = new Float64Array(tree.size).fill(Infinity); // to the next one on its right
+    for (const level of this.levels)
+      for (let k = 0; k + 1 < level.length; ++k) this.room[level[k]] = this.x[level[k + 1]] - this.x[level[k]];
     // How each is drawn.
     const visits = tree.nodes[0].visits || 0;
     const share = (node) => (visits > 0 ? (node.visits || 0) / visits : 0);
@@ -286,7 +289,7 @@ class TreeDrawing {
     else paint(path, null, colors.accent, Math.max(3, radius), 2);
   }
 
-  // Leaves have theirs below, other nodes beside them, out of the way of the edges.
+  // Leaves have theirs below, other nodes beside them, out of the way of the edges, where there is room.
   drawLabels(context) {
     if (this.scale.x < 34 || this.scale.y < 34) return;
     const colors = this.palette();
@@ -301,10 +304,10 @@ class TreeDrawing {
       if (!this.visible(x, y)) continue;
       const node = this.tree.nodes[i];
       const text = most > 10 && node.text ? oneLine(node.text, most - 1) : fixed(this.tree.worth(i), 2);
-      const leaf = this.tree.children[i].length === 0;
-      context.textAlign = leaf ? 'center' : 'left';
-      context.textBaseline = leaf ? 'top' : 'middle';
-      const at = leaf ? [x, y + radius + 4] : [x + radius + 5, y];
+      const beside = this.tree.children[i].length > 0 && this.room[i] * this.scale.x > 2 * radius + 8 + 6 * text.length;
+      context.textAlign = beside ? 'left' : 'center';
+      context.textBaseline = beside ? 'middle' : 'top';
+      const at = beside ? [x + radius + 5, y] : [x, y + radius + 4];
       context.fillStyle = node.pruned ? colors.faint : colors.muted;
       context.strokeText(text, ...at);
       context.fillText(text, ...at);

@@ -303,6 +303,29 @@ class Model(CliTest):
         self.assertNotEqual([row["logprobs"] for row in rounded], [row["logprobs"] for row in plain])
         self.ponder(*arguments, "--kv-dtype", "int4", status=2, says=["--kv-dtype", "int8"])
 
+    def test_guessing_ahead(self):
+        arguments = ["generate", "--model", made, "--prompt", "Q 13 8 2 > 18 :", "--max-tokens", 24, "--n", 6]
+        greedy = [*arguments, "--temperature", 0]
+
+        def without_counts(rows):
+            for row in rows:
+                self.assertLessEqual(row.pop("accepted"), row.pop("drafted"))
+            return rows
+
+        plain, plain_greedy = self.rows(*arguments), self.rows(*greedy)
+        guessed = self.rows(*arguments, "--speculate", "lookup", "--draft-tokens", 6)
+        self.assertGreater(sum(row["drafted"] for row in guessed), 0)
+        self.assertEqual(without_counts(guessed), plain)
+        self.assertGreater(sum(row["drafted"] for row in self.rows(*arguments, "--draft", made)), 0)
+        self.assertEqual(without_counts(self.rows(*greedy, "--draft", made)), plain_greedy)
+        problems = ["solve", "--model", made, "--problems", "task:countdown3", "--n", 3]
+        answers = [[row["text"] for row in self.rows(*problems, *more)]
+                   for more in ([], ["--speculate", "lookup"], ["--speculate", "draft", "--draft", made])]
+        self.assertEqual(answers[0], answers[1])
+        self.assertEqual(answers[0], answers[2])
+        self.ponder(*arguments, "--speculate", "draft", status=2, says=["--draft"])
+        self.ponder(*arguments, "--speculate", "lookup", "--draft", made, status=2, says=["--draft"])
+
     def test_several_samples(self):
         rows = self.rows("generate", "--model", made, "--prompt", "Q 13 8 2 > 18 :", "--max-tokens", 8, "--n", 3)
         self.assertEqual(len(rows), 3)

@@ -91,6 +91,13 @@ void add_decode(CLI::App* s, DecodeArgs& decode) {
                 "how keys and values are kept: auto = as the model computes, f32 or bf16; int8 takes half of bf16's "
                 "memory, a quarter of f32's, and changes results a little")
       ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}));
+  s->add_option("--speculate", decode.speculate,
+                "guess several tokens and read them in one pass; those that are right stay. lookup = what followed the "
+                "last tokens where they stood before (the same results to the bit); draft = what --draft writes "
+                "(greedy: the same; samples: the same distribution)")
+      ->check(CLI::IsMember({"lookup", "draft"}));
+  s->add_option("--draft", decode.draft, "a smaller MODEL with the same tokens, for --speculate draft");
+  s->add_option("--draft-tokens", decode.draft_tokens, "most guesses of one round (default 4)")->check(at_least(1));
 }
 
 class Commands {

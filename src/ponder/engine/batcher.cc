@@ -15,6 +15,8 @@
 namespace ponder::engine {
 namespace {
 
+constexpr int64_t kMostLogits = int64_t{1} << 26;  // 256 MiB of f32: for all guesses of a pass
+
 // Sampled and learned log-probs agree to the bit only where a row's product does not depend on the other rows. The
 // kernels are written so; this asks those that were chosen for this processor, at this model's shapes.
 void check_products(const model::DecoderWeights& weights) {
@@ -58,19 +60,22 @@ void Batcher::expect(int64_t length) {
 
 Batcher::Step Batcher::step() {
   const tensor::TeamScope scope(team_.get());
+  for (auto& row : rows_) settle(*row);
   slots_.clear();
   room_ = options_.max_forward_tokens;
   reserve_for_live_rows();
   for (auto& row : rows_) schedule(*row, row->take);
   admit();
   Step step;
-  std::vector<int64_t> last;  // row of the pass that holds each finished prefix's last token
+  std::vector<int64_t> last;  // rows of the pass that hold each finished prefix's last token, and guesses
   int64_t end = 0;
   for (auto& row : rows_) {
-    end += row->take;
+    const auto guessed = static_cast<int64_t>(row->guessed.size());
+    end += row->take + guessed;
     if (row->take == 0 || row->unread() > 0) continue;
     step.rows.push_back(row.get());
-    last.push_back(end - 1);
+    step.states.push_back(1 + guessed);
+    for (int64_t i = end - 1 - guessed; i < end; ++i) last.push_back(i);
   }
   const at::Tensor hidden = run();
   cache_.copies_done();
@@ -95,6 +100,29 @@ void Batcher::reserve_for_live_rows() {
     }
     while (i < rows_.size() && !cache_.reserve(row.sequence, row.take)) give_way();
   }
+  take_guesses(std::min(prefill_room, kMostLogits / config_.vocab));
+}
+
+// With the room that is left, and pages that nobody else needs now.
+void Batcher::take_guesses(int64_t room) {
+  for (auto& row : rows_) {
+    if (row->unread() != 1) continue;
+    const int64_t n = std::min(room, static_cast<int64_t>(row->guesses.size()));
+    if (n == 0 || !cache_.reserve(row->sequence, 1 + n)) continue;
+    row->guessed.assign(row->guesses.begin(), row->guesses.begin() + n);
+    room -= n;
+  }
+}
+
+// Of the guesses that were read those stay which the row's tokens have confirmed.
+void Batcher::settle(Row& row) {
+  if (row.guessed.empty()) return;
+  const auto first = static_cast<size_t>(row.sequence.length) - row.guessed.size();
+  size_t kept = 0;
+  while (kept < row.guessed.size() && first + kept < row.tokens.size() && row.tokens[first + kept] == row.guessed[kept])
+    ++kept;
+  cache_.settle(row.sequence, static_cast<int64_t>(first + kept));
+  row.guessed.clear();
 }
 
 void Batcher::give_way() {
@@ -114,8 +142,13 @@ void Batcher::schedule(Row& row, int64_t take) {
     slots_.push_back({token, position, &row.sequence.pages});
   }
   if (prefill) cache_.publish(row.sequence);
-  row.processed += take;
-  room_ -= take;
+  for (const core::Token guess : row.guessed) {
+    slots_.push_back({guess, row.sequence.length, &row.sequence.pages});
+    cache_.append_guess(row.sequence, guess);
+  }
+  const int64_t all = take + static_cast<int64_t>(row.guessed.size());
+  row.processed += all;
+  room_ -= all;
 }
 
 void Batcher::admit() {
@@ -182,9 +215,21 @@ void Batcher::finish(const std::vector<Row*>& rows) {
   const std::set<const Row*> gone(rows.begin(), rows.end());
   std::erase_if(rows_, [&](std::unique_ptr<Row>& row) {
     if (!gone.contains(row.get())) return false;
+    settle(*row);
     cache_.close(row->sequence);
     return true;
   });
+}
+
+bool Batcher::drop(const std::function<bool(const Row&)>& is_meant) {
+  const auto is = [&](const std::unique_ptr<Row>& row) { return is_meant(*row); };
+  if (std::erase_if(waiting_, is) > 0) return true;
+  const auto row = std::find_if(rows_.begin(), rows_.end(), is);
+  if (row == rows_.end()) return false;
+  settle(**row);
+  cache_.close((*row)->sequence);
+  rows_.erase(row);
+  return true;
 }
 
 }  // namespace ponder::engine

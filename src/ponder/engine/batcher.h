@@ -3,6 +3,7 @@
 // may share one model's weights.
 #pragma once
 #include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,12 +18,14 @@ namespace ponder::engine {
 struct Row {
   virtual ~Row() = default;
   core::Tokens tokens;    // all that is to be read; a policy appends what it draws
+  core::Tokens guesses;   // what may come behind them; the first ones are read along where there is room
   int64_t processed = 0;  // tokens that ran through the model for this row
 
  private:
   friend class Batcher;
   KvCache::Sequence sequence;
-  int64_t take = 0;  // tokens of this row in the pass that is being put together
+  int64_t take = 0;      // tokens of this row in the pass that is being put together
+  core::Tokens guessed;  // and guesses behind them
   int64_t unread() const { return static_cast<int64_t>(tokens.size()) - sequence.length; }
 };
 
@@ -36,14 +39,18 @@ class Batcher {
   void submit(std::unique_ptr<Row> row) { waiting_.push_back(std::move(row)); }
   bool idle() const { return waiting_.empty() && rows_.empty(); }
 
-  // One forward pass. Gives the rows whose last token has been read, and the hidden state behind it [rows,D]. Each of
-  // them must then get another token or be finished.
+  // One forward pass. Gives the rows whose last token has been read, and the hidden states behind it and behind each
+  // guess that was read along, row after row. Each of them must then get another token or be finished. A row's tokens
+  // say which guesses were right: the others are taken out of the cache.
   struct Step {
     std::vector<Row*> rows;
-    at::Tensor hidden;
+    std::vector<int64_t> states;  // of each row: 1 and its guesses
+    at::Tensor hidden;            // [Σ states, D]
   };
   Step step();
   void finish(const std::vector<Row*>& rows);  // and forget them
+  // Forgets the row that is meant, if there is one, wherever it stands; not within a step.
+  bool drop(const std::function<bool(const Row&)>& is_meant);
 
   void clear_cache();
   const model::DecoderConfig& config() const { return config_; }
@@ -59,6 +66,8 @@ class Batcher {
     const std::vector<int32_t>* pages;  // of its sequence
   };
   void reserve_for_live_rows();
+  void take_guesses(int64_t room);
+  void settle(Row& row);
   void give_way();
   void schedule(Row& row, int64_t take);
   void admit();

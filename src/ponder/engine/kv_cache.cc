@@ -109,6 +109,14 @@ bool KvCache::reserve(Sequence& sequence, int64_t more) {
 }
 
 void KvCache::append(Sequence& sequence, core::Token token) {
+  put_token(sequence, token);
+  const int32_t page = sequence.pages.back();
+  if (share_ && entries_[page].filled == kPageTokens) set_findable(page, kPageTokens);
+}
+
+void KvCache::append_guess(Sequence& sequence, core::Token token) { put_token(sequence, token); }
+
+void KvCache::put_token(Sequence& sequence, core::Token token) {
   const int64_t slot = sequence.length % kPageTokens;
   if (slot == 0) {
     PONDER_CHECK(!sequence.reserved.empty(), "append() without reserve()");
@@ -122,7 +130,29 @@ void KvCache::append(Sequence& sequence, core::Token token) {
   entry.tokens[static_cast<size_t>(slot)] = token;
   entry.filled = slot + 1;
   ++sequence.length;
-  if (entry.filled == kPageTokens && share_) set_findable(sequence.pages.back(), kPageTokens);
+}
+
+// Pages that hold guesses are this sequence's own and nobody has found them, so what is kept of them may be written
+// behind again.
+void KvCache::settle(Sequence& sequence, int64_t length) {
+  PONDER_CHECK(length <= sequence.length, "a sequence of ", sequence.length, " positions has no ", length, " to keep");
+  while (static_cast<int64_t>(sequence.pages.size()) > pages_for(length)) {
+    PONDER_CHECK(entries_[sequence.pages.back()].findable == 0, "a page that others may have found is taken back");
+    release(sequence.pages.back());
+    sequence.pages.pop_back();
+  }
+  sequence.length = length;
+  if (sequence.pages.empty()) return;
+  Entry& last = entries_[sequence.pages.back()];
+  last.filled = length - (static_cast<int64_t>(sequence.pages.size()) - 1) * kPageTokens;
+  PONDER_CHECK(last.findable <= last.filled, "a position that others may have found is taken back");
+  if (!share_) return;
+  for (auto page = sequence.pages.rbegin(); page != sequence.pages.rend(); ++page) {
+    const Entry& entry = entries_[*page];
+    if (entry.filled < kPageTokens) continue;   // the last one
+    if (entry.findable == kPageTokens) return;  // and so are those before it
+    set_findable(*page, kPageTokens);
+  }
 }
 
 void KvCache::publish(const Sequence& sequence) {

@@ -41,6 +41,10 @@ class KvCache {
   // Makes sure that `more` tokens can be appended; false, and nothing changed, when too few pages are available.
   bool reserve(Sequence& sequence, int64_t more);
   void append(Sequence& sequence, core::Token token);  // reserved before
+  // The same for a token that may turn out wrong: nobody else finds it before settle() has kept it.
+  void append_guess(Sequence& sequence, core::Token token);
+  // Keeps the first `length` positions; those behind them, which must be guesses, are taken back.
+  void settle(Sequence& sequence, int64_t length);
   // Lets others find the partly filled last page as far as it is now; full pages are found without this.
   void publish(const Sequence& sequence);
   void close(Sequence& sequence);  // what it held stays cached
@@ -98,6 +102,7 @@ class KvCache {
   int32_t root() const { return static_cast<int32_t>(page_count()); }
   int32_t last_page(const Sequence& sequence) const;
   Match best_child(int32_t parent, core::TokenSpan tokens) const;
+  void put_token(Sequence& sequence, core::Token token);
   int32_t take_page();  // out of the free ones, or one that is evicted
   void put_below(int32_t page, int32_t parent);
   void hold(int32_t page);

@@ -23,6 +23,7 @@ class Player {
     core::Tokens tokens;
     KvCache::Sequence sequence = {};
     int64_t computed = 0;
+    int64_t guessed = 0;  // tokens at the end that may be wrong
   };
 
   void open(Reader& reader) {
@@ -38,6 +39,23 @@ class Player {
     }
     reader.computed += count;
     cache_.publish(reader.sequence);
+  }
+  // The last tokens of the reader, as guesses; nobody may find them.
+  void guess(Reader& reader, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t at = reader.sequence.length;
+      cache_.append_guess(reader.sequence, reader.tokens[static_cast<size_t>(at)]);
+      const tensor::PageSlot place{reader.sequence.pages.back(), static_cast<int32_t>(at % kPageTokens)};
+      stores_.push_back({place, prefix_code(reader.tokens, at + 1)});
+    }
+    reader.guessed = count;
+  }
+  // The first `right` guesses were right.
+  void settle(Reader& reader, int64_t right) {
+    reader.tokens.resize(reader.tokens.size() - static_cast<size_t>(reader.guessed - right));
+    cache_.settle(reader.sequence, static_cast<int64_t>(reader.tokens.size()));
+    reader.guessed = 0;
+    cache_.check();
   }
   // What a forward pass does: stores, copies, and then every open sequence must read its own prefix.
   void run(const std::vector<Reader*>& readers) {
@@ -97,11 +115,13 @@ void play_at_random(uint64_t seed, int64_t pages, bool share, const tensor::Head
   for (int step = 0; step < 200; ++step) {
     std::vector<Player::Reader*> readers;
     for (auto& reader : open) {
-      const int64_t want = rng.between(0, 20);
+      const int64_t want = rng.between(0, 20), guesses = rng.chance(0.4) ? rng.between(1, 40) : 0;
       const int64_t length = reader->sequence.length + want;
-      if (!player.cache().reserve(reader->sequence, want)) continue;
+      if (!player.cache().reserve(reader->sequence, want + guesses)) continue;
       reader->tokens = random_tokens(rng, reader->tokens, length);
       player.append(*reader, want);
+      reader->tokens = random_tokens(rng, reader->tokens, length + guesses);
+      player.guess(*reader, guesses);
     }
     for (int64_t n = rng.below(4); n > 0; --n) {
       auto reader = std::make_unique<Player::Reader>();
@@ -117,6 +137,11 @@ void play_at_random(uint64_t seed, int64_t pages, bool share, const tensor::Head
     }
     for (auto& reader : open) readers.push_back(reader.get());
     player.run(readers);
+    for (auto& reader : open)
+      if (reader->guessed > 0) {
+        seen.push_back(reader->tokens);  // somebody will ask for the wrong ones too
+        player.settle(*reader, rng.between(0, reader->guessed));
+      }
     std::erase_if(open, [&](auto& reader) {
       if (!rng.chance(0.3)) return false;
       seen.push_back(reader->tokens);
@@ -192,6 +217,37 @@ TEST(KvCache, EvictsTheLeastRecentlyUsedLeafFirst) {
   EXPECT_EQ(visit(3), 0);   // takes both pages of 2
   EXPECT_EQ(visit(1), 16);
   EXPECT_EQ(visit(2), 0);
+}
+
+TEST(KvCache, GuessesAreFoundWhenTheyAreKeptAndLeaveTheirPagesWhenNot) {
+  Player player(10, true);
+  Player::Reader writer{.tokens = core::Tokens(20, 1)};
+  player.open(writer);
+  ASSERT_TRUE(player.cache().reserve(writer.sequence, 60));
+  player.append(writer, 20);
+  writer.tokens.resize(60, 2);
+  player.guess(writer, 40);
+  EXPECT_EQ(player.cache().available(), 6);
+  player.run({&writer});
+  const auto found_behind = [&](const core::Tokens& tokens) {
+    Player::Reader other{.tokens = tokens};
+    player.open(other);
+    const int64_t found = other.sequence.length;
+    player.run({});
+    player.cache().close(other.sequence);
+    return found;
+  };
+  EXPECT_EQ(found_behind(writer.tokens), 20) << "what is guessed is nobody else's yet";
+  player.settle(writer, 15);
+  EXPECT_EQ(player.cache().available(), 7);
+  EXPECT_EQ(found_behind(core::Tokens(writer.tokens)), 32) << "a page that is full is found without more ado";
+  writer.tokens.resize(40, 3);
+  ASSERT_TRUE(player.cache().reserve(writer.sequence, 5));
+  player.append(writer, 5);
+  player.run({&writer});
+  player.cache().close(writer.sequence);
+  writer.tokens.push_back(0);
+  EXPECT_EQ(found_behind(writer.tokens), 40);
 }
 
 TEST(KvCache, ReserveFailsWithoutSideEffects) {

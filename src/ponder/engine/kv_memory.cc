@@ -36,6 +36,10 @@ int64_t kv_bytes_for(const model::DecoderConfig& config, const EngineOptions& op
   return pages * kv_page_bytes(config, options);
 }
 
+int64_t kv_bytes(const EngineOptions& options) {
+  return options.kv_bytes > 0 ? options.kv_bytes : options.kv_mib << 20;
+}
+
 int64_t kv_pages(const model::DecoderConfig& config, const EngineOptions& options) {
   const int64_t one = pages_of(config, config.context);
   if (options.kv_pages > 0) {
@@ -46,7 +50,7 @@ int64_t kv_pages(const model::DecoderConfig& config, const EngineOptions& option
                   "engine");
     return options.kv_pages;
   }
-  const int64_t bytes = options.kv_bytes > 0 ? options.kv_bytes : options.kv_mib << 20;
+  const int64_t bytes = kv_bytes(options);
   const int64_t least = kv_bytes_for(config, options, 1);
   if (bytes < least)
     throw Error(ErrorCode::kUsage,

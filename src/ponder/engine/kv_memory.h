@@ -14,6 +14,9 @@ tensor::KvType kv_type(const model::DecoderConfig& config, const EngineOptions& 
 // A page of 16 positions, in all layers.
 int64_t kv_page_bytes(const model::DecoderConfig& config, const EngineOptions& options);
 
+// What a cache may take in all, where kv_pages does not say it.
+int64_t kv_bytes(const EngineOptions& options);
+
 // The smallest cache in which a sequence of so many tokens (of a whole context where that is shorter) comes to its end.
 int64_t kv_bytes_for(const model::DecoderConfig& config, const EngineOptions& options, int64_t tokens);
 

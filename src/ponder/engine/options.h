@@ -1,5 +1,6 @@
 // The knobs of decoding, for LocalPolicy and LocalCritic. None of them changes a result, only speed and memory, but for
-// kv_dtype where it says what the trainer does not compute with.
+// kv_dtype where it says what the trainer does not compute with. (Guesses of a draft model, which is no knob, keep the
+// distribution that is sampled from; those of a lookup keep every bit.)
 #pragma once
 #include <cstdint>
 #include <string>
@@ -17,6 +18,8 @@ struct EngineOptions {
   int64_t kv_bytes = 0;  // no knob: where it is set it stands in place of kv_mib, for callers who share a limit out
   std::string kv_dtype = "auto";
   bool share_prefixes = true;
+  std::string speculate = "off";
+  int64_t draft_tokens = 4;
   // How workers share sequences out: each has an engine of its own; or all compute one engine's passes together,
   // product by product, so that a large model's weights are read once for all sequences.
   std::string share = "auto";
@@ -35,6 +38,12 @@ struct EngineOptions {
                      "results change a little, and log-probs are no longer the trainer's to the bit",
              .choices = {"auto", "f32", "bf16", "int8"}});
     f.field("share_prefixes", share_prefixes, {.help = "keep and share the cache of common prefixes"});
+    f.field("speculate", speculate,
+            {.help = "guess several tokens, read them in one pass and keep those that are right; lookup: what followed "
+                     "where the last tokens stood before. The same bits, sooner where text repeats itself",
+             .choices = {"off", "lookup"}});
+    f.field("draft_tokens", draft_tokens,
+            {.min = 1, .max = 64, .unit = "tokens", .help = "most guesses of one round, where there are guesses"});
     f.field(
         "share", share,
         {.help = "what workers share out: sequences, or products of one engine; auto: products from 64 Mi weights on",

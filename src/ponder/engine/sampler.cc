@@ -24,43 +24,121 @@ double sum(const float* p, int64_t n) {
 
 }  // namespace
 
-Drawn Sampler::draw(const float* logits, int64_t vocab, const core::SampleParams& params, float uniform) {
+Drawn Sampler::draw(const float* logits, int64_t vocab, const core::SampleParams& params, float uniform,
+                    Distribution* drawn_from) {
+  read(logits, vocab, params);
+  if (drawn_from) *drawn_from = distribution();
+  return draw_read(uniform);
+}
+
+Drawn Sampler::judge(const float* logits, int64_t vocab, const core::SampleParams& params, const Guess& guess,
+                     float accept_uniform, float other_uniform) {
+  read(logits, vocab, params);
+  if (kind_ == Kind::kLikeliest) return draw_read(0);
+  const double p = probability(guess.token);
+  if (static_cast<double>(accept_uniform) * guess.q->at(guess.token) < p) return {guess.token, logp_of(p, guess.token)};
+  missed_.clear();
+  double total = 0, passed = 0;
+  for_each_token([&](core::Token token, double own) {
+    const double more = own - guess.q->at(token);
+    if (more <= 0) return;
+    missed_.push_back({own, more, token});
+    total += more;
+  });
+  if (missed_.empty()) return draw_read(other_uniform);  // p and q are equal but for rounding
+  const double target = static_cast<double>(other_uniform) * total;
+  const Missed* drawn = nullptr;
+  for (const Missed& m : missed_) {
+    drawn = &m;
+    passed += m.more;
+    if (passed > target) break;
+  }
+  return {drawn->id, logp_of(drawn->p, drawn->id)};
+}
+
+// Takes logits in: from here on they have a kind and, but for the likeliest token alone, probabilities.
+void Sampler::read(const float* logits, int64_t vocab, const core::SampleParams& params) {
   const bool greedy = params.temperature == 0;
-  const float* scaled = logits;
+  read_ = logits, vocab_ = vocab;
   if (!greedy && params.temperature != 1) {
     const float inverse = static_cast<float>(1 / params.temperature);
     scaled_.resize(static_cast<size_t>(vocab));
     tensor::row_scale(logits, vocab, inverse, scaled_.data());
-    scaled = scaled_.data();
+    read_ = scaled_.data();
   }
-  float logsumexp = 0;
-  tensor::row_logsumexp(scaled, vocab, &logsumexp);
-  if (!std::isfinite(logsumexp))
+  tensor::row_logsumexp(read_, vocab, &logsumexp_);
+  if (!std::isfinite(logsumexp_))
     throw Error(ErrorCode::kInternal, "the model's logits are not finite numbers", "engine");
-  if (greedy) {
-    int64_t best = 0;
-    tensor::row_argmax(scaled, vocab, &best);
-    return {static_cast<core::Token>(best), scaled[best] - logsumexp};
-  }
   const bool all = (params.top_k == 0 || params.top_k >= vocab) && params.top_p >= 1 && params.min_p == 0;
-  if (all) return draw_from_all(scaled, vocab, logsumexp, uniform);
-  probability_.assign(scaled, scaled + vocab);
-  tensor::row_exp(probability_.data(), vocab, logsumexp, 1.0f);
+  kind_ = greedy ? Kind::kLikeliest : all ? Kind::kAll : Kind::kCandidates;
+  if (kind_ != Kind::kCandidates) return;
+  probability_.assign(read_, read_ + vocab);
+  tensor::row_exp(probability_.data(), vocab, logsumexp_, 1.0f);
   cut(params);
-  return draw_from_candidates(uniform);
+  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
+  total_ = 0;
+  for (const Candidate& c : candidates_) total_ += c.p;
+}
+
+Drawn Sampler::draw_read(float uniform) {
+  if (kind_ == Kind::kAll) return draw_from_all(uniform);
+  if (kind_ == Kind::kCandidates) return draw_from_candidates(uniform);
+  int64_t best = 0;
+  tensor::row_argmax(read_, vocab_, &best);
+  return {static_cast<core::Token>(best), read_[best] - logsumexp_};
+}
+
+// Of a token whose probability is p.
+float Sampler::logp_of(double p, core::Token token) const {
+  return kind_ == Kind::kCandidates ? static_cast<float>(std::log(p)) : read_[token] - logsumexp_;
+}
+
+double Sampler::probability(core::Token token) const {
+  if (kind_ == Kind::kAll) {
+    float p = read_[token];
+    tensor::row_exp(&p, 1, logsumexp_, 1.0f);
+    return p;
+  }
+  const auto found = std::lower_bound(candidates_.begin(), candidates_.end(), token,
+                                      [](const Candidate& c, core::Token id) { return c.id < id; });
+  return found != candidates_.end() && found->id == token ? found->p / total_ : 0;
+}
+
+// take(token, its probability) in the order of ids.
+template <class Take>
+void Sampler::for_each_token(Take take) const {
+  if (kind_ == Kind::kCandidates)
+    for (const Candidate& c : candidates_) take(c.id, c.p / total_);
+  if (kind_ != Kind::kAll) return;
+  const Distribution all = distribution();
+  for (int64_t i = 0; i < vocab_; ++i) take(static_cast<core::Token>(i), all.p[static_cast<size_t>(i)]);
+}
+
+Distribution Sampler::distribution() const {
+  Distribution all;
+  if (kind_ == Kind::kAll) {
+    all.p.assign(read_, read_ + vocab_);
+    tensor::row_exp(all.p.data(), vocab_, logsumexp_, 1.0f);
+  } else if (kind_ == Kind::kCandidates) {
+    for (const Candidate& c : candidates_) {
+      all.ids.push_back(c.id);
+      all.p.push_back(static_cast<float>(c.p / total_));
+    }
+  }
+  return all;
 }
 
 // The probabilities of a block are forgotten when they are summed: a large vocabulary's would fill the cache. Rounding
 // may leave nothing behind the target: then the last token that has any probability is meant.
-Drawn Sampler::draw_from_all(const float* scaled, int64_t vocab, float logsumexp, float uniform) {
+Drawn Sampler::draw_from_all(float uniform) {
   float p[kBlock];
   const auto load = [&](int64_t block) {
-    const int64_t n = std::min(kBlock, vocab - block * kBlock);
-    std::copy_n(scaled + block * kBlock, n, p);
-    tensor::row_exp(p, n, logsumexp, 1.0f);
+    const int64_t n = std::min(kBlock, vocab_ - block * kBlock);
+    std::copy_n(read_ + block * kBlock, n, p);
+    tensor::row_exp(p, n, logsumexp_, 1.0f);
     return n;
   };
-  const int64_t blocks = (vocab + kBlock - 1) / kBlock;
+  const int64_t blocks = (vocab_ + kBlock - 1) / kBlock;
   block_total_.resize(static_cast<size_t>(blocks));
   double total = 0;
   int64_t last = 0;  // block that holds any probability
@@ -82,7 +160,7 @@ Drawn Sampler::draw_from_all(const float* scaled, int64_t vocab, float logsumexp
     passed += p[i];
     if (passed > target) break;
   }
-  return {static_cast<core::Token>(token), scaled[token] - logsumexp};
+  return {static_cast<core::Token>(token), read_[token] - logsumexp_};
 }
 
 // No cut leaves a token less likely than this: it spares most of a large vocabulary the sorting.
@@ -157,17 +235,15 @@ void Sampler::cut(const core::SampleParams& params) {
 
 // In the order of ids.
 Drawn Sampler::draw_from_candidates(float uniform) {
-  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
-  double total = 0, passed = 0;
-  for (const Candidate& c : candidates_) total += c.p;
-  const double target = static_cast<double>(uniform) * total;
+  const double target = static_cast<double>(uniform) * total_;
+  double passed = 0;
   Candidate drawn;
   for (const Candidate& c : candidates_) {
     drawn = c;
     passed += c.p;
     if (passed > target) break;
   }
-  return {drawn.id, static_cast<float>(std::log(static_cast<double>(drawn.p) / total))};
+  return {drawn.id, static_cast<float>(std::log(static_cast<double>(drawn.p) / total_))};
 }
 
 void check_sample_params(const core::SampleParams& params) {

@@ -73,6 +73,74 @@ TEST(Sampler, TopPCountsWhatTopKLeft) {
   EXPECT_EQ(shares(logits_of(kP), {.top_k = 2, .top_p = 0.63}).size(), 2u);
 }
 
+// Guesses drawn from another distribution, each judged along a grid of both uniforms: what comes of it.
+struct Judged {
+  std::map<core::Token, double> share;
+  double accepted = 0;
+};
+Judged judged(const std::vector<float>& logits, const std::vector<float>& guessing, const core::SampleParams& params) {
+  Sampler sampler;
+  const auto vocab = static_cast<int64_t>(logits.size());
+  Distribution q;
+  sampler.draw(guessing.data(), vocab, params, 0.5f, &q);
+  Judged all;
+  constexpr int kGrid = 300;
+  for (core::Token x = 0; x < vocab; ++x) {
+    if (q.at(x) == 0) continue;
+    for (int i = 0; i < kGrid; ++i)
+      for (int j = 0; j < kGrid; ++j) {
+        const Drawn drawn =
+            sampler.judge(logits.data(), vocab, params, {x, &q}, (i + 0.5f) / kGrid, (j + 0.5f) / kGrid);
+        const double weight = q.at(x) / (kGrid * kGrid);
+        all.share[drawn.token] += weight;
+        if (drawn.token == x) all.accepted += weight;
+      }
+  }
+  return all;
+}
+
+TEST(Sampler, AGuessThatIsJudgedIsADraw) {
+  const std::vector<float> logits = logits_of(kP), guessing = logits_of({0.5, 0.05, 0.3, 0.1, 0.05});
+  for (const core::SampleParams& params :
+       std::vector<core::SampleParams>{{}, {.temperature = 0.6}, {.top_k = 3}, {.top_p = 0.7}, {.min_p = 0.3}}) {
+    Sampler sampler;
+    Distribution p, q;
+    sampler.draw(logits.data(), 5, params, 0.5f, &p);
+    sampler.draw(guessing.data(), 5, params, 0.5f, &q);
+    const Judged found = judged(logits, guessing, params);
+    double overlap = 0, total = 0;
+    for (core::Token x = 0; x < 5; ++x) {
+      const auto share = found.share.find(x);
+      EXPECT_NEAR(share == found.share.end() ? 0 : share->second, p.at(x), 4e-3) << x;
+      overlap += std::min(p.at(x), q.at(x)), total += p.at(x);
+    }
+    EXPECT_NEAR(total, 1, 1e-5);
+    EXPECT_NEAR(found.accepted, overlap, 4e-3) << "as often as any way of guessing could be right";
+    EXPECT_LT(overlap, 0.7);
+    EXPECT_GT(judged(logits, logits, params).accepted, 0.999);
+  }
+}
+
+TEST(Sampler, WhatIsJudgedHasTheLogProbOfADraw) {
+  const std::vector<float> logits = logits_of(kP), guessing = logits_of({0.5, 0.05, 0.3, 0.1, 0.05});
+  for (const core::SampleParams& params : std::vector<core::SampleParams>{{}, {.top_k = 3}, {.temperature = 0}}) {
+    Sampler sampler;
+    std::map<core::Token, float> logp;
+    for (int i = 0; i < 100; ++i) {
+      const Drawn drawn = sampler.draw(logits.data(), 5, params, (i + 0.5f) / 100);
+      logp[drawn.token] = drawn.logp;
+    }
+    Distribution q;
+    sampler.draw(guessing.data(), 5, params, 0.5f, &q);
+    for (int i = 0; i < 100; ++i)
+      for (const core::Token x : {0, 2}) {
+        const Drawn drawn = sampler.judge(logits.data(), 5, params, {x, &q}, (i % 10 + 0.5f) / 10, (i + 0.5f) / 100);
+        ASSERT_TRUE(logp.contains(drawn.token));
+        EXPECT_EQ(drawn.logp, logp[drawn.token]) << "to the bit";
+      }
+  }
+}
+
 TEST(Sampler, MinPIsRelativeToTheLikeliest) {
   const auto share = shares(logits_of(kP), {.min_p = 0.45});
   ASSERT_EQ(share.size(), 3u);  // 0.18 and more

@@ -175,6 +175,8 @@ const std::vector<BenchCase>& bench_cases() {
       {"decode-16", "the same with 16 sequences", make_decode<16>},
       {"decode-32", "the same with 32 sequences", make_decode<32>},
       {"decode-64", "the same with 64 sequences", make_decode<64>},
+      {"speculate", "128 tokens of one sequence behind a prompt that repeats itself, several in a pass by lookup",
+       make_lookup_bench},
       {"train-step", "one AdamW step with clipping on 64 rows of 256 tokens", make_train_step, true},
       {"train-large", "one AdamW step with clipping on 4 rows of 192 tokens, of the model that --model names",
        make_train_large, /*trains=*/true, /*large=*/true},

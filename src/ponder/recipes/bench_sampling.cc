@@ -140,4 +140,33 @@ std::function<BenchRun()> make_sampling_bench(const model::Parameters& model, in
   return [bench] { return bench->run(); };
 }
 
+std::function<BenchRun()> make_lookup_bench(const model::Parameters& model, int workers) {
+  constexpr int64_t kPeriod = 24, kRounds = 8, kNewTokens = 128;
+  const int threads = engine::crew_of({}, model.config.parameter_count(), workers).threads;
+  struct State {
+    std::unique_ptr<engine::LocalPolicy> plain, lookup;
+    core::SampleRequest request;
+  };
+  auto state = std::make_shared<State>();
+  state->plain = std::make_unique<engine::LocalPolicy>(model, engine::EngineOptions{}, threads);
+  state->lookup = std::make_unique<engine::LocalPolicy>(model, engine::EngineOptions{.speculate = "lookup"}, threads);
+  const core::Tokens part = random_tokens(kPeriod, model.config.vocab, base::RngKey(8));
+  for (int64_t i = 0; i < kRounds; ++i)
+    state->request.prefix.insert(state->request.prefix.end(), part.begin(), part.end());
+  state->request.params.temperature = 0;
+  state->request.params.max_tokens = kNewTokens;
+  return [state, config = model.config] {
+    std::vector<core::Completion> lookup(1), plain(1);
+    const Times times = sample_share(*state->lookup, {state->request}, lookup);
+    const Times without = sample_share(*state->plain, {state->request}, plain);
+    PONDER_CHECK(lookup[0].tokens == plain[0].tokens && lookup[0].logps == plain[0].logps,
+                 "guesses changed the sample");
+    BenchRun run{.tokens = d(times.decoded), .seconds = times.decode_seconds};
+    run.flops = run.tokens * model::forward_flops(config, d(kPeriod * kRounds) + run.tokens / 2);
+    run.parts = {{"plain_tokens_per_s", d(without.decoded) / without.decode_seconds},
+                 {"guesses_right", d(lookup[0].accepted) / std::max(1.0, d(lookup[0].drafted))}};
+    return run;
+  };
+}
+
 }  // namespace ponder::recipes

@@ -27,4 +27,8 @@ enum class Timed { kAll, kPrefill, kDecode };
 std::function<BenchRun()> make_sampling_bench(const model::Parameters& model, int workers, const SamplingShape& shape,
                                               Timed timed);
 
+// One sequence, greedily, behind a prompt that repeats itself, with guesses that are looked up; beside it the same
+// without guesses.
+std::function<BenchRun()> make_lookup_bench(const model::Parameters& model, int workers);
+
 }  // namespace ponder::recipes

@@ -49,6 +49,9 @@ struct WordArgs {
 struct DecodeArgs {
   int64_t kv_memory = 0;  // MiB of keys and values in all workers together; 0 = at most 1 GiB a worker
   std::string kv_dtype = "auto";
+  std::string speculate;     // lookup or draft; "" = draft where one is named, else off
+  std::string draft;         // MODEL with the same tokens
+  int64_t draft_tokens = 0;  // most guesses of one round; 0 = the engine's default
 };
 
 // What solve and eval share: a model, problems, a search and its budget.

@@ -6,6 +6,7 @@
 #include "ponder/engine/generate.h"
 #include "ponder/recipes/adapter_base.h"
 #include "ponder/recipes/commands.h"
+#include "ponder/recipes/decode_args.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/open_tokenizer.h"
 #include "ponder/recipes/rollout.h"
@@ -128,7 +129,9 @@ int command_generate(const GenerateArgs& args) {
   if (args.prompt.empty() == args.tokens.empty())
     throw Error(ErrorCode::kUsage, "give one of --prompt and --tokens", "command line");
   const char* option = args.tokens.empty() ? "--prompt" : "--tokens";
-  const OpenedModel model = open_model(args.model, {.weights = args.weights, .adapter = args.adapter});
+  const OpenOptions open{.weights = args.weights, .adapter = args.adapter};
+  const OpenedModel model = open_model(args.model, open);
+  const std::optional<OpenedModel> draft = open_draft(args.decode, model, open);
   core::SampleRequest request;
   request.prefix = args.tokens.empty() ? encode_argument(model.tokenizer(), args.prompt, option)
                                        : parse_ids(args.tokens, model.policy.config.vocab, option);
@@ -150,8 +153,7 @@ int command_generate(const GenerateArgs& args) {
   Models models;
   models.policy = &model.policy;
   models.may_stop = true;
-  models.kv_memory = args.decode.kv_memory;
-  models.engine.kv_dtype = args.decode.kv_dtype;
+  set_decoding(args.decode, draft, models);
   check_kv_memory(models, static_cast<int64_t>(request.prefix.size()) + args.max_tokens);
   const auto text_of = [&](const core::Tokens& tokens) {
     return stop ? stop->text_before(tokens) : model.text->decode_text(tokens, true);
@@ -166,6 +168,7 @@ int command_generate(const GenerateArgs& args) {
     json["text"] = model.text ? base::Json(text_of(c.tokens)) : base::Json();
     json["logprobs"] = base::Json::list(c.logps);
     json["stop_reason"] = core::stop_reason_name(c.stop);
+    if (draft || args.decode.speculate == "lookup") json["drafted"] = c.drafted, json["accepted"] = c.accepted;
     std::printf("%s\n", json.dump().c_str());
   }
   return 0;

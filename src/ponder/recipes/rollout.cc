@@ -32,6 +32,10 @@ engine::Crew crew_for(const Models& models, const model::Parameters& parameters)
   return engine::crew_of(models.engine, parameters.config.parameter_count(), models.workers);
 }
 
+const model::Parameters* draft_of(const Models& models, const model::Parameters& packed) {
+  return models.draft ? &packed : nullptr;
+}
+
 const model::Parameters* local_critic(const Models& models) { return models.oracle ? nullptr : models.critic; }
 
 // Caches of one call share its memory out evenly.
@@ -45,9 +49,10 @@ engine::EngineOptions cache_share(const Models& models, int64_t caches) {
 
 void check_kv_memory(const Models& models, int64_t tokens) {
   if (models.kv_memory == 0) return;
-  int64_t need = 0;
-  for (const model::Parameters* model : {models.policy, local_critic(models)})
-    if (model) need = std::max(need, engine::kv_bytes_for(model->config, models.engine, tokens));
+  const auto bytes_of = [&](const model::Parameters* model) {
+    return model ? engine::kv_bytes_for(model->config, models.engine, tokens) : 0;
+  };
+  const int64_t need = std::max(bytes_of(models.policy) + bytes_of(models.draft), bytes_of(local_critic(models)));
   const int64_t engines = crew_for(models, *models.policy).engines, caches = engines * (local_critic(models) ? 2 : 1);
   const auto mib = [](int64_t bytes) { return (bytes + (1 << 20) - 1) >> 20; };
   if ((models.kv_memory << 20) / caches >= need) return;
@@ -63,6 +68,7 @@ std::vector<core::Completion> sample_requests(const Models& models, std::vector<
                                               size_t neighbours, const std::function<void(int64_t)>& done) {
   std::vector<core::Completion> results(requests.size());
   const model::Parameters policy_weights = models.policy->packed();
+  const model::Parameters draft_weights = models.draft ? models.draft->packed() : model::Parameters{};
   std::atomic<int64_t> finished = 0;
   const engine::Crew crew = crew_for(models, *models.policy);
   const engine::EngineOptions options = cache_share(models, crew.engines);
@@ -70,7 +76,7 @@ std::vector<core::Completion> sample_requests(const Models& models, std::vector<
     tensor::set_operator_threads(1);
     const std::vector<size_t> share = share_of(worker, crew.engines, requests.size(), neighbours);
     if (share.empty()) return;
-    engine::LocalPolicy policy(policy_weights, options, crew.threads);
+    engine::LocalPolicy policy(policy_weights, options, crew.threads, draft_of(models, draft_weights));
     core::ReadyQueue nobody;
     core::Waiter waiter{&nobody, std::noop_coroutine(), share.size()};
     for (size_t i : share) policy.submit(std::move(requests[i]), &results[i], &waiter);
@@ -108,12 +114,13 @@ void with_ports(const Models& models, const text::ProblemCodec& codec,
                 const std::function<void(int engine, int engines, const core::Ports& ports)>& work) {
   const model::Parameters policy_weights = models.policy->packed();
   const model::Parameters critic_weights = models.critic ? models.critic->packed() : model::Parameters{};
+  const model::Parameters draft_weights = models.draft ? models.draft->packed() : model::Parameters{};
   const engine::Crew crew = crew_for(models, *models.policy);
   const engine::EngineOptions options = cache_share(models, crew.engines * (local_critic(models) ? 2 : 1));
   base::run_workers(crew.engines, [&](int engine) {
     tensor::set_operator_threads(1);
     core::ReadyQueue ready;
-    engine::LocalPolicy policy(policy_weights, options, crew.threads);
+    engine::LocalPolicy policy(policy_weights, options, crew.threads, draft_of(models, draft_weights));
     std::unique_ptr<core::Critic> critic;
     if (models.oracle) {
       critic = std::make_unique<Oracle>(*models.oracle, codec);

@@ -17,7 +17,9 @@ struct Models {
   const model::Parameters* critic = nullptr;  // null: none
   engine::EngineOptions engine;
   int workers = 1;
-  int64_t kv_memory = 0;  // MiB that keys and values take in all engines together, critics' too; 0: as `engine` says
+  const model::Parameters* draft = nullptr;  // guesses what the policy will write; null: none
+  // MiB that keys and values take in all engines together, critics' and drafts' too; 0: as `engine` says.
+  int64_t kv_memory = 0;
   const core::Confidence* confidence = nullptr;     // null: none
   const std::vector<core::Item>* oracle = nullptr;  // a control: a verifier that knows these is the critic (oracle.h)
   // When the user asks to stop, sampling and searching give up at once with Error(kStopped). Otherwise sampling goes on

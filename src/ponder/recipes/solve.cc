@@ -11,6 +11,7 @@
 #include "ponder/eval/statistics.h"
 #include "ponder/recipes/accuracy.h"
 #include "ponder/recipes/commands.h"
+#include "ponder/recipes/decode_args.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/problem_file.h"
 #include "ponder/recipes/problems.h"
@@ -66,10 +67,13 @@ struct Solver {
   OpenedModel model;
   std::shared_ptr<const text::ProblemCodec> codec = nullptr;
   bool in_words = false;  // not in the tasks' own language
+  std::optional<OpenedModel> draft = {};  // guesses what the model will write
 };
 
 Solver open_solver(const SolveArgs& args) {
-  Solver solver{open_model(args.model, {.weights = args.weights, .adapter = args.adapter})};
+  const OpenOptions open{.weights = args.weights, .adapter = args.adapter};
+  Solver solver{open_model(args.model, open)};
+  solver.draft = open_draft(args.decode, solver.model, open);
   solver.codec = open_codec(solver.model, args.words);
   solver.in_words = dynamic_cast<const tasks::WordCodec*>(solver.codec.get()) != nullptr;
   if (!args.data.empty()) tasks::set_data_folder(args.data);
@@ -219,8 +223,7 @@ Solved solve(const SolveArgs& args, const Solver& solver, const std::vector<core
   models.critic = model.critic ? &*model.critic : nullptr;
   models.confidence = model.confidence ? &*model.confidence : nullptr;
   models.workers = args.workers > 0 ? static_cast<int>(args.workers) : base::hardware_threads();
-  models.kv_memory = args.decode.kv_memory;
-  models.engine.kv_dtype = args.decode.kv_dtype;
+  set_decoding(args.decode, solver.draft, models);
   check_kv_memory(models, longest_sequence(codec, items, *factory()));
   core::Budget budget;
   if (args.budget_tokens > 0) budget.tokens = args.budget_tokens;

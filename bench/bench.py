@@ -71,12 +71,21 @@ def grpo_case():
     return sides, [Comparison(BEST, "TRL", BEST, 3.5), Comparison("f32", "TRL", "f32", 2)]
 
 
+def search_case():
+    """The same beams, steps and scores; the peer does 4 problems, ponder 64."""
+    sides = [Ponder("search-critic", dtype) for dtype in DTYPES]
+    sides += [PythonPeer("HF search loop", dtype, "hf_search.py", "MODEL", dtype, "THREADS", 4, 16, 4, 8, 128, 64)
+              for dtype in DTYPES]
+    return sides, [Comparison(BEST, "HF search loop", BEST, 5), Comparison("f32", "HF search loop", "f32")]
+
+
 PEER_CASES = {
     "sample-64": lambda: sample_case("sample-64", 64),
     "sample-256": lambda: sample_case("sample-256", 256),
     "shared-prompt-64": shared_case,
     "train-step": train_case,
     "grpo-step": grpo_case,
+    "search-critic": search_case,
 }
 
 

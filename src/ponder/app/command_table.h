@@ -17,6 +17,7 @@ inline constexpr CommandLine kCommands[] = {
     {"replay", "verdicts, rewards and advantages of an RL step again, from its records"},
     {"solve", "answer problems with a model and a search strategy; never sees gold answers"},
     {"eval", "solve and grade: accuracy with n and an interval"},
+    {"scaling", "accuracy against test-time tokens of many search strategies, with what lies behind it"},
     {"tree", "show a search tree that solve or eval --dump wrote, here or as a page that replays it"},
     {"generate", "sample text from a model"},
     {"score", "log-probability of each token given those before it"},

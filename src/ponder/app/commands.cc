@@ -26,6 +26,7 @@ struct Arguments {
   DoctorArgs doctor;
   ReplayArgs replay;
   SolveArgs solve, eval;
+  ScalingArgs scaling;
   TreeArgs tree;
   GenerateArgs generate;
   ScoreArgs score, logits;
@@ -145,14 +146,22 @@ class Commands {
   }
 
   void add_search_options(CLI::App* s, SolveArgs& a) {
-    s->add_option("--model", a.model, "run directory or model directory")->required();
-    s->add_option("--task", a.task, "task of the rows that name none");
-    s->add_option("--search", a.search,
-                  "strategy: greedy, sample, majority, bon, beam, lookahead, dvts, best-first, mcts");
+    s->add_option("--search", a.search, "a strategy of the list below");
     s->add_option("search_options", a.search_options, "options of the strategy, for example n=16 c_puct=1.5");
+    s->add_option("--task", a.task, "task of the rows that name none");
     s->add_option("--budget-tokens", a.budget_tokens, "most tokens a problem (policy written + critic read)")
         ->check(at_least(0));
     s->add_option("--budget-nodes", a.budget_nodes, "most steps or samples a problem")->check(at_least(0));
+    s->add_option(
+        "--dump", a.dump,
+        "write the first problem's search tree to this file (JSON), or with DIR/ every problem's to a file of "
+        "its own; `ponder tree` shows them");
+    add_solving_options(s, a);
+  }
+
+  // Who answers which problems, whatever the search.
+  void add_solving_options(CLI::App* s, SolveArgs& a) {
+    s->add_option("--model", a.model, "run directory or model directory")->required();
     s->add_option("--seed", a.seed, "randomness; the same seed gives the same answers");
     s->add_option("--workers", a.workers, "worker threads; 0 = one a core")->check(at_least(0));
     s->add_option("--n", a.n, "how many problems (0: all of a file, 200 of a task)")->check(at_least(0));
@@ -162,10 +171,6 @@ class Commands {
     add_weights(s, a.weights);
     add_adapter(s, a.adapter);
     add_decode(s, a.decode);
-    s->add_option(
-        "--dump", a.dump,
-        "write the first problem's search tree to this file (JSON), or with DIR/ every problem's to a file of "
-        "its own; `ponder tree` shows them");
   }
 
   // Options of models that write words; a run is asked as it was trained, others by the defaults.
@@ -210,6 +215,25 @@ class Commands {
     add_search_options(s, e);
     s->add_option("--problems", e.problems, "FILE.jsonl or task:NAME[:train|dev|test]")->required();
     s->add_option("--rows", e.rows, "also write a row a problem to this file");
+  }
+
+  void add_scaling() {
+    auto& a = args_.scaling;
+    CLI::App* s = add("scaling", &a.search.json, [&a] { return command_scaling(a); });
+    s->add_option("what", a.what, "search")->required();
+    s->add_option(
+        "strategies", a.strategies,
+        "strategies of the list below, each with its options in one word for the shell: \"mcts width=3\"; none: "
+        "all that the model can run");
+    s->add_option("--task", a.search.task, "a task's test problems; or the task of rows that name none");
+    s->add_option("--problems", a.search.problems, "FILE.jsonl or task:NAME[:train|dev|test]");
+    s->add_option("--budget-tokens", a.search.budget_tokens, "the largest budget, tokens a problem")
+        ->check(at_least(1));
+    s->add_option("--budgets", a.budgets, "all budgets (default: an eighth, a quarter, a half of the largest, and it)")
+        ->delimiter(',');
+    s->add_option("--pool", a.pool, "samples that the sampling family shares")->check(at_least(1));
+    s->add_option("--out", a.out, "directory (default runs/scaling-TASK); a study that is there is gone on with");
+    add_solving_options(s, a.search);
   }
 
   void add_tree() {
@@ -338,6 +362,7 @@ class Commands {
     add_run();
     add_run_readers();
     add_solve_and_eval();
+    add_scaling();
     add_tree();
     add_model_commands();
     add_data_commands();

@@ -21,6 +21,8 @@ add_constant(kReportStyle "${REPORT_STYLES}")
 add_constant(kReportScript "${REPORT_SCRIPTS}")
 add_constant(kTreeStyle "${TREE_STYLES}")
 add_constant(kTreeScript "${TREE_SCRIPTS}")
+add_constant(kScalingStyle "${SCALING_STYLES}")
+add_constant(kScalingScript "${SCALING_SCRIPTS}")
 file(WRITE ${OUT} "#include \"ponder/eval/web_assets.h\"
 
 namespace ponder::eval::web {

@@ -3,43 +3,12 @@
 #include "ponder/base/cat.h"
 #include "ponder/eval/headlines.h"
 #include "ponder/eval/report.h"
+#include "ponder/eval/text_table.h"
 
 namespace ponder::eval {
 namespace {
 
-// Columns on a terminal: code points, not bytes ("−" is three bytes).
-size_t width(const std::string& text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
-}
-
-// Cells in columns two spaces apart; the first column is left-aligned, the others right-aligned.
-class Table {
- public:
-  explicit Table(std::vector<std::string> header) { add(std::move(header)); }
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-
-  std::string text() const {
-    if (rows_.size() == 1) return "";
-    std::vector<size_t> widths(rows_.front().size(), 0);
-    for (const auto& row : rows_)
-      for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], width(row[c]));
-    std::string out;
-    for (const auto& row : rows_) {
-      std::string line = "  ";
-      for (size_t c = 0; c < row.size(); ++c) {
-        const std::string space(widths[c] - width(row[c]), ' ');
-        line += c == 0 ? row[c] + space : "  " + space + row[c];
-      }
-      out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-    }
-    return out;
-  }
-
- private:
-  std::vector<std::vector<std::string>> rows_;
-};
-
-std::string titled(const std::string& title, const Table& table) {
+std::string titled(const std::string& title, const TextTable& table) {
   const std::string text = table.text();
   return text.empty() ? "" : base::cat(title, "\n", text, "\n");
 }
@@ -47,7 +16,7 @@ std::string titled(const std::string& title, const Table& table) {
 std::string with_interval(const Estimate& e) { return base::cat(percent(e.value), " ", interval_text(e.ci)); }
 
 std::string ledger_text(const Rows& rows) {
-  Table table({"stage", "time", "tokens", "FLOPs"});
+  TextTable table({"stage", "time", "tokens", "FLOPs"});
   LedgerRow all{.stage = "all"};
   for (const auto& row : rows.ledger) {
     table.add({row.stage, base::human_seconds(row.seconds), base::human_count(static_cast<double>(row.tokens)),
@@ -64,7 +33,7 @@ std::string ledger_text(const Rows& rows) {
 }
 
 std::string learning_text(const std::vector<Headline>& headlines) {
-  Table table({"task", "SFT", "RL", "difference, points", "n", ""});
+  TextTable table({"task", "SFT", "RL", "difference, points", "n", ""});
   for (const auto& h : headlines) {
     if (h.topic != "learning") continue;
     table.add({h.task, with_interval(h.from.accuracy), with_interval(h.to.accuracy),
@@ -79,7 +48,7 @@ std::string search_name(const std::string& strategy) { return strategy == "oracl
 
 // A line a strategy: its least and its most tokens. The report has the points between.
 std::string search_text(const Rows& rows) {
-  Table table({"task", "model", "search", "tokens", "accuracy", "tokens", "accuracy", "n"});
+  TextTable table({"task", "model", "search", "tokens", "accuracy", "tokens", "accuracy", "n"});
   auto tokens = [](const SearchRow& row) { return row.tokens_per_problem + row.critic_tokens_per_problem; };
   for (size_t i = 0; i < rows.search.size(); ++i) {
     const SearchRow &first = rows.search[i], *least = &first, *most = &first;
@@ -100,7 +69,7 @@ std::string search_text(const Rows& rows) {
 }
 
 std::string control_text(const Rows& rows) {
-  Table table({"control", "task", "accuracy", "n"});
+  TextTable table({"control", "task", "accuracy", "n"});
   for (const auto& row : rows.control) {
     table.add({row.name, row.task, with_interval(row.accuracy), base::cat(row.accuracy.n)});
   }
@@ -108,7 +77,7 @@ std::string control_text(const Rows& rows) {
 }
 
 std::string probe_text(const Rows& rows) {
-  Table table({"slip", "task", "model", "repaired", "caught", "false alarms", "solved", "without slip", "n"});
+  TextTable table({"slip", "task", "model", "repaired", "caught", "false alarms", "solved", "without slip", "n"});
   for (const auto& row : rows.probe)
     table.add({base::cat(row.slip, row.shown == "yes" ? " (in SFT)" : ""), row.task, row.model,
                with_interval(row.repaired), percent(row.caught), percent(row.false_alarms), percent(row.solved),

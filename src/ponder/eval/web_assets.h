@@ -5,6 +5,7 @@
 
 namespace ponder::eval::web {
 
-extern const std::string_view kPage, kReportStyle, kReportScript, kTreeStyle, kTreeScript;
+extern const std::string_view kPage, kReportStyle, kReportScript, kTreeStyle, kTreeScript,
+    kScalingStyle, kScalingScript;
 
 }  // namespace ponder::eval::web

@@ -13,6 +13,7 @@
 #include "ponder/learn/learner.h"
 #include "ponder/model/load.h"
 #include "ponder/recipes/bench_sampling.h"
+#include "ponder/recipes/bench_search.h"
 #include "ponder/recipes/rollout.h"
 #include "ponder/reward/advantage.h"
 #include "ponder/tensor/device.h"
@@ -41,6 +42,24 @@ std::function<BenchRun()> make_decode(const model::Parameters& model, int worker
 
 std::function<BenchRun()> make_prefill(const model::Parameters& model, int workers) {
   return make_sampling_bench(model, workers, {1, 1, 512, 1}, Timed::kPrefill);
+}
+
+// ---- search ----
+
+std::function<BenchRun()> make_mcts(const model::Parameters& model, int workers) {
+  return make_search_bench(model, workers, {.search = "mcts"});
+}
+std::function<BenchRun()> make_beam(const model::Parameters& model, int workers) {
+  return make_search_bench(model, workers, {.search = "beam"});
+}
+std::function<BenchRun()> make_dvts(const model::Parameters& model, int workers) {
+  return make_search_bench(model, workers, {.search = "dvts"});
+}
+std::function<BenchRun()> make_critic_beam(const model::Parameters& model, int workers) {
+  return make_search_bench(model, workers, {.search = "beam", .options = {"passes=1"}, .budget = 0, .critic = true});
+}
+std::function<BenchRun()> make_search_nodes(const model::Parameters& model, int workers) {
+  return make_search_bench(model, workers, {.search = "mcts", .budget = 12500});
 }
 
 // ---- training ----
@@ -177,6 +196,15 @@ const std::vector<BenchCase>& bench_cases() {
       {"decode-64", "the same with 64 sequences", make_decode<64>},
       {"speculate", "128 tokens of one sequence behind a prompt that repeats itself, several in a pass by lookup",
        make_lookup_bench},
+      {"search-mcts", "64 problems side by side, Monte Carlo tree search of 2,048 tokens each in steps of 8",
+       make_mcts},
+      {"search-beam", "the same with beam search", make_beam},
+      {"search-dvts", "the same with DVTS", make_dvts},
+      {"search-critic",
+       "one pass of beam search each, 16 beams of 16 steps, every step read by a critic of its own size",
+       make_critic_beam},
+      {"search-nodes", "the same with 12,500 tokens each, 100,000 nodes", make_search_nodes,
+       /*trains=*/false, /*large=*/false, /*slow=*/true},
       {"train-step", "one AdamW step with clipping on 64 rows of 256 tokens", make_train_step, true},
       {"train-large", "one AdamW step with clipping on 4 rows of 192 tokens, of the model that --model names",
        make_train_large, /*trains=*/true, /*large=*/true},

@@ -29,6 +29,7 @@ struct BenchCase {
   std::function<BenchRun()> (*make)(const model::Parameters& model, int workers);
   bool trains = false;  // wants a model that can be trained
   bool large = false;   // and one of the user's, in place, instead of bench_model()
+  bool slow = false;    // takes minutes: only when it is named
 };
 const std::vector<BenchCase>& bench_cases();
 

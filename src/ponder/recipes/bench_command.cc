@@ -34,7 +34,7 @@ std::vector<const BenchCase*> chosen_cases(const BenchArgs& args) {
     if (c.large && named(c) && (args.model.empty() || args.names.size() > 1))
       throw Error(ErrorCode::kUsage, "train-large, and it alone, trains the model that --model names", "command line");
     known += base::cat(known.empty() ? "" : ", ", c.name);
-    if (args.names.empty() ? !c.large : named(c)) chosen.push_back(&c);
+    if (args.names.empty() ? !c.large && !c.slow : named(c)) chosen.push_back(&c);
   }
   for (const std::string& name : args.names)
     if (name != kLoad && std::ranges::none_of(chosen, [&](const BenchCase* c) { return name == c->name; }))

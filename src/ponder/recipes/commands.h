@@ -80,6 +80,17 @@ std::string search_help();  // a line a search and its options
 int command_solve(const SolveArgs& args);
 int command_eval(const SolveArgs& args);
 
+struct ScalingArgs {
+  ScalingArgs() { search.budget_tokens = 2048, search.n = 100; }
+  std::string what;                     // "search"
+  SolveArgs search;                     // model, problems, the largest budget
+  std::vector<std::string> strategies;  // "mcts width=3"; empty: all that the model can run
+  std::vector<int64_t> budgets;         // empty: an eighth, a quarter, a half of the largest, and it
+  int64_t pool = 64;                    // samples that the sampling family shares
+  std::string out;                      // directory; "" = runs/scaling-TASK
+};
+int command_scaling(const ScalingArgs& args);
+
 struct TreeArgs {
   std::string file;              // what --dump wrote
   std::string out;               // PAGE.html; "" = to the terminal

@@ -13,6 +13,7 @@
 #include "ponder/engine/kv_memory.h"
 #include "ponder/engine/policy.h"
 #include "ponder/recipes/oracle.h"
+#include "ponder/tasks/problem_judge.h"
 #include "ponder/tensor/device.h"
 
 namespace ponder::recipes {
@@ -117,6 +118,7 @@ void with_ports(const Models& models, const text::ProblemCodec& codec,
   const model::Parameters draft_weights = models.draft ? models.draft->packed() : model::Parameters{};
   const engine::Crew crew = crew_for(models, *models.policy);
   const engine::EngineOptions options = cache_share(models, crew.engines * (local_critic(models) ? 2 : 1));
+  const tasks::ProblemJudge judge(codec);
   base::run_workers(crew.engines, [&](int engine) {
     tensor::set_operator_threads(1);
     core::ReadyQueue ready;
@@ -127,7 +129,7 @@ void with_ports(const Models& models, const text::ProblemCodec& codec,
     } else if (models.critic) {
       critic = std::make_unique<engine::LocalCritic>(critic_weights, options, crew.threads);
     }
-    work(engine, crew.engines, core::Ports{&policy, critic.get(), &codec, &ready, models.confidence});
+    work(engine, crew.engines, core::Ports{&policy, critic.get(), &codec, &ready, models.confidence, &judge});
   });
 }
 

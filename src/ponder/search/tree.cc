@@ -28,6 +28,7 @@ NodeId Tree::add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::s
     (*this)[above.last_child].next_sibling = id;
   }
   above.last_child = id;
+  if (nodes_.size() == nodes_.capacity()) nodes_.reserve(nodes_.size() + nodes_.size() / 4 + 8);  // not twice as many
   arena_.insert(arena_.end(), tokens.begin(), tokens.end());
   logps_.insert(logps_.end(), logps.begin(), logps.end());
   nodes_.push_back(node);

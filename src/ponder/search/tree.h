@@ -58,6 +58,7 @@ class Tree {
   NodeId find_child(NodeId parent, core::TokenSpan tokens, int32_t prompt = kBehindParent) const;
 
   size_t size() const { return nodes_.size(); }
+  int64_t node_bytes() const { return static_cast<int64_t>(nodes_.capacity() * sizeof(Node)); }  // without tokens
   Node& operator[](NodeId id) { return nodes_[static_cast<size_t>(id)]; }
   const Node& operator[](NodeId id) const { return nodes_[static_cast<size_t>(id)]; }
 

@@ -1,0 +1,627 @@
+#include "ponder/eval/scaling.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <map>
+
+#include "ponder/base/error.h"
+#include "ponder/search/select.h"
+
+namespace ponder::eval {
+
+using base::Json;
+
+// ---- Rows ---------------------------------------------------------------------------------------------------------
+
+Json to_json(const ScalingRow& row) {
+  Json json = Json::object();
+  json["kind"] = "scaling";
+  json["strategy"] = row.strategy, json["budget"] = row.budget, json["problem"] = row.problem;
+  json["cluster"] = row.cluster, json["error"] = row.error, json["answered"] = row.answered;
+  json["correct"] = row.correct, json["generated"] = row.generated, json["read"] = row.read;
+  json["select"] = row.select;
+  Json found = Json::array();
+  for (const Found& f : row.found) {
+    Json one = Json::object();
+    one["generated"] = f.generated, one["read"] = f.read, one["correct"] = f.correct, one["score"] = f.score;
+    one["answer"] = f.answered ? Json(f.answer) : Json();
+    found.push_back(std::move(one));
+  }
+  json["found"] = std::move(found);
+  return json;
+}
+
+ScalingRow scaling_row(const Json& json, const std::string& where) {
+  try {
+    ScalingRow row;
+    row.strategy = json.at("strategy").as_string(), row.budget = json.at("budget").as_int();
+    row.problem = json.at("problem").as_string(), row.cluster = json.at("cluster").as_string();
+    row.error = json.at("error").as_string(), row.answered = json.at("answered").as_bool();
+    row.correct = json.at("correct").as_bool(), row.generated = json.at("generated").as_int();
+    row.read = json.at("read").as_int(), row.select = json.at("select").as_string();
+    for (const Json& one : json.at("found").as_array()) {
+      Found f;
+      f.generated = one.at("generated").as_int(), f.read = one.at("read").as_int();
+      f.correct = one.at("correct").as_bool(), f.score = one.at("score").as_double();
+      f.answered = !one.at("answer").is_null();
+      if (f.answered) f.answer = one.at("answer").as_string();
+      row.found.push_back(std::move(f));
+    }
+    return row;
+  } catch (const Error& e) {
+    throw Error(ErrorCode::kInput, base::cat("not a row of a scaling study: ", e.message()), where);
+  }
+}
+
+// ---- What was found when ------------------------------------------------------------------------------------------
+
+namespace {
+
+int64_t choose(const std::vector<Found>& found, const std::string& select) {
+  if (select == "first" || select == "last") {
+    int64_t chosen = -1;
+    for (size_t i = 0; i < found.size() && (select == "last" || chosen < 0); ++i)
+      if (found[i].answered) chosen = static_cast<int64_t>(i);
+    return chosen;
+  }
+  std::vector<search::Candidate> candidates;
+  for (const Found& f : found) {
+    search::Candidate c;
+    if (f.answered) c.answer = f.answer;
+    c.score = f.score;
+    candidates.push_back(std::move(c));
+  }
+  return search::select_candidate(candidates, select, base::RngKey(0).child("scaling"));
+}
+
+}  // namespace
+
+AtBudget at_budget(const std::vector<Found>& found, const std::string& select, int64_t budget, bool reads) {
+  AtBudget at;
+  std::vector<Found> paid;
+  for (const Found& f : found) {
+    if (f.generated + (reads ? f.read : 0) > budget) break;
+    paid.push_back(f);
+    at.generated = static_cast<double>(f.generated), at.read = reads ? static_cast<double>(f.read) : 0;
+  }
+  const int64_t chosen = choose(paid, select);
+  at.correct = chosen >= 0 && paid[static_cast<size_t>(chosen)].correct;
+  return at;
+}
+
+// ---- Laws ---------------------------------------------------------------------------------------------------------
+
+double CoverageLaw::at(double k) const { return std::exp(a * std::pow(k, b)); }
+
+CoverageLaw fit_coverage(const std::vector<std::pair<double, double>>& coverage) {
+  CoverageLaw law;
+  double sx = 0, sy = 0, sxx = 0, sxy = 0, n = 0;
+  for (const auto& [k, c] : coverage) {
+    if (!(c > 0 && c < 1 && k > 0)) continue;
+    const double x = std::log(k), y = std::log(-std::log(c));
+    sx += x, sy += y, sxx += x * x, sxy += x * y, n += 1;
+  }
+  const double spread = n * sxx - sx * sx;
+  if (n < 2 || spread <= 0) return law;
+  law.b = (n * sxy - sx * sy) / spread;
+  law.a = -std::exp((sy - law.b * sx) / n);
+  law.points = static_cast<int64_t>(n);
+  return law;
+}
+
+double bon_distance(double n) { return std::sqrt(std::max(0.0, std::log(n) - (n - 1) / n)); }
+
+double samples_at(double distance) {
+  double lo = 1, hi = 1e12;
+  if (!(distance < bon_distance(hi))) return std::numeric_limits<double>::infinity();
+  for (int i = 0; i < 200; ++i) {
+    const double mid = std::sqrt(lo * hi);
+    (bon_distance(mid) < distance ? lo : hi) = mid;
+  }
+  return hi;
+}
+
+double OverOptimisation::peak() const {
+  return beta > 0 ? alpha / (2 * beta) : std::numeric_limits<double>::infinity();
+}
+
+// Least squares of y = α·d − β·d², without a constant: at n = 1 there is nothing to gain.
+OverOptimisation fit_over_optimisation(const std::vector<std::pair<double, double>>& reward) {
+  OverOptimisation fit;
+  double s2 = 0, s3 = 0, s4 = 0, y1 = 0, y2 = 0;
+  for (const auto& [n, gain] : reward) {
+    const double d = bon_distance(n);
+    if (d <= 0) continue;
+    s2 += d * d, s3 += d * d * d, s4 += d * d * d * d, y1 += d * gain, y2 += d * d * gain;
+    ++fit.points;
+  }
+  const double determinant = s2 * s4 - s3 * s3;
+  if (fit.points < 2 || determinant <= 1e-12) return {};
+  fit.alpha = (y1 * s4 - y2 * s3) / determinant;
+  fit.beta = (y1 * s3 - y2 * s2) / determinant;
+  return fit;
+}
+
+// ---- Everything ---------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr const char* kPool = "samples";
+
+// The searches of one strategy at one budget, in the order of the problems.
+struct Group {
+  std::string strategy;
+  int64_t budget = 0;
+  std::vector<const ScalingRow*> rows;
+};
+
+// A curve's point: what is right a problem, and what it cost.
+struct Outcomes {
+  std::vector<double> correct;
+  double generated = 0, read = 0;  // means
+};
+
+class Study {
+ public:
+  Study(const std::vector<ScalingRow>& rows, const ScalingSetup& setup) : setup_(setup) {
+    for (const ScalingRow& row : rows) {
+      const auto same = [&](const Group& g) { return g.strategy == row.strategy && g.budget == row.budget; };
+      auto group = std::ranges::find_if(groups_, same);
+      if (group == groups_.end()) group = groups_.insert(groups_.end(), {row.strategy, row.budget, {}});
+      group->rows.push_back(&row);
+    }
+    for (Group& group : groups_) std::ranges::stable_sort(group.rows, {}, &ScalingRow::problem);
+    // Comparisons are paired: problems that some search has not answered yet, or failed on, count nowhere.
+    for (const ScalingRow* row : groups_.empty() ? std::vector<const ScalingRow*>{} : groups_[0].rows) {
+      const bool everywhere = std::ranges::all_of(groups_, [&](const Group& g) {
+        return std::ranges::any_of(g.rows,
+                                   [&](const ScalingRow* r) { return r->problem == row->problem && r->error.empty(); });
+      });
+      if (everywhere) problems_.push_back(row->problem), clusters_.push_back(row->cluster);
+    }
+    for (Group& group : groups_)
+      std::erase_if(group.rows,
+                    [&](const ScalingRow* r) { return std::ranges::find(problems_, r->problem) == problems_.end(); });
+  }
+
+  Json json() {
+    Json out = Json::object();
+    out["kind"] = "scaling", out["model"] = setup_.model, out["task"] = setup_.task, out["seed"] = setup_.seed;
+    out["n"] = static_cast<int64_t>(problems_.size());
+    out["setup"] = setup_.more;
+    Json budgets = Json::array();
+    for (int64_t budget : setup_.budgets) budgets.push_back(budget);
+    out["budgets"] = std::move(budgets);
+    if (problems_.empty()) {
+      out["sentences"] = Json::array();
+      out["sentences"].push_back("No problem has been answered by every search yet.");
+      return out;
+    }
+    out["curves"] = curves();
+    out["comparisons"] = comparisons();
+    out["pass_at_k"] = pass_rows();
+    out["coverage"] = coverage();
+    out["over_optimisation"] = over_optimisation();
+    out["allocation"] = allocation();
+    out["sentences"] = sentences(out);
+    return out;
+  }
+
+ private:
+  base::RngKey key(const std::string& what) const { return base::RngKey(0).child("scaling").child(what); }
+
+  const Group* find(const std::string& strategy, int64_t budget = -1) const {
+    for (const Group& g : groups_)
+      if (g.strategy == strategy && (budget < 0 || g.budget == budget)) return &g;
+    return nullptr;
+  }
+
+  // Curves by name: the sampling family out of the pool, then the other strategies.
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    if (find("greedy")) names.emplace_back("greedy");
+    if (find(kPool)) names.insert(names.end(), {"majority", "bon", "bon-wmaj", "random"});
+    for (const Group& g : groups_)
+      if (g.strategy != kPool && std::ranges::find(names, g.strategy) == names.end()) names.push_back(g.strategy);
+    return names;
+  }
+
+  bool shares_pool(const std::string& name) const {
+    return find(kPool) && (name == "majority" || name == "bon" || name == "bon-wmaj" || name == "random");
+  }
+
+  // How strategy `name` does when `budget` tokens are spent.
+  Outcomes outcomes(const std::string& name, int64_t budget) const {
+    const Group* own = shares_pool(name) ? find(kPool) : find(name, budget);
+    const bool final = own != nullptr && !shares_pool(name);  // it was run with this very budget
+    if (!own) own = find(name);
+    const std::string rule = name == "majority" ? "maj" : name == "bon" ? "rm" : name == "bon-wmaj" ? "wmaj" : "random";
+    Outcomes out;
+    const auto n = static_cast<double>(own->rows.size());
+    for (const ScalingRow* row : own->rows) {
+      AtBudget at;
+      if (final) {
+        at = {static_cast<double>(row->generated), static_cast<double>(row->read), row->correct};
+      } else if (shares_pool(name)) {
+        at = at_budget(row->found, rule, budget, rule == "rm" || rule == "wmaj");
+      } else {
+        at = at_budget(row->found, row->select, budget, true);
+        // What a search spends between two finished answers is spent all the same.
+        const double spent = static_cast<double>(std::min(budget, row->generated + row->read));
+        if (spent > at.generated + at.read) at.generated = spent - at.read;
+      }
+      out.correct.push_back(at.correct ? 1 : 0);
+      out.generated += at.generated, out.read += at.read;
+    }
+    out.generated /= n, out.read /= n;
+    return out;
+  }
+
+  Json curves() const {
+    Json curves = Json::array();
+    for (const std::string& name : names())
+      for (int64_t budget : setup_.budgets) {
+        const Outcomes o = outcomes(name, budget);
+        Json point = estimate(clustered_mean(o.correct, clusters_, key("curves")));
+        point["strategy"] = name, point["budget"] = budget;
+        point["tokens_per_problem"] = o.generated, point["critic_tokens_per_problem"] = o.read;
+        point["anytime"] = !shares_pool(name) && !find(name, budget);
+        point["control"] = name == "random";
+        curves.push_back(std::move(point));
+      }
+    return curves;
+  }
+
+  // Each against the vote at the same budget.
+  Json comparisons() const {
+    Json list = Json::array();
+    if (!find(kPool)) return list;
+    for (int64_t budget : setup_.budgets) {
+      const Outcomes vote = outcomes("majority", budget);
+      for (const std::string& name : names()) {
+        if (name == "majority") continue;
+        Json row = estimate(paired_difference(outcomes(name, budget).correct, vote.correct, clusters_, key("pairs")));
+        row["strategy"] = name, row["budget"] = budget;
+        list.push_back(std::move(row));
+      }
+    }
+    return list;
+  }
+
+  std::vector<PoolSample> pool_of(const ScalingRow& row) const {
+    std::vector<PoolSample> pool;
+    for (const Found& f : row.found) pool.push_back({f.answer, f.answered, f.correct, f.score});
+    return pool;
+  }
+
+  // All problems have pools of one size: what the smallest holds.
+  int64_t pool_size() const {
+    const Group* pool = find(kPool);
+    if (!pool) return 0;
+    size_t least = pool->rows[0]->found.size();
+    for (const ScalingRow* row : pool->rows) least = std::min(least, row->found.size());
+    return static_cast<int64_t>(least);
+  }
+
+  std::vector<int64_t> pool_ks() const {
+    std::vector<int64_t> ks;
+    for (int64_t k = 1; k <= pool_size(); k *= 2) ks.push_back(k);
+    return ks;
+  }
+
+  using Rule = std::function<double(const std::vector<PoolSample>& pool, int64_t k)>;
+  std::vector<double> over_pool(int64_t k, const Rule& rule) const {
+    std::vector<double> values;
+    for (const ScalingRow* row : find(kPool)->rows) values.push_back(rule(pool_of(*row), k));
+    return values;
+  }
+  static double pass(const std::vector<PoolSample>& pool, int64_t k) {
+    return pass_at_k(static_cast<int64_t>(pool.size()), std::ranges::count(pool, true, &PoolSample::correct), k);
+  }
+  static double best(const std::vector<PoolSample>& pool, int64_t k) { return best_of_k(pool, k); }
+
+  Json pass_rows() const {
+    Json list = Json::array();
+    for (int64_t k : pool_ks()) {
+      double tokens = 0;
+      for (const ScalingRow* row : find(kPool)->rows)
+        tokens += static_cast<double>(row->generated) / static_cast<double>(std::max<size_t>(1, row->found.size()));
+      Json point = estimate(clustered_mean(over_pool(k, pass), clusters_, key("pass")));
+      point["k"] = k, point["samples"] = pool_size();
+      point["tokens_per_problem"] = tokens / static_cast<double>(problems_.size()) * static_cast<double>(k);
+      point["majority"] = mean(over_pool(k, [](const auto& pool, int64_t m) { return majority_at_k(pool, m); })).value;
+      point["best"] = mean(over_pool(k, best)).value;
+      list.push_back(std::move(point));
+    }
+    return list;
+  }
+
+  // Of resamples of the clusters: percentiles of what `figure` gives, where that is finite.
+  Json interval_of(const std::function<double(const std::vector<size_t>& problems)>& figure,
+                   const std::string& what) const {
+    std::map<std::string, std::vector<size_t>> by_cluster;
+    for (size_t i = 0; i < clusters_.size(); ++i) by_cluster[clusters_[i]].push_back(i);
+    std::vector<const std::vector<size_t>*> groups;
+    for (const auto& [name, members] : by_cluster) groups.push_back(&members);
+    base::Rng rng(key(what));
+    std::vector<double> values;
+    int64_t none = 0;
+    constexpr int kDraws = 400;
+    for (int draw = 0; draw < kDraws; ++draw) {
+      std::vector<size_t> sample;
+      for (size_t i = 0; i < groups.size(); ++i) {
+        const auto& members = *groups[static_cast<size_t>(rng.below(static_cast<int64_t>(groups.size())))];
+        sample.insert(sample.end(), members.begin(), members.end());
+      }
+      const double value = figure(sample);
+      if (std::isfinite(value))
+        values.push_back(value);
+      else
+        ++none;
+    }
+    std::ranges::sort(values);
+    Json interval = Json::object();
+    const auto at = [&](double q) {
+      return values.empty() ? Json() : Json(values[static_cast<size_t>(q * static_cast<double>(values.size() - 1))]);
+    };
+    interval["lo"] = at(0.025), interval["hi"] = at(0.975);
+    interval["without"] = static_cast<double>(none) / kDraws;
+    return interval;
+  }
+
+  // Points (k, mean over these problems) of what a rule gives.
+  using Table = std::vector<std::vector<double>>;  // [k][problem]
+  std::vector<std::pair<double, double>> points(const Table& table, const std::vector<size_t>& problems) const {
+    const std::vector<int64_t> ks = pool_ks();
+    std::vector<std::pair<double, double>> points;
+    for (size_t i = 0; i < ks.size(); ++i) {
+      double sum = 0;
+      for (size_t p : problems) sum += table[i][p];
+      points.emplace_back(static_cast<double>(ks[i]), sum / static_cast<double>(problems.size()));
+    }
+    return points;
+  }
+
+  std::vector<size_t> all_problems() const {
+    std::vector<size_t> all(problems_.size());
+    for (size_t i = 0; i < all.size(); ++i) all[i] = i;
+    return all;
+  }
+
+  Json coverage() const {
+    Json out = Json::object();
+    if (pool_ks().size() < 2) return out;
+    Table table;
+    for (int64_t k : pool_ks()) table.push_back(over_pool(k, pass));
+    const auto seen = points(table, all_problems());
+    const CoverageLaw law = fit_coverage(seen);
+    out["fitted"] = law.fitted();
+    if (!law.fitted()) return out;
+    out["a"] = law.a, out["b"] = law.b;
+    out["b_interval"] = interval_of(
+        [&](const auto& sample) {
+          const CoverageLaw again = fit_coverage(points(table, sample));
+          return again.fitted() ? again.b : std::nan("");
+        },
+        "coverage");
+    double worst = 0;
+    for (const auto& [k, c] : seen) worst = std::max(worst, std::abs(law.at(k) - c));
+    out["worst_error"] = worst;
+    // The honest test of a law: fitted to the smaller half of the ks, what does it say of the largest one?
+    auto half = seen;
+    half.resize((seen.size() + 1) / 2);
+    const CoverageLaw early = fit_coverage(half);
+    if (early.fitted() && half.size() < seen.size()) {
+      out["early_k"] = half.back().first, out["predicted_k"] = seen.back().first;
+      out["predicted"] = early.at(seen.back().first), out["measured"] = seen.back().second;
+    }
+    return out;
+  }
+
+  // What best-of-n by score gains as n grows: a proxy's score is always higher then, the accuracy may not be.
+  Json over_optimisation() const {
+    Json out = Json::object();
+    if (pool_ks().size() < 3) return out;
+    Table table;
+    for (int64_t k : pool_ks()) table.push_back(over_pool(k, best));
+    const auto gains = [&](const std::vector<size_t>& problems) {
+      auto seen = points(table, problems);
+      const double first = seen[0].second;
+      for (auto& [n, reward] : seen) reward -= first;
+      return seen;
+    };
+    const auto seen = gains(all_problems());
+    const OverOptimisation fit = fit_over_optimisation(seen);
+    out["fitted"] = fit.fitted();
+    if (!fit.fitted()) return out;
+    const auto top = std::ranges::max_element(seen, {}, &std::pair<double, double>::second);
+    out["alpha"] = fit.alpha, out["beta"] = fit.beta;
+    out["best_k"] = top->first, out["best_gain"] = top->second, out["last_k"] = seen.back().first;
+    out["last_gain"] = seen.back().second;
+    const double peak = fit.alpha > 0 ? samples_at(fit.peak()) : 1;
+    out["peak_k"] = std::isfinite(peak) ? Json(peak) : Json();
+    out["fall"] = estimate(paired_difference(table.back(), table[static_cast<size_t>(top - seen.begin())], clusters_,
+                                             key("over-optimisation")));
+    out["beta_interval"] = interval_of(
+        [&](const auto& sample) {
+          const OverOptimisation again = fit_over_optimisation(gains(sample));
+          return again.fitted() ? again.beta : std::nan("");
+        },
+        "beta");
+    return out;
+  }
+
+  // Compute-optimal allocation (Snell et al. 2024, §3.2): problems fall into bins by how well the first samples of the
+  // pool agree; each bin gets the strategy that did best on it in the other half of the problems. Of the budget the
+  // probe's tokens are gone. The bound: bins by pass@1, which nobody knows beforehand.
+  Json allocation() const {
+    Json out = Json::object();
+    const Group* pool = find(kPool);
+    const int64_t budget = setup_.budgets.back();
+    if (!pool || pool_size() < setup_.probe) return out;
+    const size_t n = problems_.size();
+    std::vector<double> probe_tokens(n), agreement(n), ease(n);
+    for (size_t i = 0; i < n; ++i) {
+      const std::vector<Found>& found = pool->rows[i]->found;
+      std::map<std::string, int> votes;
+      double most = 0;
+      for (int64_t s = 0; s < setup_.probe; ++s) {
+        const Found& f = found[static_cast<size_t>(s)];
+        if (f.answered) most = std::max(most, static_cast<double>(++votes[f.answer]));
+        probe_tokens[i] = static_cast<double>(f.generated);
+      }
+      agreement[i] = most / static_cast<double>(setup_.probe);
+      for (const Found& f : found) ease[i] += f.correct ? 1.0 / static_cast<double>(found.size()) : 0;
+    }
+    std::vector<std::string> choices;
+    for (const std::string& name : names())
+      if (name != "random") choices.push_back(name);
+    std::vector<std::vector<double>> with_probe(choices.size()), whole(choices.size());  // [choice][problem]
+    for (size_t c = 0; c < choices.size(); ++c) {
+      whole[c] = outcomes(choices[c], budget).correct;
+      for (size_t i = 0; i < n; ++i) with_probe[c].push_back(with_less(choices[c], i, budget, probe_tokens[i]));
+    }
+    out["budget"] = budget, out["probe"] = setup_.probe;
+    out["predicted"] = allocate(agreement, with_probe, choices);
+    out["oracle"] = allocate(ease, whole, choices);
+    size_t fixed = 0;
+    std::vector<double> means;
+    for (const auto& correct : whole) means.push_back(mean(correct).value);
+    fixed = static_cast<size_t>(std::ranges::max_element(means) - means.begin());
+    out["best_fixed"] = choices[fixed], out["best_fixed_accuracy"] = means[fixed];
+    out["gain"] = estimate(paired_difference(last_allocated_, whole[fixed], clusters_, key("allocation")));
+    return out;
+  }
+
+  // Problem i by a strategy that has `less` tokens fewer.
+  double with_less(const std::string& name, size_t i, int64_t budget, double less) const {
+    const auto rest = budget - static_cast<int64_t>(less);
+    if (shares_pool(name)) {  // the probe's samples are the first of the pool: they vote, nothing is lost
+      const std::string rule = name == "majority" ? "maj" : name == "bon" ? "rm" : "wmaj";
+      return at_budget(find(kPool)->rows[i]->found, rule, budget, rule != "maj").correct ? 1 : 0;
+    }
+    const Group* own = find(name, budget);
+    if (!own) own = find(name);
+    const ScalingRow& row = *own->rows[i];
+    if (row.generated + row.read <= rest) return row.correct ? 1 : 0;
+    return at_budget(row.found, row.select, rest, true).correct ? 1 : 0;
+  }
+
+  // Two-fold: what one half says is best for a bin is used in the other half. Leaves what is right in last_allocated_
+  // (of the predicted bins, which are asked for first).
+  Json allocate(const std::vector<double>& signal, const std::vector<std::vector<double>>& correct,
+                const std::vector<std::string>& choices) const {
+    const size_t n = signal.size();
+    const auto bin_of = [&](size_t i) { return signal[i] >= 0.999 ? 0 : signal[i] >= 0.5 ? 1 : 2; };
+    const auto fold_of = [&](size_t i) { return base::hash64(clusters_[i]) % 2; };
+    std::vector<double> right(n);
+    Json bins = Json::array();
+    for (int bin = 0; bin < 3; ++bin) {
+      std::array<size_t, 2> chosen{};
+      int64_t size = 0;
+      for (uint64_t fold : {0, 1}) {
+        std::vector<double> sums(choices.size());
+        for (size_t i = 0; i < n; ++i)
+          if (bin_of(i) == bin && fold_of(i) != fold)
+            for (size_t c = 0; c < choices.size(); ++c) sums[c] += correct[c][i];
+        chosen[fold] = static_cast<size_t>(std::ranges::max_element(sums) - sums.begin());
+        for (size_t i = 0; i < n; ++i)
+          if (bin_of(i) == bin && fold_of(i) == fold) right[i] = correct[chosen[fold]][i], ++size;
+      }
+      Json row = Json::object();
+      row["bin"] = bin == 0 ? "easy" : bin == 1 ? "middle" : "hard", row["n"] = size;
+      Json picks = Json::array();
+      for (size_t c : chosen) picks.push_back(choices[c]);
+      row["chosen"] = std::move(picks);
+      bins.push_back(std::move(row));
+    }
+    if (last_allocated_.empty()) last_allocated_ = right;
+    Json out = estimate(clustered_mean(right, clusters_, key("allocated")));
+    out["bins"] = std::move(bins);
+    return out;
+  }
+
+  static Json estimate(const Estimate& e) {
+    Json json = Json::object();
+    json["accuracy"] = e.value, json["stderr"] = e.std_error, json["ci_lo"] = e.ci.lo, json["ci_hi"] = e.ci.hi;
+    json["n"] = e.n;
+    return json;
+  }
+
+  static std::string points_text(const Json& e) {
+    const auto text = [](double v) { return base::cat(v > 0 ? "+" : "", base::fixed(100 * v, 1)); };
+    return base::cat(text(e.at("accuracy").as_double()), " points [", text(e.at("ci_lo").as_double()), ", ",
+                     text(e.at("ci_hi").as_double()), "]");
+  }
+
+  static std::string best_sentence(const Json& out, int64_t budget) {
+    const Json* best = nullptr;
+    for (const Json& point : out.at("curves").as_array())
+      if (point.at("budget").as_int() == budget && !point.at("control").as_bool() &&
+          (!best || point.at("accuracy").as_double() > best->at("accuracy").as_double()))
+        best = &point;
+    const std::string& name = best->at("strategy").as_string();
+    std::string text = base::cat("At ", budget, " tokens ", name, " has the highest accuracy, ",
+                                 base::fixed(100 * best->at("accuracy").as_double(), 1), "%");
+    for (const Json& row : out.at("comparisons").as_array()) {
+      if (row.at("budget").as_int() != budget || row.at("strategy").as_string() != name) continue;
+      const bool clear = row.at("ci_lo").as_double() > 0 || row.at("ci_hi").as_double() < 0;
+      text += base::cat(", ", points_text(row), " to the vote", clear ? "" : ": not shown to beat it");
+    }
+    return text + ".";
+  }
+
+  // What a reader should take away; a difference is called one only where its interval leaves out zero.
+  Json sentences(const Json& out) const {
+    Json list = Json::array();
+    for (int64_t budget : setup_.budgets) list.push_back(best_sentence(out, budget));
+    int64_t above = 0, below = 0, same = 0;
+    for (const Json& row : out.at("comparisons").as_array()) {
+      if (row.at("budget").as_int() != setup_.budgets.back() || row.at("strategy").as_string() == "random") continue;
+      ++(row.at("ci_lo").as_double() > 0 ? above : row.at("ci_hi").as_double() < 0 ? below : same);
+    }
+    if (above + below + same > 0)
+      list.push_back(base::cat("Of ", above + below + same, " strategies at ", setup_.budgets.back(), " tokens ", above,
+                               above == 1 ? " is" : " are", " above the vote, ", below, " below it, and ", same,
+                               " cannot be told from it (95% intervals, paired, not corrected for their number)."));
+    const Json& law = out.at("coverage");
+    if (law.find("predicted"))
+      list.push_back(base::cat("Coverage follows exp(", base::fixed(law.at("a").as_double(), 2), "·k^",
+                               base::fixed(law.at("b").as_double(), 2), "); fitted up to ",
+                               static_cast<int64_t>(law.at("early_k").as_double()), " samples it predicts ",
+                               base::fixed(100 * law.at("predicted").as_double(), 1), "% for ",
+                               static_cast<int64_t>(law.at("predicted_k").as_double()), ", and ",
+                               base::fixed(100 * law.at("measured").as_double(), 1), "% is measured."));
+    const Json& over = out.at("over_optimisation");
+    if (over.find("best_k")) {
+      const bool falls = over.at("fall").at("ci_hi").as_double() < 0;
+      list.push_back(
+          falls
+              ? base::cat("Best-of-n by score is over-optimised: best at n = ", over.at("best_k").as_double(), ", and ",
+                          points_text(over.at("fall")), " from there to n = ", over.at("last_k").as_double(), ".")
+              : base::cat(
+                    "Best-of-n by score is not shown to be over-optimised up to n = ", over.at("last_k").as_double(),
+                    " (", points_text(over.at("fall")), " from its best n = ", over.at("best_k").as_double(), ")."));
+    }
+    const Json& allocation = out.at("allocation");
+    if (allocation.find("gain"))
+      list.push_back(
+          base::cat("Choosing a strategy by predicted difficulty, the probe paid for, against the best fixed one (",
+                    allocation.at("best_fixed").as_string(), "): ", points_text(allocation.at("gain")), "."));
+    return list;
+  }
+
+  const ScalingSetup& setup_;
+  std::vector<Group> groups_;
+  std::vector<std::string> problems_, clusters_;  // of the problems that every search answered
+  mutable std::vector<double> last_allocated_;
+};
+
+}  // namespace
+
+Json scaling_json(const std::vector<ScalingRow>& rows, const ScalingSetup& setup) { return Study(rows, setup).json(); }
+
+}  // namespace ponder::eval

@@ -1,0 +1,230 @@
+#include "ponder/eval/scaling.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "ponder/base/error.h"
+
+namespace ponder::eval {
+namespace {
+
+using base::Json;
+
+TEST(CoverageLaw, FindsThePlantedOne) {
+  std::vector<std::pair<double, double>> seen;
+  for (double k = 1; k <= 1024; k *= 2) seen.emplace_back(k, std::exp(-2.5 * std::pow(k, -0.4)));
+  const CoverageLaw law = fit_coverage(seen);
+  ASSERT_TRUE(law.fitted());
+  EXPECT_NEAR(law.a, -2.5, 1e-9);
+  EXPECT_NEAR(law.b, -0.4, 1e-9);
+  EXPECT_NEAR(law.at(100), std::exp(-2.5 * std::pow(100, -0.4)), 1e-9);
+}
+
+// p ~ Beta(α, ·): coverage's slope goes to −α.
+TEST(CoverageLaw, ProblemsOfBetaDifficultyGiveTheirExponent) {
+  base::Rng rng(base::RngKey(3));
+  constexpr double kAlpha = 0.3;
+  std::vector<std::pair<double, double>> seen;
+  std::vector<double> p;
+  for (int i = 0; i < 20000; ++i) p.push_back(std::pow(rng.uniform(), 1 / kAlpha));  // Beta(α, 1)
+  for (double k = 16; k <= 16384; k *= 2) {
+    double covered = 0;
+    for (double x : p) covered += 1 - std::pow(1 - x, k);
+    seen.emplace_back(k, covered / static_cast<double>(p.size()));
+  }
+  EXPECT_NEAR(fit_coverage(seen).b, -kAlpha, 0.06);
+}
+
+TEST(CoverageLaw, NeedsTwoPointsInside) {
+  EXPECT_FALSE(fit_coverage({{1, 0.0}, {2, 1.0}, {4, 0.5}}).fitted());
+  EXPECT_FALSE(fit_coverage({}).fitted());
+}
+
+TEST(OverOptimisation, FindsThePlantedPeakFromSmallN) {
+  const double alpha = 0.4, beta = 0.12;
+  std::vector<std::pair<double, double>> seen;
+  for (double n = 1; n <= 32; n *= 2) seen.emplace_back(n, bon_distance(n) * (alpha - beta * bon_distance(n)));
+  const OverOptimisation fit = fit_over_optimisation(seen);
+  EXPECT_NEAR(fit.alpha, alpha, 1e-9);
+  EXPECT_NEAR(fit.beta, beta, 1e-9);
+  EXPECT_NEAR(fit.peak(), alpha / (2 * beta), 1e-9);
+  EXPECT_NEAR(bon_distance(samples_at(fit.peak())), fit.peak(), 1e-6);
+}
+
+TEST(OverOptimisation, WhatOnlyRisesHasNoPeak) {
+  std::vector<std::pair<double, double>> seen;
+  for (double n = 1; n <= 64; n *= 2) seen.emplace_back(n, 0.2 * bon_distance(n));
+  EXPECT_NEAR(fit_over_optimisation(seen).beta, 0, 1e-9);
+  EXPECT_TRUE(std::isinf(OverOptimisation{0.2, -0.1, 5}.peak()));
+  EXPECT_TRUE(std::isinf(samples_at(1e9)));
+}
+
+Found found(int64_t generated, int64_t read, const char* answer, bool correct, double score = 0) {
+  return {generated, read, answer, answer[0] != 0, correct, score};
+}
+
+TEST(AtBudget, CountsWhatWasPaidForAndChoosesAmongIt) {
+  const std::vector<Found> all = {found(10, 0, "a", false, 0.9), found(20, 5, "b", true, 0.2),
+                                  found(30, 9, "b", true, 0.3)};
+  EXPECT_FALSE(at_budget(all, "maj", 9, true).correct);
+  EXPECT_EQ(at_budget(all, "maj", 9, true).generated, 0);
+  EXPECT_FALSE(at_budget(all, "maj", 24, true).correct);  // 20 + 5 are too many
+  EXPECT_EQ(at_budget(all, "maj", 24, false).generated, 20);
+  EXPECT_TRUE(at_budget(all, "maj", 100, true).correct);
+  EXPECT_EQ(at_budget(all, "maj", 100, true).read, 9);
+  EXPECT_FALSE(at_budget(all, "rm", 100, true).correct);
+  EXPECT_TRUE(at_budget(all, "last", 100, true).correct);
+  EXPECT_FALSE(at_budget(all, "first", 100, true).correct);
+}
+
+// Problems of which `right` of 16 samples are right, each sample of 10 tokens; scores tell right from wrong, or not.
+std::vector<ScalingRow> pool(int problems, const std::function<int(int)>& right, bool score_knows) {
+  std::vector<ScalingRow> rows;
+  for (int i = 0; i < problems; ++i) {
+    ScalingRow row;
+    row.strategy = "samples", row.problem = base::cat(1000 + i), row.cluster = row.problem, row.select = "wmaj";
+    base::Rng rng(base::RngKey(9).child(static_cast<uint64_t>(i)));
+    std::vector<int> correct(16);
+    for (int s = 0; s < 16; ++s) correct[static_cast<size_t>(s)] = s < right(i);
+    rng.shuffle(correct);
+    for (int s = 0; s < 16; ++s) {
+      const bool ok = correct[static_cast<size_t>(s)] != 0;
+      const std::string wrong = base::cat("w", rng.below(3));
+      row.found.push_back(found(10 * (s + 1), 0, ok ? "r" : wrong.c_str(), ok, score_knows ? ok : rng.uniform()));
+    }
+    row.generated = 160;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+// A strategy that is right on problems where `right` says so, at the end of its budget.
+void add_strategy(std::vector<ScalingRow>& rows, const char* name, int problems,
+                  const std::function<bool(int)>& right) {
+  for (int i = 0; i < problems; ++i) {
+    ScalingRow row;
+    row.strategy = name, row.budget = 160, row.problem = base::cat(1000 + i), row.cluster = row.problem,
+    row.select = "rm";
+    row.found = {found(150, 0, right(i) ? "r" : "w", right(i), 1)};
+    row.answered = true, row.correct = right(i), row.generated = 150;
+    rows.push_back(std::move(row));
+  }
+}
+
+const Json& point_of(const Json& study, const char* strategy, int64_t budget) {
+  for (const Json& p : study.at("curves").as_array())
+    if (p.at("strategy").as_string() == strategy && p.at("budget").as_int() == budget) return p;
+  throw std::runtime_error("no such point");
+}
+
+TEST(Scaling, TheSamplingFamilySharesOnePool) {
+  const auto rows = pool(
+      60, [](int) { return 8; }, true);
+  const Json study = scaling_json(rows, {"m", "t", {10, 160}, 1, 4, Json::object()});
+  EXPECT_EQ(study.at("n").as_int(), 60);
+  EXPECT_NEAR(point_of(study, "majority", 10).at("accuracy").as_double(), 0.5, 0.2);
+  EXPECT_EQ(point_of(study, "majority", 160).at("accuracy").as_double(), 1);
+  EXPECT_EQ(point_of(study, "bon", 160).at("accuracy").as_double(), 1);
+  EXPECT_LT(point_of(study, "random", 160).at("accuracy").as_double(), 0.8);
+  EXPECT_EQ(point_of(study, "majority", 160).at("tokens_per_problem").as_double(), 160);
+  EXPECT_TRUE(point_of(study, "random", 160).at("control").as_bool());
+  const Json& pass = study.at("pass_at_k").as_array().front();
+  EXPECT_DOUBLE_EQ(pass.at("accuracy").as_double(), 0.5);
+  EXPECT_NEAR(pass.at("majority").as_double(), 0.5, 1e-9);
+}
+
+TEST(Scaling, AStrategyIsComparedWithTheVoteOnTheSameProblems) {
+  auto rows = pool(
+      60, [](int i) { return i % 2 ? 14 : 1; }, false);
+  add_strategy(rows, "good", 60, [](int) { return true; });
+  add_strategy(rows, "same", 60, [](int i) { return i % 2 == 1; });
+  const Json study = scaling_json(rows, {"m", "t", {40, 160}, 1, 4, Json::object()});
+  for (const Json& row : study.at("comparisons").as_array()) {
+    if (row.at("budget").as_int() != 160) continue;
+    if (row.at("strategy").as_string() == "good") {
+      EXPECT_NEAR(row.at("accuracy").as_double(), 0.5, 1e-9);
+      EXPECT_GT(row.at("ci_lo").as_double(), 0.3);
+    }
+    if (row.at("strategy").as_string() == "same") {
+      EXPECT_EQ(row.at("accuracy").as_double(), 0);
+    }
+  }
+  EXPECT_EQ(point_of(study, "good", 40).at("accuracy").as_double(), 0);  // nothing was complete by then
+  EXPECT_TRUE(point_of(study, "good", 40).at("anytime").as_bool());
+  EXPECT_FALSE(point_of(study, "good", 160).at("anytime").as_bool());
+  bool said = false;
+  for (const Json& sentence : study.at("sentences").as_array())
+    said |= sentence.as_string().find("At 160 tokens good has the highest accuracy, 100.0%, +50.0 points") == 0;
+  EXPECT_TRUE(said);
+}
+
+// A proxy that knows nothing gains nothing; one that prefers the wrong answers loses as n grows.
+TEST(Scaling, SeesAnOverOptimisedProxy) {
+  auto rows = pool(
+      200, [](int) { return 8; }, true);
+  for (ScalingRow& row : rows)
+    for (Found& f : row.found) f.score = f.correct ? 0.1 : 0.9;
+  const Json study = scaling_json(rows, {"m", "t", {160}, 1, 4, Json::object()});
+  const Json& over = study.at("over_optimisation");
+  EXPECT_EQ(over.at("best_k").as_double(), 1);
+  EXPECT_LT(over.at("fall").at("ci_hi").as_double(), -0.3);
+  bool said = false;
+  for (const Json& sentence : study.at("sentences").as_array())
+    said |= sentence.as_string().find("is over-optimised: best at n = 1") != std::string::npos;
+  EXPECT_TRUE(said);
+}
+
+// Easy problems (the first samples agree) are solved by the vote, hard ones by another strategy alone: to allocate by
+// difficulty is better than either, and the probe is not free.
+TEST(Scaling, AllocationFindsWhatIsGoodForEachBin) {
+  auto rows = pool(
+      120, [](int i) { return i % 2 ? 16 : 2; }, false);
+  add_strategy(rows, "hard-one", 120, [](int i) { return i % 2 == 0; });
+  const Json study = scaling_json(rows, {"m", "t", {200}, 1, 4, Json::object()});
+  const Json& a = study.at("allocation");
+  EXPECT_GT(a.at("predicted").at("accuracy").as_double(), 0.9);
+  EXPECT_GT(a.at("gain").at("ci_lo").as_double(), 0.3);
+  // The strategy needs 150 of 160 tokens: what the probe takes, it lacks.
+  const Json tight = scaling_json(rows, {"m", "t", {160}, 1, 4, Json::object()});
+  EXPECT_LT(tight.at("allocation").at("predicted").at("accuracy").as_double(), 0.65);
+  EXPECT_GT(tight.at("allocation").at("oracle").at("accuracy").as_double(), 0.9);
+}
+
+TEST(Scaling, ProblemsThatASearchFailedOnCountNowhere) {
+  auto rows = pool(
+      10, [](int) { return 8; }, true);
+  add_strategy(rows, "good", 10, [](int) { return true; });
+  rows.back().error = "broken";
+  EXPECT_EQ(scaling_json(rows, {"m", "t", {160}, 1, 4, Json::object()}).at("n").as_int(), 9);
+}
+
+TEST(Scaling, RowsReadBackAndBadOnesAreErrors) {
+  for (const ScalingRow& row : pool(
+           3, [](int i) { return i; }, true)) {
+    const Json json = to_json(row);
+    EXPECT_EQ(to_json(scaling_row(Json::parse(json.dump()), "f:1")).dump(), json.dump());
+  }
+  EXPECT_THROW(scaling_row(Json::parse(R"({"strategy":"x"})"), "f:1"), Error);
+  EXPECT_THROW(scaling_row(Json::parse("[]"), "f:1"), Error);
+}
+
+TEST(Scaling, AnEmptyStudySaysSo) {
+  const Json study = scaling_json({}, {"m", "t", {160}, 1, 4, Json::object()});
+  EXPECT_EQ(study.at("n").as_int(), 0);
+  EXPECT_NE(scaling_table(study).find("No problem has been answered"), std::string::npos);
+  EXPECT_NE(scaling_html(study).find("No problem"), std::string::npos);
+}
+
+TEST(Scaling, ThePageHoldsTheNumbersAndNoMarkupOfOthers) {
+  auto rows = pool(
+      6, [](int i) { return 2 * i; }, true);
+  rows[0].problem = rows[0].cluster = "</script><b>";
+  const Json study = scaling_json(rows, {"<model>", "t", {40, 160}, 1, 4, Json::object()});
+  const std::string html = scaling_html(study);
+  EXPECT_EQ(html.find("<model>"), std::string::npos);
+  EXPECT_NE(scaling_table(study).find("majority"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ponder::eval

@@ -1,0 +1,276 @@
+// `ponder scaling search`: every strategy on the same problems at growing budgets, and what that says. The directory
+// holds a file of rows for each search that is done; a study that is stopped goes on behind them, and the page is made
+// from them alone.
+#include <algorithm>
+#include <atomic>
+
+#include "ponder/base/clock.h"
+#include "ponder/base/file.h"
+#include "ponder/base/log.h"
+#include "ponder/eval/scaling.h"
+#include "ponder/recipes/accuracy.h"
+#include "ponder/recipes/commands.h"
+#include "ponder/recipes/problems.h"
+#include "ponder/recipes/search_stage.h"
+#include "ponder/recipes/solver.h"
+#include "ponder/tensor/device.h"
+
+namespace ponder::recipes {
+namespace {
+
+constexpr const char* kPool = "samples";
+constexpr const char* kSamplingFamily[] = {"sample", "majority", "bon"};     // out of one pool
+constexpr const char* kInWords[] = {"revise", "mctsr", "decompose", "rap"};  // ask the model about its own work
+constexpr const char* kControls[] = {"first", "agree"};
+// What they have found on the way says nothing of a smaller budget: they share it out beforehand, or end a thought by
+// it.
+constexpr const char* kBudgetIsPartOfThem[] = {"rstar", "auto", "budget-force"};
+
+template <size_t N>
+bool is_one_of(const std::string& name, const char* const (&names)[N]) {
+  return std::ranges::find(names, name) != std::end(names);
+}
+
+// One search over all problems.
+struct Unit {
+  std::string name;                  // of its curve
+  std::string search;                // the strategy
+  std::vector<std::string> options;  // "key=value", the user's
+  int64_t budget = 0;
+  std::string file() const { return base::cat(name, "-", budget, ".jsonl"); }
+};
+
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> words;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    if (end > begin) words.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return words;
+}
+
+// Growing; a quarter, a half, all of the largest where the user says nothing.
+std::vector<int64_t> budgets_of(const ScalingArgs& args) {
+  std::vector<int64_t> budgets = args.budgets;
+  if (budgets.empty())
+    for (int64_t part : {8, 4, 2, 1}) budgets.push_back(std::max<int64_t>(1, args.search.budget_tokens / part));
+  std::ranges::sort(budgets);
+  const auto [first, last] = std::ranges::unique(budgets);
+  budgets.erase(first, last);
+  if (budgets.front() < 1) throw Error(ErrorCode::kUsage, "a budget has at least one token", "--budgets");
+  return budgets;
+}
+
+// The strategies that the user names, or all that this model can run.
+std::vector<std::string> chosen_strategies(const ScalingArgs& args, const Solver& solver,
+                                           const core::Problem& problem) {
+  if (!args.strategies.empty()) return args.strategies;
+  const bool can_ask = solver.codec->asking(problem, {core::Ask::kPlan, {}}).has_value();
+  std::vector<std::string> names;
+  for (const std::string& name : search::strategy_names())
+    if (!is_one_of(name, kControls) && (can_ask || !is_one_of(name, kInWords))) names.push_back(name);
+  return names;
+}
+
+std::vector<Unit> plan_units(const ScalingArgs& args, const std::vector<std::string>& strategies,
+                             const std::vector<int64_t>& budgets) {
+  std::vector<Unit> units;
+  bool pool = false;
+  for (const std::string& text : strategies) {
+    std::vector<std::string> words = words_of(text);
+    if (words.empty()) throw Error(ErrorCode::kUsage, "an empty name is no strategy", "command line");
+    const std::string search = words[0];
+    words.erase(words.begin());
+    (void)search::make_strategy(search, words);  // wrong names are found before any work
+    if (is_one_of(search, kSamplingFamily) && words.empty()) {
+      pool = true;
+      continue;
+    }
+    std::string name = search;
+    for (const std::string& option : words) name += " " + option;
+    std::ranges::replace(name, '/', '_');
+    if (is_one_of(search, kBudgetIsPartOfThem))
+      for (int64_t budget : budgets) units.push_back({name, search, words, budget});
+    else
+      units.push_back({name, search, words, budgets.back()});
+  }
+  if (pool) units.insert(units.begin(), {kPool, "bon", {base::cat("n=", args.pool)}, 0});
+  for (size_t i = 0; i < units.size(); ++i)
+    for (size_t k = 0; k < i; ++k)
+      if (units[i].file() == units[k].file())
+        throw Error(ErrorCode::kUsage, base::cat("\"", units[i].name, "\" is named twice"), "command line");
+  return units;
+}
+
+// How a search chooses among what it has found; of those that look at more than candidates, the nearest such rule.
+std::string rule_of(search::Strategy& strategy) {
+  const base::Json options = base::to_json(strategy.options());
+  const base::Json* select = options.find("select");
+  if (!select) return strategy.name() == "majority" ? "maj" : "last";
+  const std::string& rule = select->as_string();
+  if (rule == "visits") return "wmaj";
+  if (rule == "goal") return "first";
+  return rule == "auto" ? "rm" : rule;
+}
+
+eval::ScalingRow graded_row(const text::ProblemCodec& codec, const core::Item& item, const std::string& cluster,
+                            const Unit& unit, const std::string& rule, const search::SearchRow& row) {
+  eval::ScalingRow out;
+  out.strategy = unit.name, out.budget = unit.budget, out.problem = item.problem.id, out.cluster = cluster;
+  out.select = rule, out.error = row.error;
+  if (!row.ok()) return out;
+  const search::SearchResult& result = row.result;
+  const auto right = [&](const core::Tokens& tokens) { return grade(codec, item, codec.decode(tokens)).correct(); };
+  out.answered = result.answer.has_value();
+  out.correct = out.answered && right(result.completion);
+  out.generated = result.usage.generated, out.read = result.usage.read();
+  for (const search::Candidate& c : result.candidates) {
+    eval::Found found;
+    found.generated = c.usage.generated, found.read = c.usage.read();
+    found.answered = c.answer.has_value(), found.answer = c.answer.value_or("");
+    found.correct = found.answered && right(c.tokens), found.score = c.score;
+    out.found.push_back(std::move(found));
+  }
+  return out;
+}
+
+struct ScalingStudy {
+  const ScalingArgs& args;
+  Solver solver;
+  ProblemFile problems;
+  std::vector<std::string> clusters;
+  std::vector<int64_t> budgets;
+  std::vector<Unit> units;
+
+  std::string path(const std::string& file) const { return base::join_path(args.out, file); }
+};
+
+// All rows of a unit, or none: its file is written when it is whole.
+void run_unit(const ScalingStudy& study, const Unit& unit, base::Progress& progress, int64_t done_before) {
+  SolveArgs args = study.args.search;
+  args.search = unit.search;
+  args.search_options = unit.options;
+  const StrategyFactory factory = [&] {
+    return search::make_strategy(args.search, search_options(args, study.solver));
+  };
+  const std::string rule = rule_of(*factory());
+  Models models = models_of(args, study.solver);
+  models.may_stop = true;
+  core::Budget budget;
+  if (unit.budget > 0) budget.tokens = unit.budget;
+  const text::ProblemCodec& codec = *study.solver.codec;
+  const std::vector<core::Item>& items = study.problems.items;
+  std::vector<std::string> rows(items.size());
+  std::atomic<int64_t> done = 0;
+  search_problems(models, codec, search_inputs(codec, items), factory, budget,
+                  base::RngKey(static_cast<uint64_t>(args.seed)).child("scaling").child(unit.search),
+                  [&](size_t i, search::SearchRow& row) {
+                    rows[i] = eval::to_json(graded_row(codec, items[i], study.clusters[i], unit, rule, row)).dump();
+                    row = {};  // a tree can be large
+                    progress.update(done_before + ++done, unit.name);
+                  });
+  std::string text;
+  for (const std::string& row : rows) text += row + "\n";
+  base::write_file_atomic(study.path(unit.file()), text);
+}
+
+std::vector<eval::ScalingRow> read_rows(const ScalingStudy& study) {
+  std::vector<eval::ScalingRow> rows;
+  for (const Unit& unit : study.units) {
+    const std::string path = study.path(unit.file());
+    if (!base::file_exists(path)) continue;
+    const std::string text = base::read_file(path);
+    int64_t line = 0;
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t end = std::min(text.find('\n', begin), text.size());
+      const std::string where = base::cat(path, ":", ++line);
+      rows.push_back(eval::scaling_row(base::Json::parse(text.substr(begin, end - begin), where), where));
+      begin = end + 1;
+    }
+  }
+  return rows;
+}
+
+// What must not change between two calls that share a directory.
+base::Json identity(const ScalingStudy& study) {
+  const SolveArgs& a = study.args.search;
+  base::Json json = base::Json::object();
+  json["model"] = a.model, json["problems"] = a.problems, json["n"] = static_cast<int64_t>(study.problems.items.size());
+  json["seed"] = a.seed, json["weights"] = a.weights, json["adapter"] = a.adapter, json["pool"] = study.args.pool;
+  return json;
+}
+
+void check_identity(const ScalingStudy& study) {
+  const std::string path = study.path("study.json"), text = identity(study).dump(1) + "\n";
+  if (base::file_exists(path) && base::read_file(path) != text)
+    throw Error(ErrorCode::kUsage,
+                base::cat("this directory holds a study of something else (see study.json); name another --out"),
+                study.args.out);
+  base::write_file_atomic(path, text);
+}
+
+base::Json write_page(const ScalingStudy& study) {
+  eval::ScalingSetup setup;
+  setup.model = study.args.search.model, setup.task = study.args.search.problems;
+  if (setup.task.starts_with("task:")) setup.task = setup.task.substr(5);
+  setup.budgets = study.budgets, setup.seed = study.args.search.seed, setup.more = identity(study);
+  base::Json json = eval::scaling_json(read_rows(study), setup);
+  base::write_file_atomic(study.path("scaling.json"), json.dump(1) + "\n");
+  base::write_file_atomic(study.path("scaling.html"), eval::scaling_html(json));
+  return json;
+}
+
+ScalingStudy open_study(const ScalingArgs& args) {
+  ScalingStudy study{args, open_solver(args.search), {}, {}, budgets_of(args), {}};
+  study.problems = readable_problems(args.search, study.solver);
+  for (const RowError& error : study.problems.errors) base::log_error(error.message);
+  if (study.problems.items.empty())
+    throw Error(ErrorCode::kInput, "there is no problem that could be read", args.search.problems);
+  study.clusters = clusters_of(study.problems.items);
+  const std::vector<std::string> strategies = chosen_strategies(args, study.solver, study.problems.items[0].problem);
+  study.units = plan_units(args, strategies, study.budgets);
+  base::make_directories(args.out);
+  check_identity(study);
+  return study;
+}
+
+}  // namespace
+
+int command_scaling(const ScalingArgs& given) {
+  ScalingArgs args = given;
+  if (args.what != "search")
+    throw Error(ErrorCode::kUsage, base::cat("\"", args.what, "\" is not something that is scaled; valid: search"),
+                "command line");
+  if (args.search.problems.empty()) {
+    if (args.search.task.empty())
+      throw Error(ErrorCode::kUsage, "give --task NAME or --problems FILE.jsonl", "command line");
+    args.search.problems = base::cat("task:", args.search.task);
+  }
+  if (args.out.empty()) args.out = base::cat("runs/scaling-", args.search.task.empty() ? "problems" : args.search.task);
+  tensor::set_operator_threads(1);
+  const ScalingStudy study = open_study(args);
+  const auto n = static_cast<int64_t>(study.problems.items.size());
+  const auto count = static_cast<int64_t>(study.units.size());
+  {
+    base::Progress progress("scaling", n * count, "searches");
+    for (int64_t u = 0; u < count; ++u) {
+      const Unit& unit = study.units[static_cast<size_t>(u)];
+      if (base::file_exists(study.path(unit.file()))) continue;
+      try {
+        run_unit(study, unit, progress, u * n);
+      } catch (const Error& e) {
+        if (e.code() != ErrorCode::kStopped) throw;
+        write_page(study);
+        throw Error(ErrorCode::kStopped, base::cat("stopped in ", unit.name, ", search ", u + 1, " of ", count,
+                                                   "; the same command goes on from here"));
+      }
+    }
+  }
+  const base::Json json = write_page(study);
+  base::print_result(args.search.json ? json.dump() : eval::scaling_table(json));
+  base::log_info(base::cat("page: ", study.path("scaling.html")));
+  return study.problems.errors.empty() ? 0 : 1;
+}
+
+}  // namespace ponder::recipes

@@ -1,0 +1,32 @@
+// What the commands that search have in common: a model with its way of meeting problems, the problems, and the options
+// of a search where the user says nothing. Called by `ponder solve`, `eval` and `scaling`.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ponder/recipes/commands.h"
+#include "ponder/recipes/open_model.h"
+#include "ponder/recipes/problem_file.h"
+#include "ponder/recipes/rollout.h"
+
+namespace ponder::recipes {
+
+// What answers: a model and how it meets problems.
+struct Solver {
+  OpenedModel model;
+  std::shared_ptr<const text::ProblemCodec> codec = nullptr;
+  bool in_words = false;                  // not in the tasks' own language
+  std::optional<OpenedModel> draft = {};  // guesses what the model will write
+};
+Solver open_solver(const SolveArgs& args);
+Models models_of(const SolveArgs& args, const Solver& solver);  // borrows the solver
+
+// The problems to solve; rows whose prompt this model cannot read are among the bad ones.
+ProblemFile readable_problems(const SolveArgs& args, const Solver& solver);
+
+// The strategy's options. A completion in the tasks' own language may fill the model's context, one in words has room
+// for a solution, and its steps are lines; unless the user says otherwise.
+std::vector<std::string> search_options(const SolveArgs& args, const Solver& solver);
+
+}  // namespace ponder::recipes

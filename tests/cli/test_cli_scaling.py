@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""`ponder scaling search` from outside: curves of all strategies of a tiny model, the same again after a kill, its page in a
+browser where there is one, and what it does not take."""
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import cli
+from cli import CliTest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "soak"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
+import runs  # noqa: E402
+from browser import Browser, missing  # noqa: E402
+
+BUDGETS = [40, 160]
+COMMAND = ["scaling", "search", "--task", "countdown3", "--n", 6, "--budgets", "40,160", "--pool", 8]
+
+folder = None
+model = None  # a run of the micro recipe
+
+
+def setUpModule():
+    global folder, model
+    folder = tempfile.TemporaryDirectory()
+    model = Path(folder.name) / "made"
+    runs.run_to_end(cli.PONDER, "recipes/micro.yaml", model)
+
+
+def tearDownModule():
+    folder.cleanup()
+
+
+class Scaling(CliTest):
+    def test_all_strategies_that_the_model_can_run(self):
+        out = self.folder / "study"
+        study = self.one(*COMMAND, "--model", model, "--out", out)
+        self.assertEqual(study, json.loads((out / "scaling.json").read_text()))
+        names = {point["strategy"] for point in study["curves"]}
+        for name in ("greedy", "majority", "bon", "mcts", "beam", "dvts", "tot", "rstar", "auto", "budget-force", "random"):
+            self.assertIn(name, names)
+        for name in ("revise", "rap", "mctsr", "decompose"):  # ask in words, which this model has not
+            self.assertNotIn(name, names)
+        for point in study["curves"]:
+            self.assertEqual(point["n"], 6)
+            self.assertLessEqual(point["ci_lo"], point["accuracy"])
+            self.assertGreaterEqual(point["ci_hi"], point["accuracy"])
+            spent = point["tokens_per_problem"] + point["critic_tokens_per_problem"]
+            self.assertLessEqual(spent, point["budget"] + 1e-9, point)
+        self.assertEqual([p["k"] for p in study["pass_at_k"]], [1, 2, 4, 8])
+
+        # A study that lost a part of its rows goes on with the others as they are, and ends in the same bits.
+        rows = {path.name: path.read_bytes() for path in out.glob("*.jsonl")}
+        (out / "mcts-160.jsonl").unlink()
+        again = self.one(*COMMAND, "--model", model, "--out", out)
+        self.assertEqual(again, study)
+        self.assertEqual({path.name: path.read_bytes() for path in out.glob("*.jsonl")}, rows)
+
+        # Another study does not go into the same directory.
+        self.ponder(*COMMAND, "--model", model, "--out", out, "--seed", 7, status=2, says=["study of something else"])
+
+        if missing():
+            return
+        browser = Browser()
+        try:
+            browser.open(out / "scaling.html")
+            self.assertEqual(browser.messages(), [])
+            self.assertGreater(browser.run("return document.querySelectorAll('section').length"), 1)
+            self.assertGreater(browser.run("return document.querySelectorAll('.chart svg circle, .chart svg path').length"), 10)
+            self.assertIn("random", browser.run("return document.querySelector('table').textContent"))
+        finally:
+            browser.close()
+
+    def test_named_strategies_with_options(self):
+        out = self.folder / "two"
+        study = self.one(*COMMAND, "--model", model, "--out", out, "majority", "beam n=4 beam_width=2")
+        names = {point["strategy"] for point in study["curves"]}
+        self.assertEqual(names, {"majority", "bon", "bon-wmaj", "random", "beam n=4 beam_width=2"})
+        text = self.ponder(*COMMAND, "--model", model, "--out", out, "majority", "beam n=4 beam_width=2").out
+        self.assertIn("beam n=4 beam_width=2", text)
+
+    def test_what_is_wrong_is_said_before_any_work(self):
+        for extra, says in ((["mctss"], "mcts"), (["mcts width=x"], "width"), (["beam", "beam"], "named twice"),
+                            (["rap"], "no words for that")):
+            self.ponder(*COMMAND, "--model", model, "--out", self.folder / "bad", *extra, status=2, says=[says])
+        self.ponder("scaling", "training", "--model", model, "--task", "countdown3", status=2, says=["search"])
+        self.ponder("scaling", "search", "--model", model, status=2, says=["--task"])
+
+
+if __name__ == "__main__":
+    cli.main()

@@ -1,0 +1,189 @@
+// The page of a scaling study: what each search has found when so many tokens are spent, the laws behind it, and what is
+// worth the tokens.
+
+const spentAxis = { label: 'Tokens a problem, written and read to judge (log scale)', log: true, format: (v) => short(v, 2) };
+const sampleAxis = { label: 'Samples (log scale)', log: true, format: (v) => short(v, 2) };
+const shareAxis = { format: (v) => percent(v, 0), min: 0 };
+
+const strategiesOf = (study) => unique(study.curves.map((p) => p.strategy));
+
+function curvePoint(p) {
+  return {
+    x: p.tokens_per_problem + p.critic_tokens_per_problem,
+    y: p.accuracy,
+    lo: p.ci_lo,
+    hi: p.ci_hi,
+    title: `${p.strategy}, budget ${whole(p.budget)}`,
+    rows: [
+      ...estimateRows(p.accuracy, p),
+      ['tokens written', fixed(p.tokens_per_problem, 0)],
+      ['tokens read to judge', fixed(p.critic_tokens_per_problem, 0)],
+      ['budget', p.anytime ? 'read off a larger one' : 'its own'],
+    ],
+  };
+}
+
+function curvesChart(study) {
+  const names = strategiesOf(study);
+  const series = names.map((name, i) => {
+    const points = study.curves.filter((p) => p.strategy === name && p.tokens_per_problem > 0).map(curvePoint);
+    const control = name === 'random';
+    return {
+      name: control ? 'random (control)' : name,
+      color: colorOf(names, name),
+      marker: shapeNames[Math.floor(i / 8) % shapeNames.length],
+      dash: control ? '2 4' : i >= 8 ? '6 3' : null,
+      thin: control,
+      hollow: i >= 8,
+      points: points.sort((a, b) => a.x - b.x),
+    };
+  });
+  return lineChart({
+    label: 'Accuracy against tokens, a line a strategy',
+    height: 380,
+    series: series.filter((s) => s.points.length),
+    x: spentAxis,
+    y: shareAxis,
+  });
+}
+
+function curveTable(study) {
+  const budgets = study.budgets;
+  const rows = strategiesOf(study).map((name) => ({ name, of: (b) => study.curves.find((p) => p.strategy === name && p.budget === b) }));
+  const difference = (name, b) => study.comparisons.find((c) => c.strategy === name && c.budget === b);
+  const last = budgets[budgets.length - 1];
+  const columns = [
+    textColumn('strategy', (r) => r.name),
+    ...budgets.map((b) =>
+      numberColumn(`${whole(b)} tokens`, (r) => {
+        const p = r.of(b);
+        return p ? `${percent(p.accuracy)} ${interval(p.ci_lo, p.ci_hi)}` : '–';
+      }),
+    ),
+    numberColumn(`to majority at ${whole(last)}`, (r) => {
+      const d = difference(r.name, last);
+      return d ? `${signedPoints(d.accuracy)} ${interval(d.ci_lo, d.ci_hi)}` : '–';
+    }),
+    numberColumn('spent', (r) => {
+      const p = r.of(last);
+      return p ? whole(p.tokens_per_problem + p.critic_tokens_per_problem) : '–';
+    }),
+  ];
+  return dataTable(columns, rows);
+}
+
+function searchCurves(study) {
+  const intro =
+    'Each strategy on the same problems, its tokens counted whether it writes or reads to judge. Curves of strategies ' +
+    'that were run with the largest budget alone show what they had found on the way; brackets are 95% intervals.';
+  return section('curves', 'Accuracy against tokens', intro, div('card', curvesChart(study), curveTable(study)));
+}
+
+function coverageChart(study) {
+  const rows = study.pass_at_k;
+  const line = (name, key, color, more) => ({
+    name,
+    color,
+    ...more,
+    points: rows.map((r) => ({
+      x: r.k,
+      y: r[key],
+      lo: key === 'accuracy' ? r.ci_lo : null,
+      hi: key === 'accuracy' ? r.ci_hi : null,
+      title: `${name}, k = ${r.k}`,
+      rows: [
+        ['value', percent(r[key])],
+        ['problems', whole(r.n)],
+      ],
+    })),
+  });
+  const series = [
+    line('coverage: some sample is right', 'accuracy', 'var(--c0)', { marker: 'circle', bars: true }),
+    line('majority vote', 'majority', 'var(--c1)', { marker: 'square' }),
+    line('best by score', 'best', 'var(--c2)', { marker: 'diamond' }),
+  ];
+  const { a, b, fitted } = study.coverage;
+  if (fitted) {
+    const points = [];
+    for (let k = 1; k <= rows[rows.length - 1].k * 2; k *= 1.25) points.push({ x: k, y: Math.exp(a * k ** b), title: 'fitted law', rows: [] });
+    series.push({ name: `exp(${fixed(a, 2)} · k^${fixed(b, 2)})`, color: 'var(--c0)', dash: '5 4', thin: true, points });
+  }
+  return lineChart({ label: 'Coverage and selection against samples', height: 320, series, x: sampleAxis, y: shareAxis });
+}
+
+function laws(study) {
+  if (!study.pass_at_k.length) return null;
+  const { coverage, over_optimisation: over } = study;
+  const intro =
+    'Coverage is what a perfect judge would reach: a bound, not an accuracy. Votes and scores choose without one; ' +
+    'where the best by score falls as samples grow, the score is over-optimised.';
+  const facts = [];
+  if (coverage.fitted) {
+    facts.push(['exponent b', `${fixed(coverage.b, 3)} [${fixed(coverage.b_interval.lo, 3)}, ${fixed(coverage.b_interval.hi, 3)}]`]);
+    facts.push(['largest error of the fit', `${fixed(coverage.worst_error * 100, 1)} points`]);
+    if (isNumber(coverage.predicted))
+      facts.push([
+        `fitted up to k = ${coverage.early_k}, for k = ${coverage.predicted_k}`,
+        `${percent(coverage.predicted)} predicted, ${percent(coverage.measured)} measured`,
+      ]);
+  }
+  if (over.fitted) {
+    facts.push(['best by score, its best n', `${over.best_k} (${signedPoints(over.best_gain)} points over one sample)`]);
+    facts.push([`from there to n = ${over.last_k}`, `${signedPoints(over.fall.accuracy)} ${interval(over.fall.ci_lo, over.fall.ci_hi)} points`]);
+    facts.push(['β of d·(α − β·d)', `${fixed(over.beta, 3)} [${fixed(over.beta_interval.lo, 3)}, ${fixed(over.beta_interval.hi, 3)}]`]);
+    facts.push(['peak of that fit', isNumber(over.peak_k) ? `n = ${short(over.peak_k, 3)}` : 'none']);
+  }
+  const columns = [textColumn('figure', (f) => f[0]), numberColumn('value', (f) => f[1])];
+  return section('laws', 'Coverage, votes and scores', intro, div('card', coverageChart(study), facts.length > 0 && dataTable(columns, facts)));
+}
+
+function allocation(study) {
+  const a = study.allocation;
+  if (!a.predicted) return null;
+  const intro =
+    `Problems fall into bins by how well their first ${a.probe} samples agree; each bin gets the strategy that did best on ` +
+    'it in the other half of the problems. The tokens of these samples are paid for. Bins by true difficulty are a bound.';
+  const rows = [
+    ...a.predicted.bins.map((b) => ({ ...b, by: 'agreement' })),
+    ...a.oracle.bins.map((b) => ({ ...b, by: 'true difficulty (bound)' })),
+  ];
+  const columns = [
+    textColumn('bins by', (r) => r.by),
+    textColumn('bin', (r) => r.bin),
+    numberColumn('problems', (r) => whole(r.n)),
+    textColumn('chosen in the two halves', (r) => r.chosen.join(', ')),
+  ];
+  const results = [
+    ['best fixed strategy', `${a.best_fixed}, ${percent(a.best_fixed_accuracy)}`],
+    ['by agreement', `${percent(a.predicted.accuracy)} ${interval(a.predicted.ci_lo, a.predicted.ci_hi)}`],
+    ['by true difficulty (bound)', `${percent(a.oracle.accuracy)} ${interval(a.oracle.ci_lo, a.oracle.ci_hi)}`],
+    ['by agreement − best fixed', `${signedPoints(a.gain.accuracy)} ${interval(a.gain.ci_lo, a.gain.ci_hi)} points`],
+  ];
+  const pairs = [textColumn('', (r) => r[0]), numberColumn('accuracy', (r) => r[1])];
+  return section('allocation', `A strategy a problem, ${whole(a.budget)} tokens`, intro, div('card', dataTable(pairs, results), dataTable(columns, rows)));
+}
+
+function showStudy() {
+  const study = JSON.parse(document.getElementById('data').textContent);
+  const main = document.getElementById('main');
+  const nav = document.getElementById('nav');
+  const fact = (name, value) => span('', `${name} `, el('b', { class: 'num' }, value));
+  main.replaceChildren(
+    div(
+      '',
+      el('h1', {}, `Scaling of search, ${study.task}`),
+      div('facts', fact('model', study.model), fact('problems', whole(study.n)), fact('seed', String(study.seed))),
+      list(study.sentences),
+    ),
+  );
+  const parts = study.curves ? [searchCurves(study), laws(study), allocation(study)] : [];
+  for (const part of parts) {
+    if (!part) continue;
+    main.append(part);
+    nav.append(el('a', { href: `#${part.id}` }, part.querySelector('h2').textContent.split(',')[0]));
+  }
+  main.append(el('footer', {}, 'Made by ponder from the rows of this study alone; the same numbers stand in scaling.json.'));
+  themeButton();
+}
+
+showStudy();

@@ -53,7 +53,7 @@ function nodeChips(node) {
   return [
     node.terminal && span(node.path && node.answered ? 'chip accent' : 'chip', node.answered ? answer : 'end'),
     node.pruned && span('chip', 'given up'),
-    node.rollout && span('chip', 'rollout'),
+    node.rollout && !node.asked && span('chip', 'rollout'),
     node.asked && span('chip', 'reply'),
     node.forced && span('chip', 'written for it'),
     node.starts && !node.asked && span('chip', 'written anew'),

@@ -71,7 +71,7 @@ class TreePage {
           fact('depth', whole(data.depth)),
           fact('answers found', whole(data.answers)),
           fact('tokens written', tokens(data.tokens_generated) || null),
-          fact('read by the critic', tokens(data.critic_tokens) || null),
+          fact('tokens read', tokens(data.critic_tokens) || null),
         ),
       ),
       data.question && el('p', { class: 'question', tabindex: 0, 'aria-label': 'Problem' }, data.question.slice(0, 20000)),
@@ -84,7 +84,7 @@ class TreePage {
       ['model', data.model],
       ['seed', data.seed],
       ['strategy', data.strategy],
-      ['tokens read again', isNumber(data.tokens_processed) ? whole(data.tokens_processed) : null],
+      ['tokens processed', isNumber(data.tokens_processed) ? whole(data.tokens_processed) : null],
       ['seconds', isNumber(data.seconds) ? fixed(data.seconds, 1) : null],
     ].filter(([, value]) => value !== null && value !== undefined && value !== '');
     const options = Object.entries(data.options || {});

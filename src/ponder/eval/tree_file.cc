@@ -260,7 +260,7 @@ Json tree_figures(const FileTree& tree) {
     ends += node.terminal;
     answers += node.answered;
     pruned += node.pruned;
-    rollouts += node.rollout;
+    rollouts += node.rollout && !node.asked;
     asked += node.asked;
     forced += node.forced;
     widest = std::max(widest, static_cast<int64_t>(node.children.size()));

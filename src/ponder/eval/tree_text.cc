@@ -216,7 +216,7 @@ class Drawing {
       use(kChosen, "●");
     } else if (n.pruned) {
       use(kPruned, "✕");
-    } else if (n.rollout) {
+    } else if (n.rollout && !n.asked) {
       use(kRollout, "~");
     } else {
       out = "○";
@@ -303,15 +303,15 @@ std::string head(const FileTree& tree, size_t width) {
   };
   std::vector<std::string> search = tree.given;
   search.insert(search.begin(), tree.strategy.empty() ? "search tree" : tree.strategy);
-  std::string out = base::cat(
-      one_line(joined({joined(search, " "), tree.id, tree.model}, " · "), width), "\n",
-      one_line(joined({tree.answer ? base::cat("answer ", one_line(*tree.answer, 40)) : "no answer",
-                       counted(nodes, "node", "nodes"), base::cat("depth ", depth),
-                       base::cat(counted(answers, "answer", "answers"), " found"),
-                       tokens(tree.tokens_generated, "written"), tokens(tree.critic_tokens, "read by the critic")},
-                      ", "),
-               width),
-      "\n");
+  std::string out =
+      base::cat(one_line(joined({joined(search, " "), tree.id, tree.model}, " · "), width), "\n",
+                one_line(joined({tree.answer ? base::cat("answer ", one_line(*tree.answer, 40)) : "no answer",
+                                 counted(nodes, "node", "nodes"), base::cat("depth ", depth),
+                                 base::cat(counted(answers, "answer", "answers"), " found"),
+                                 tokens(tree.tokens_generated, "written"), tokens(tree.critic_tokens, "read")},
+                                ", "),
+                         width),
+                "\n");
   if (!tree.question.empty()) {
     const bool cut = tree.question.size() > kQuestion;
     out += base::cat("\n", cut ? one_line(tree.question, kQuestion) + "\n" : block(tree.question, ""));

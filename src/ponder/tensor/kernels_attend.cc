@@ -56,53 +56,55 @@ struct Bf16 {
   }
 };
 
-// Rows of f32's layout as whole numbers, and behind them a scale for each position. Half a page is widened to f32 when
-// it is read, once for all queries of a tile, into memory that stays in the first cache.
+// Whole numbers, four rows of f32's layout to a row of 32-bit lanes, the first one in the lowest byte; behind them a
+// scale for each position. Half a page is widened to f32 when it is read, once for all queries of a tile, into memory
+// that stays in the first cache.
 struct Int8 : F32 {
   static constexpr bool kWidened = true;
 };
 
-PONDER_INLINE const int8_t* numbers_of(const std::byte* half) { return reinterpret_cast<const int8_t*>(half); }
+PONDER_INLINE int64_t number_at(int64_t row, int64_t width, int64_t lane) {
+  return (row / 4 * width + lane) * 4 + row % 4;
+}
 PONDER_INLINE const float* scales_of(const std::byte* half, int64_t head_dim) {
   return reinterpret_cast<const float*>(half + head_dim * kPageTokens);
 }
 
-template <int kLanes>
-struct Bytes;
-template <>
-struct Bytes<16> {
-  typedef int8_t B __attribute__((vector_size(16), aligned(1), may_alias));
-};
-template <>
-struct Bytes<8> {
-  typedef int8_t B __attribute__((vector_size(8), aligned(1), may_alias));
-};
-template <class S>
-PONDER_INLINE typename S::F load_numbers(const int8_t* p) {
-  using B = typename Bytes<S::kLanes>::B;
-  return __builtin_convertvector(*reinterpret_cast<const B*>(p), typename S::F);
+// Four rows of keys or values; scale(row 0 … 3) of each.
+template <class S, class Scale>
+PONDER_INLINE void widen_four(const std::byte* numbers, int64_t width, float* to, Scale scale) {
+  using I = typename S::I;
+  const I four = *reinterpret_cast<const I*>(numbers);
+  PONDER_UNROLL for (int row = 0; row < 4; ++row)
+      store<S>(to + row * width, __builtin_convertvector((four << (24 - 8 * row)) >> 24, typename S::F) * scale(row));
 }
 
 // Fetches a half that is read later meanwhile.
 template <class S>
 PONDER_INLINE void widen_keys(const std::byte* half, int64_t head_dim, const std::byte* later, float* to) {
-  const int8_t* numbers = numbers_of(half);
   const float* scales = scales_of(half, head_dim);
-  for (int64_t d = 0; d < head_dim; ++d) {
-    if (d % 4 == 0) __builtin_prefetch(later + d * kPageTokens);
-    for (int64_t i = 0; i < kPageTokens; i += S::kLanes)
-      store<S>(to + d * kPageTokens + i, load_numbers<S>(numbers + d * kPageTokens + i) * load<S>(scales + i));
+  for (int64_t d = 0; d < head_dim; d += 4) {
+    __builtin_prefetch(later + d * kPageTokens);
+    for (int64_t i = 0; i < kPageTokens; i += S::kLanes) {
+      const typename S::F scale = load<S>(scales + i);
+      widen_four<S>(
+          half + d * kPageTokens + 4 * i, kPageTokens,
+          to + d * kPageTokens + i, [&](int) __attribute__((always_inline)) { return scale; });
+    }
   }
 }
 
 template <class S>
 PONDER_INLINE void widen_values(const std::byte* half, int64_t head_dim, const std::byte* later, float* to) {
-  const int8_t* numbers = numbers_of(half);
   const float* scales = scales_of(half, head_dim);
-  for (int64_t slot = 0; slot < kPageTokens; ++slot)
-    for (int64_t d = slot * head_dim; d < (slot + 1) * head_dim; d += S::kLanes) {
-      if (d % 64 == 0) __builtin_prefetch(later + d);
-      store<S>(to + d, load_numbers<S>(numbers + d) * splat<S>(scales[slot]));
+  for (int64_t slot = 0; slot < kPageTokens; slot += 4)
+    for (int64_t d = 0; d < head_dim; d += S::kLanes) {
+      __builtin_prefetch(later + slot * head_dim + 4 * d);
+      widen_four<S>(
+          half + slot * head_dim + 4 * d, head_dim,
+          to + slot * head_dim + d, [&](int row) __attribute__((always_inline)) {
+            return splat<S>(scales[slot + row]);
+          });
     }
 }
 
@@ -421,8 +423,8 @@ PONDER_INLINE void store_bf16(const float* keys, const float* values, int64_t hd
 
 // To whole numbers −127 … 127 times a scale, to nearest. What is not finite makes the scale so: whoever reads it gets
 // no number, as from f32.
-template <class S>
-PONDER_INLINE void store_numbers(const float* x, int64_t hd, int64_t stride, int8_t* to, float* scale) {
+template <class S, class Place>
+PONDER_INLINE void store_numbers(const float* x, int64_t hd, float* scale, Place place) {
   using F = typename S::F;
   using I = typename S::I;
   constexpr float kLeast = 1e-30f, kRound = 12582912.0f;  // 1.5·2²³: adding it rounds to an integer in the low bits
@@ -439,7 +441,7 @@ PONDER_INLINE void store_numbers(const float* x, int64_t hd, int64_t stride, int
   for (int64_t d = 0; d < hd; d += S::kLanes) {
     const F shifted = load<S>(x + d) * inverse + kRound;
     const I numbers = reinterpret_cast<const I&>(shifted) - 0x4B400000;
-    for (int64_t i = 0; i < S::kLanes; ++i) to[(d + i) * stride] = static_cast<int8_t>(numbers[i]);
+    for (int64_t i = 0; i < S::kLanes; ++i) *place(d + i) = static_cast<std::byte>(numbers[i]);
   }
 }
 
@@ -447,8 +449,14 @@ template <class S>
 PONDER_INLINE void store_int8(const float* keys, const float* values, int64_t hd, int64_t slot, HeadHalves to) {
   float* key_scales = reinterpret_cast<float*>(to.keys + hd * kPageTokens);
   float* value_scales = reinterpret_cast<float*>(to.values + hd * kPageTokens);
-  store_numbers<S>(keys, hd, kPageTokens, reinterpret_cast<int8_t*>(to.keys) + slot, key_scales + slot);
-  store_numbers<S>(values, hd, 1, reinterpret_cast<int8_t*>(to.values) + slot * hd, value_scales + slot);
+  store_numbers<S>(
+      keys, hd, key_scales + slot, [&](int64_t d) __attribute__((always_inline)) {
+        return to.keys + number_at(d, kPageTokens, slot);
+      });
+  store_numbers<S>(
+      values, hd, value_scales + slot, [&](int64_t d) __attribute__((always_inline)) {
+        return to.values + number_at(slot, hd, d);
+      });
 }
 
 // A position's key lies in every line of its head's keys: those of the next row are fetched meanwhile.
@@ -482,16 +490,20 @@ float read_pair(const HeadShape& shape, const std::byte* half, int64_t pair, int
   return float_of(odd ? both & 0xFFFF0000 : both << 16);
 }
 
-// A page's heads' keys, then their values: of the first `slots` positions their numbers and scales as they are.
+float read_number(const std::byte* half, int64_t hd, int64_t place, int64_t slot) {
+  return static_cast<float>(static_cast<int8_t>(half[place])) * scales_of(half, hd)[slot];
+}
+
+// Numbers and scales as they are.
 void copy_int8_slots(const std::byte* from, const HeadShape& shape, int64_t slots, std::byte* to) {
   const int64_t hd = shape.head_dim, half_bytes = page_bytes(shape) / (2 * shape.kv_heads);
-  const auto n = static_cast<size_t>(slots);
   for (int64_t half = 0; half < 2 * shape.kv_heads; ++half, from += half_bytes, to += half_bytes) {
-    if (half < shape.kv_heads)
-      for (int64_t d = 0; d < hd; ++d) std::memcpy(to + d * kPageTokens, from + d * kPageTokens, n);
-    else
-      std::memcpy(to, from, n * static_cast<size_t>(hd));
-    std::memcpy(to + hd * kPageTokens, from + hd * kPageTokens, n * sizeof(float));
+    for (int64_t slot = 0; slot < slots; ++slot)
+      for (int64_t d = 0; d < hd; ++d) {
+        const int64_t place = half < shape.kv_heads ? number_at(d, kPageTokens, slot) : number_at(slot, hd, d);
+        to[place] = from[place];
+      }
+    std::memcpy(to + hd * kPageTokens, from + hd * kPageTokens, static_cast<size_t>(slots) * sizeof(float));
   }
 }
 
@@ -514,8 +526,8 @@ void load_page_row(const std::byte* page, const HeadShape& shape, int64_t slot, 
     for (int64_t d = 0; d < hd; ++d) {
       if (shape.kv == KvType::kInt8) {
         const std::byte* value_half = page + shape.kv_heads * half_bytes;
-        *keys++ = static_cast<float>(numbers_of(page)[d * kPageTokens + slot]) * scales_of(page, hd)[slot];
-        *values++ = static_cast<float>(numbers_of(value_half)[slot * hd + d]) * scales_of(value_half, hd)[slot];
+        *keys++ = read_number(page, hd, number_at(d, kPageTokens, slot), slot);
+        *values++ = read_number(value_half, hd, number_at(slot, hd, d), slot);
         continue;
       }
       *keys++ = read_pair(shape, page, d / 2, d % 2, kPageTokens, slot);

@@ -68,14 +68,12 @@ Batcher::Step Batcher::step() {
   admit();
   Step step;
   std::vector<int64_t> last;  // rows of the pass that hold each finished prefix's last token, and guesses
-  int64_t end = 0;
   for (auto& row : rows_) {
+    if (row->state < 0) continue;
     const auto guessed = static_cast<int64_t>(row->guessed.size());
-    end += row->take + guessed;
-    if (row->take == 0 || row->unread() > 0) continue;
     step.rows.push_back(row.get());
     step.states.push_back(1 + guessed);
-    for (int64_t i = end - 1 - guessed; i < end; ++i) last.push_back(i);
+    for (int64_t i = 0; i <= guessed; ++i) last.push_back(row->state + i);
   }
   const at::Tensor hidden = run();
   cache_.copies_done();
@@ -142,6 +140,7 @@ void Batcher::schedule(Row& row, int64_t take) {
     slots_.push_back({token, position, &row.sequence.pages});
   }
   if (prefill) cache_.publish(row.sequence);
+  row.state = take > 0 && row.unread() == 0 ? static_cast<int64_t>(slots_.size()) - 1 : -1;
   for (const core::Token guess : row.guessed) {
     slots_.push_back({guess, row.sequence.length, &row.sequence.pages});
     cache_.append_guess(row.sequence, guess);
@@ -151,17 +150,31 @@ void Batcher::schedule(Row& row, int64_t take) {
   room_ -= all;
 }
 
+// A row of this pass, not before `from`, whose tokens are these and are all read then; null when there is none.
+Row* Batcher::read_already(size_t from, core::TokenSpan tokens) const {
+  for (size_t i = from; i < rows_.size(); ++i)
+    if (rows_[i]->state >= 0 && std::ranges::equal(rows_[i]->tokens, tokens)) return rows_[i].get();
+  return nullptr;
+}
+
+// The last token of a prefix must run, because the hidden state behind it is wanted; but once for all rows that begin
+// with one prefix, as the samples of a prompt and the steps behind a node do.
 void Batcher::admit() {
+  const size_t before = rows_.size();
   while (!waiting_.empty() && room_ > 0 && static_cast<int64_t>(rows_.size()) < options_.max_rows) {
     Row& row = *waiting_.front();
     const core::TokenSpan tokens = row.tokens;
     if (KvCache::pages_for(static_cast<int64_t>(tokens.size())) + 1 > cache_.available()) return;
-    cache_.open(row.sequence, tokens.first(tokens.size() - 1));  // the last token must run: its hidden state is wanted
+    const Row* twin = options_.share_prefixes ? read_already(before, tokens) : nullptr;
+    if (twin) cache_.publish(twin->sequence);
+    cache_.open(row.sequence, twin ? tokens : tokens.first(tokens.size() - 1));
+    PONDER_CHECK(!twin || row.unread() == 0, "a prefix that was just read is not in the cache");
     row.take = std::min(row.unread(), room_);
     PONDER_CHECK(cache_.reserve(row.sequence, row.take), "an admitted sequence found no pages");
     rows_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
     schedule(row, row.take);
+    if (twin) row.state = twin->state;
   }
 }
 

@@ -26,6 +26,7 @@ struct Row {
   KvCache::Sequence sequence;
   int64_t take = 0;      // tokens of this row in the pass that is being put together
   core::Tokens guessed;  // and guesses behind them
+  int64_t state = -1;    // where the pass has the hidden state behind its last token; −1: nowhere
   int64_t unread() const { return static_cast<int64_t>(tokens.size()) - sequence.length; }
 };
 
@@ -71,6 +72,7 @@ class Batcher {
   void give_way();
   void schedule(Row& row, int64_t take);
   void admit();
+  Row* read_already(size_t from, core::TokenSpan tokens) const;
   at::Tensor run();
   tensor::HeadShape kept_shape(int64_t layer) const;
   at::Tensor attend(int64_t layer, const at::Tensor& qkv);

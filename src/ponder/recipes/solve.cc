@@ -118,6 +118,9 @@ void dump_tree(const SolveArgs& args, const Solver& solver, const core::Item& it
     json["search"]["given"] = base::Json::list(args.search_options);
     json["search"]["options"] = base::to_json(strategy->options());
   }
+  base::Json prompts = base::Json::array();
+  for (const core::Tokens& prompt : row.result.prompts) prompts.push_back(codec.decode(prompt));
+  json["prompts"] = std::move(prompts);
   json["nodes"] = search::tree_json(row.result.tree, codec).at("nodes");
   std::string number = base::cat(i + 1);
   if (number.size() < 4) number.insert(0, 4 - number.size(), '0');

@@ -568,6 +568,7 @@ SearchResult Search::take_result(NodeId chosen) {
   result.usage = usage_;
   result.tree = std::move(tree_);
   result.candidates = std::move(candidates_);
+  for (Prompt& prompt : prompts_) result.prompts.push_back(std::move(prompt.tokens));
   return result;
 }
 

@@ -20,6 +20,7 @@ struct SearchResult {
   core::Usage usage;
   Tree tree;
   std::vector<Candidate> candidates;  // in the order in which they were complete
+  std::vector<core::Tokens> prompts;  // that nodes start behind (Node::prompt); the first is the problem's
 };
 
 enum class Scoring {

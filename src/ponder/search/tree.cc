@@ -122,6 +122,7 @@ base::Json tree_json(const Tree& tree, const core::Codec& codec) {
     row["rollout"] = node.rollout;
     row["forced"] = node.forced;
     row["starts"] = node.starts;
+    if (node.starts) row["prompt"] = node.prompt;
     row["asked"] = node.asked;
     row["order"] = id;
     row["path"] = node.chosen;

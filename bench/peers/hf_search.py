@@ -30,7 +30,8 @@ def score(texts):
 def solve(prompt):
     kept = prompt.repeat(beams // width, 1)
     for _ in range(most // step):
-        texts = model.generate(kept.repeat_interleave(width, 0), attention_mask=None, **options)
+        drawn = kept.repeat_interleave(width, 0)
+        texts = model.generate(drawn, attention_mask=torch.ones_like(drawn), **options)
         best = score(texts).topk(beams // width).indices
         kept = texts[best]
     return most // step * beams * step  # tokens written

@@ -48,6 +48,9 @@ class Scaling(CliTest):
             self.assertGreaterEqual(point["ci_hi"], point["accuracy"])
             spent = point["tokens_per_problem"] + point["critic_tokens_per_problem"]
             self.assertLessEqual(spent, point["budget"] + 1e-9, point)
+            self.assertFalse(point["anytime"], point)
+        self.assertEqual({(c["strategy"], c["budget"]) for c in study["comparisons"]},
+                         {(p["strategy"], p["budget"]) for p in study["curves"] if p["strategy"] != "majority"})
         self.assertEqual([p["k"] for p in study["pass_at_k"]], [1, 2, 4, 8])
 
         # A study that lost a part of its rows goes on with the others as they are, and ends in the same bits.
@@ -80,10 +83,20 @@ class Scaling(CliTest):
         text = self.ponder(*COMMAND, "--model", model, "--out", out, "majority", "beam n=4 beam_width=2").out
         self.assertIn("beam n=4 beam_width=2", text)
 
+    def test_read_off_one_search(self):
+        out = self.folder / "anytime"
+        study = self.one(*COMMAND, "--model", model, "--out", out, "--anytime", "majority", "mcts", "rstar")
+        files = sorted(path.name for path in out.glob("*.jsonl"))
+        self.assertEqual(files, ["mcts-160.jsonl", "rstar-160.jsonl", "rstar-40.jsonl", "samples-0.jsonl"])
+        read_off = {(p["strategy"], p["budget"]) for p in study["curves"] if p["anytime"]}
+        self.assertEqual(read_off, {("mcts", 40)})
+        self.assertNotIn(("mcts", 40), {(c["strategy"], c["budget"]) for c in study["comparisons"]})
+
     def test_what_is_wrong_is_said_before_any_work(self):
         for extra, says in ((["mctss"], "mcts"), (["mcts width=x"], "width"), (["beam", "beam"], "named twice"),
-                            (["rap"], "no words for that")):
+                            (["mcts", "rap"], "no words for that"), (["mcts", "mctsr"], "no words for that")):
             self.ponder(*COMMAND, "--model", model, "--out", self.folder / "bad", *extra, status=2, says=[says])
+        self.assertEqual(list((self.folder / "bad").glob("*.jsonl")), [])
         self.ponder("scaling", "training", "--model", model, "--task", "countdown3", status=2, says=["search"])
         self.ponder("scaling", "search", "--model", model, status=2, says=["--task"])
 

@@ -142,21 +142,21 @@ function allocation(study) {
   if (!a.predicted) return null;
   const intro =
     `Problems fall into bins by how well their first ${a.probe} samples agree; each bin gets the strategy that did best on ` +
-    'it in the other half of the problems. The tokens of these samples are paid for. Bins by true difficulty are a bound.';
+    'it in the other half of the problems. The tokens of these samples are paid for. Bins by true difficulty, which nobody knows beforehand, stand beside them.';
   const rows = [
     ...a.predicted.bins.map((b) => ({ ...b, by: 'agreement' })),
-    ...a.oracle.bins.map((b) => ({ ...b, by: 'true difficulty (bound)' })),
+    ...a.by_difficulty.bins.map((b) => ({ ...b, by: 'true difficulty' })),
   ];
   const columns = [
     textColumn('bins by', (r) => r.by),
     textColumn('bin', (r) => r.bin),
     numberColumn('problems', (r) => whole(r.n)),
-    textColumn('chosen in the two halves', (r) => r.chosen.join(', ')),
+    textColumn('chosen in the two halves', (r) => r.chosen.length ? r.chosen.join(', ') : '–'),
   ];
   const results = [
     ['best fixed strategy', `${a.best_fixed}, ${percent(a.best_fixed_accuracy)}`],
     ['by agreement', `${percent(a.predicted.accuracy)} ${interval(a.predicted.ci_lo, a.predicted.ci_hi)}`],
-    ['by true difficulty (bound)', `${percent(a.oracle.accuracy)} ${interval(a.oracle.ci_lo, a.oracle.ci_hi)}`],
+    ['by true difficulty', `${percent(a.by_difficulty.accuracy)} ${interval(a.by_difficulty.ci_lo, a.by_difficulty.ci_hi)}`],
     ['by agreement − best fixed', `${signedPoints(a.gain.accuracy)} ${interval(a.gain.ci_lo, a.gain.ci_hi)} points`],
   ];
   const pairs = [textColumn('', (r) => r[0]), numberColumn('accuracy', (r) => r[1])];

@@ -231,7 +231,12 @@ class Commands {
         ->check(at_least(1));
     s->add_option("--budgets", a.budgets, "all budgets (default: an eighth, a quarter, a half of the largest, and it)")
         ->delimiter(',');
-    s->add_option("--pool", a.pool, "samples that the sampling family shares")->check(at_least(1));
+    s->add_option("--pool", a.pool, "samples that the sampling family shares; 0 = until the largest budget is spent")
+        ->check(at_least(0));
+    s->add_flag(
+        "--anytime", a.anytime,
+        "run each strategy with the largest budget alone and read the smaller ones off what it had found by then: "
+        "half the work; such points are compared with nothing");
     s->add_option("--out", a.out, "directory (default runs/scaling-TASK); a study that is there is gone on with");
     add_solving_options(s, a.search);
   }

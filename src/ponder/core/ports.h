@@ -86,9 +86,9 @@ enum class Ask {
   kRate,      // [answer]: how good is it, 0 to 100?
   kRevise,    // [answer, feedback; the latter may be empty]: the answer once more, as to the problem itself
   kPlan,      // []: which simpler questions come first? one a line
-  kPart,      // [questions and answers so far, a question]: its answer
+  kPart,      // [questions and answers so far, a question, the problem in other words or nothing]: its answer
   kConclude,  // [questions and answers so far, the problem in other words; each may be empty]: its answer
-  kNext,      // [questions and answers so far]: which simpler question comes next? alone
+  kNext,      // [the same]: which simpler question comes next? alone
   kUseful,    // [questions and answers so far, a question]: does its answer help? "yes" or "no"
   kRephrase,  // []: the problem in other words
   kTrue,      // [answer]: is it right? "yes" or "no"
@@ -103,6 +103,8 @@ class Codec {
  public:
   virtual ~Codec() = default;
   virtual std::string decode(TokenSpan tokens) const = 0;
+  // The text of a reply alone, without what ended it.
+  virtual std::string said(TokenSpan reply) const { return decode(reply); }
   // The canonical text of the answer that a finished completion claims; nothing when it claims none (gave up, cut off).
   // Two completions agree exactly when these texts are equal, so this is what a vote counts.
   virtual std::optional<std::string> answer(const Problem& problem, TokenSpan completion) const = 0;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 
 #include "ponder/base/error.h"
 #include "ponder/search/select.h"
@@ -83,9 +84,10 @@ AtBudget at_budget(const std::vector<Found>& found, const std::string& select, i
   AtBudget at;
   std::vector<Found> paid;
   for (const Found& f : found) {
-    if (f.generated + (reads ? f.read : 0) > budget) break;
+    if (f.generated + (reads ? f.read : 0) > budget) continue;
     paid.push_back(f);
-    at.generated = static_cast<double>(f.generated), at.read = reads ? static_cast<double>(f.read) : 0;
+    at.generated = std::max(at.generated, static_cast<double>(f.generated));
+    if (reads) at.read = std::max(at.read, static_cast<double>(f.read));
   }
   const int64_t chosen = choose(paid, select);
   at.correct = chosen >= 0 && paid[static_cast<size_t>(chosen)].correct;
@@ -172,6 +174,9 @@ class Study {
       auto group = std::ranges::find_if(groups_, same);
       if (group == groups_.end()) group = groups_.insert(groups_.end(), {row.strategy, row.budget, {}});
       group->rows.push_back(&row);
+      if (row.error.empty()) continue;
+      ++errors_[row.strategy];
+      if (first_error_.empty()) first_error_ = base::cat(row.strategy, ", ", row.problem, ": ", row.error);
     }
     for (Group& group : groups_) std::ranges::stable_sort(group.rows, {}, &ScalingRow::problem);
     // Comparisons are paired: problems that some search has not answered yet, or failed on, count nowhere.
@@ -195,9 +200,13 @@ class Study {
     Json budgets = Json::array();
     for (int64_t budget : setup_.budgets) budgets.push_back(budget);
     out["budgets"] = std::move(budgets);
+    Json errors = Json::object();
+    for (const auto& [strategy, failed] : errors_) errors[strategy] = failed;
+    out["errors"] = std::move(errors);
     if (problems_.empty()) {
       out["sentences"] = Json::array();
       out["sentences"].push_back("No problem has been answered by every search yet.");
+      if (!first_error_.empty()) out["sentences"].push_back(first_error_);
       return out;
     }
     out["curves"] = curves();
@@ -213,10 +222,27 @@ class Study {
  private:
   base::RngKey key(const std::string& what) const { return base::RngKey(0).child("scaling").child(what); }
 
-  const Group* find(const std::string& strategy, int64_t budget = -1) const {
+  // The run of a strategy with this budget, or the next larger one; null when there is none. Those of one sample need
+  // no budget, and have 0.
+  const Group* find(const std::string& strategy, int64_t budget = 0) const {
+    const Group* best = nullptr;
     for (const Group& g : groups_)
-      if (g.strategy == strategy && (budget < 0 || g.budget == budget)) return &g;
-    return nullptr;
+      if (g.strategy == strategy && (g.budget >= budget || g.budget == 0) && (!best || g.budget < best->budget))
+        best = &g;
+    return best;
+  }
+  // The largest run that `tokens` pay for.
+  const Group* find_within(const std::string& strategy, int64_t tokens) const {
+    const Group* best = nullptr;
+    for (const Group& g : groups_)
+      if (g.strategy == strategy && g.budget <= tokens && (!best || g.budget > best->budget)) best = &g;
+    return best;
+  }
+  // Whether its point at this budget is read off a larger run.
+  bool is_read_off(const std::string& name, int64_t budget) const {
+    if (shares_pool(name)) return false;
+    const Group* own = find(name, budget);
+    return own && own->budget != budget && own->budget != 0;
   }
 
   // Curves by name: the sampling family out of the pool, then the other strategies.
@@ -233,30 +259,31 @@ class Study {
     return find(kPool) && (name == "majority" || name == "bon" || name == "bon-wmaj" || name == "random");
   }
 
-  // How strategy `name` does when `budget` tokens are spent.
-  Outcomes outcomes(const std::string& name, int64_t budget) const {
-    const Group* own = shares_pool(name) ? find(kPool) : find(name, budget);
-    const bool final = own != nullptr && !shares_pool(name);  // it was run with this very budget
-    if (!own) own = find(name);
+  // One search within a budget: as it ended, where it ended by then; otherwise by what it had found.
+  static AtBudget within(const ScalingRow& row, int64_t budget) {
+    const double generated = static_cast<double>(row.generated), read = static_cast<double>(row.read);
+    if (row.generated + row.read <= budget) return {generated, read, row.correct};
+    AtBudget at = at_budget(row.found, row.select, budget, true);
+    at.generated = static_cast<double>(budget) - at.read;  // what it spends between two answers is spent all the same
+    return at;
+  }
+
+  static AtBudget chosen_from_pool(const ScalingRow& row, const std::string& name, int64_t budget) {
     const std::string rule = name == "majority" ? "maj" : name == "bon" ? "rm" : name == "bon-wmaj" ? "wmaj" : "random";
+    return at_budget(row.found, rule, budget, rule == "rm" || rule == "wmaj");
+  }
+
+  // How strategy `name` does when `budget` tokens may be spent; nothing when it was run with less alone.
+  std::optional<Outcomes> outcomes(const std::string& name, int64_t budget) const {
+    const Group* own = shares_pool(name) ? find(kPool) : find(name, budget);
+    if (!own) return std::nullopt;
     Outcomes out;
-    const auto n = static_cast<double>(own->rows.size());
     for (const ScalingRow* row : own->rows) {
-      AtBudget at;
-      if (final) {
-        at = {static_cast<double>(row->generated), static_cast<double>(row->read), row->correct};
-      } else if (shares_pool(name)) {
-        at = at_budget(row->found, rule, budget, rule == "rm" || rule == "wmaj");
-      } else {
-        at = at_budget(row->found, row->select, budget, true);
-        // What a search spends between two finished answers is spent all the same.
-        const double spent = static_cast<double>(std::min(budget, row->generated + row->read));
-        if (spent > at.generated + at.read) at.generated = spent - at.read;
-      }
+      const AtBudget at = shares_pool(name) ? chosen_from_pool(*row, name, budget) : within(*row, budget);
       out.correct.push_back(at.correct ? 1 : 0);
       out.generated += at.generated, out.read += at.read;
     }
-    out.generated /= n, out.read /= n;
+    out.generated /= static_cast<double>(own->rows.size()), out.read /= static_cast<double>(own->rows.size());
     return out;
   }
 
@@ -264,31 +291,48 @@ class Study {
     Json curves = Json::array();
     for (const std::string& name : names())
       for (int64_t budget : setup_.budgets) {
-        const Outcomes o = outcomes(name, budget);
-        Json point = estimate(clustered_mean(o.correct, clusters_, key("curves")));
+        const std::optional<Outcomes> o = outcomes(name, budget);
+        if (!o) continue;
+        Json point = estimate(clustered_mean(o->correct, clusters_, key("curves")));
         point["strategy"] = name, point["budget"] = budget;
-        point["tokens_per_problem"] = o.generated, point["critic_tokens_per_problem"] = o.read;
-        point["anytime"] = !shares_pool(name) && !find(name, budget);
+        point["tokens_per_problem"] = o->generated, point["critic_tokens_per_problem"] = o->read;
+        point["anytime"] = is_read_off(name, budget);
         point["control"] = name == "random";
         curves.push_back(std::move(point));
       }
     return curves;
   }
 
-  // Each against the vote at the same budget.
+  // Each that was run with a budget against the vote at the same one. What is read off a larger run is no fair
+  // opponent: with the smaller budget it might have ended otherwise.
   Json comparisons() const {
     Json list = Json::array();
-    if (!find(kPool)) return list;
     for (int64_t budget : setup_.budgets) {
-      const Outcomes vote = outcomes("majority", budget);
+      const std::optional<Outcomes> vote = outcomes("majority", budget);
+      if (!vote) continue;
       for (const std::string& name : names()) {
-        if (name == "majority") continue;
-        Json row = estimate(paired_difference(outcomes(name, budget).correct, vote.correct, clusters_, key("pairs")));
+        const std::optional<Outcomes> o = outcomes(name, budget);
+        if (name == "majority" || !o || is_read_off(name, budget)) continue;
+        Json row = estimate(paired_difference(o->correct, vote->correct, clusters_, key("pairs")));
         row["strategy"] = name, row["budget"] = budget;
+        row["tokens_more"] = o->generated + o->read - vote->generated - vote->read;
         list.push_back(std::move(row));
       }
     }
     return list;
+  }
+
+  // Of how many problems the pool ended before this budget was spent, so that a vote had less to spend than its rivals.
+  double pool_ended_early(int64_t budget) const {
+    const Group* pool = find(kPool);
+    if (!pool) return 0;
+    double early = 0;
+    for (const ScalingRow* row : pool->rows) {
+      const double each =
+          static_cast<double>(row->generated) / static_cast<double>(std::max<size_t>(1, row->found.size()));
+      early += static_cast<double>(row->generated) + each < static_cast<double>(budget);
+    }
+    return early / static_cast<double>(pool->rows.size());
   }
 
   std::vector<PoolSample> pool_of(const ScalingRow& row) const {
@@ -441,7 +485,7 @@ class Study {
     out["alpha"] = fit.alpha, out["beta"] = fit.beta;
     out["best_k"] = top->first, out["best_gain"] = top->second, out["last_k"] = seen.back().first;
     out["last_gain"] = seen.back().second;
-    const double peak = fit.alpha > 0 ? samples_at(fit.peak()) : 1;
+    const double peak = fit.alpha > 0 ? samples_at(fit.peak()) : fit.beta >= 0 ? 1 : std::nan("");
     out["peak_k"] = std::isfinite(peak) ? Json(peak) : Json();
     out["fall"] = estimate(paired_difference(table.back(), table[static_cast<size_t>(top - seen.begin())], clusters_,
                                              key("over-optimisation")));
@@ -456,7 +500,7 @@ class Study {
 
   // Compute-optimal allocation (Snell et al. 2024, §3.2): problems fall into bins by how well the first samples of the
   // pool agree; each bin gets the strategy that did best on it in the other half of the problems. Of the budget the
-  // probe's tokens are gone. The bound: bins by pass@1, which nobody knows beforehand.
+  // probe's tokens are gone. Beside it bins by pass@1, which nobody knows beforehand.
   Json allocation() const {
     Json out = Json::object();
     const Group* pool = find(kPool);
@@ -478,15 +522,15 @@ class Study {
     }
     std::vector<std::string> choices;
     for (const std::string& name : names())
-      if (name != "random") choices.push_back(name);
+      if (name != "random" && outcomes(name, budget) && !is_read_off(name, budget)) choices.push_back(name);
     std::vector<std::vector<double>> with_probe(choices.size()), whole(choices.size());  // [choice][problem]
     for (size_t c = 0; c < choices.size(); ++c) {
-      whole[c] = outcomes(choices[c], budget).correct;
+      whole[c] = outcomes(choices[c], budget)->correct;
       for (size_t i = 0; i < n; ++i) with_probe[c].push_back(with_less(choices[c], i, budget, probe_tokens[i]));
     }
     out["budget"] = budget, out["probe"] = setup_.probe;
     out["predicted"] = allocate(agreement, with_probe, choices);
-    out["oracle"] = allocate(ease, whole, choices);
+    out["by_difficulty"] = allocate(ease, whole, choices);
     size_t fixed = 0;
     std::vector<double> means;
     for (const auto& correct : whole) means.push_back(mean(correct).value);
@@ -496,18 +540,15 @@ class Study {
     return out;
   }
 
-  // Problem i by a strategy that has `less` tokens fewer.
+  // Problem i by a strategy that has `less` tokens fewer: by the largest run that the rest pays for.
   double with_less(const std::string& name, size_t i, int64_t budget, double less) const {
+    // The probe's samples are the first of the pool: they vote, nothing is lost.
+    if (shares_pool(name)) return chosen_from_pool(*find(kPool)->rows[i], name, budget).correct ? 1 : 0;
     const auto rest = budget - static_cast<int64_t>(less);
-    if (shares_pool(name)) {  // the probe's samples are the first of the pool: they vote, nothing is lost
-      const std::string rule = name == "majority" ? "maj" : name == "bon" ? "rm" : "wmaj";
-      return at_budget(find(kPool)->rows[i]->found, rule, budget, rule != "maj").correct ? 1 : 0;
-    }
-    const Group* own = find(name, budget);
-    if (!own) own = find(name);
-    const ScalingRow& row = *own->rows[i];
+    const ScalingRow& row = *find(name, budget)->rows[i];
     if (row.generated + row.read <= rest) return row.correct ? 1 : 0;
-    return at_budget(row.found, row.select, rest, true).correct ? 1 : 0;
+    const Group* smaller = find_within(name, rest);
+    return smaller && smaller->rows[i]->correct ? 1 : 0;
   }
 
   // Two-fold: what one half says is best for a bin is used in the other half. Leaves what is right in last_allocated_
@@ -523,10 +564,12 @@ class Study {
       std::array<size_t, 2> chosen{};
       int64_t size = 0;
       for (uint64_t fold : {0, 1}) {
-        std::vector<double> sums(choices.size());
+        // Ties, and bins that the other half has no problem of, go to what is best there over all bins.
+        std::vector<std::pair<double, double>> sums(choices.size());  // of the bin, of all
         for (size_t i = 0; i < n; ++i)
-          if (bin_of(i) == bin && fold_of(i) != fold)
-            for (size_t c = 0; c < choices.size(); ++c) sums[c] += correct[c][i];
+          if (fold_of(i) != fold)
+            for (size_t c = 0; c < choices.size(); ++c)
+              sums[c].first += bin_of(i) == bin ? correct[c][i] : 0, sums[c].second += correct[c][i];
         chosen[fold] = static_cast<size_t>(std::ranges::max_element(sums) - sums.begin());
         for (size_t i = 0; i < n; ++i)
           if (bin_of(i) == bin && fold_of(i) == fold) right[i] = correct[chosen[fold]][i], ++size;
@@ -534,7 +577,8 @@ class Study {
       Json row = Json::object();
       row["bin"] = bin == 0 ? "easy" : bin == 1 ? "middle" : "hard", row["n"] = size;
       Json picks = Json::array();
-      for (size_t c : chosen) picks.push_back(choices[c]);
+      for (size_t c : chosen)
+        if (size > 0) picks.push_back(choices[c]);
       row["chosen"] = std::move(picks);
       bins.push_back(std::move(row));
     }
@@ -560,9 +604,10 @@ class Study {
   static std::string best_sentence(const Json& out, int64_t budget) {
     const Json* best = nullptr;
     for (const Json& point : out.at("curves").as_array())
-      if (point.at("budget").as_int() == budget && !point.at("control").as_bool() &&
+      if (point.at("budget").as_int() == budget && !point.at("control").as_bool() && !point.at("anytime").as_bool() &&
           (!best || point.at("accuracy").as_double() > best->at("accuracy").as_double()))
         best = &point;
+    if (!best) return base::cat("At ", budget, " tokens nothing was run by itself.");
     const std::string& name = best->at("strategy").as_string();
     std::string text = base::cat("At ", budget, " tokens ", name, " has the highest accuracy, ",
                                  base::fixed(100 * best->at("accuracy").as_double(), 1), "%");
@@ -578,6 +623,15 @@ class Study {
   Json sentences(const Json& out) const {
     Json list = Json::array();
     for (int64_t budget : setup_.budgets) list.push_back(best_sentence(out, budget));
+    const double early = pool_ended_early(setup_.budgets.back());
+    if (early > 0)
+      list.push_back(base::cat("The pool of samples ended before ", setup_.budgets.back(), " tokens were spent on ",
+                               base::fixed(100 * early, 0),
+                               "% of the problems: there the vote and best-of-n had less to spend "
+                               "than the others. A larger --pool, or none, mends that."));
+    for (const auto& [strategy, failed] : errors_)
+      list.push_back(base::cat(strategy, " failed on ", failed, failed == 1 ? " problem" : " problems",
+                               ", which count nowhere: ", first_error_));
     int64_t above = 0, below = 0, same = 0;
     for (const Json& row : out.at("comparisons").as_array()) {
       if (row.at("budget").as_int() != setup_.budgets.back() || row.at("strategy").as_string() == "random") continue;
@@ -617,6 +671,8 @@ class Study {
   const ScalingSetup& setup_;
   std::vector<Group> groups_;
   std::vector<std::string> problems_, clusters_;  // of the problems that every search answered
+  std::map<std::string, int64_t> errors_;         // of searches, by strategy
+  std::string first_error_;
   mutable std::vector<double> last_allocated_;
 };
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "ponder/base/error.h"
 
@@ -100,11 +101,11 @@ std::vector<ScalingRow> pool(int problems, const std::function<int(int)>& right,
 }
 
 // A strategy that is right on problems where `right` says so, at the end of its budget.
-void add_strategy(std::vector<ScalingRow>& rows, const char* name, int problems,
-                  const std::function<bool(int)>& right) {
+void add_strategy(std::vector<ScalingRow>& rows, const char* name, int problems, const std::function<bool(int)>& right,
+                  int64_t budget = 160) {
   for (int i = 0; i < problems; ++i) {
     ScalingRow row;
-    row.strategy = name, row.budget = 160, row.problem = base::cat(1000 + i), row.cluster = row.problem,
+    row.strategy = name, row.budget = budget, row.problem = base::cat(1000 + i), row.cluster = row.problem,
     row.select = "rm";
     row.found = {found(150, 0, right(i) ? "r" : "w", right(i), 1)};
     row.answered = true, row.correct = right(i), row.generated = 150;
@@ -178,17 +179,19 @@ TEST(Scaling, SeesAnOverOptimisedProxy) {
 // Easy problems (the first samples agree) are solved by the vote, hard ones by another strategy alone: to allocate by
 // difficulty is better than either, and the probe is not free.
 TEST(Scaling, AllocationFindsWhatIsGoodForEachBin) {
-  auto rows = pool(
-      120, [](int i) { return i % 2 ? 16 : 2; }, false);
-  add_strategy(rows, "hard-one", 120, [](int i) { return i % 2 == 0; });
-  const Json study = scaling_json(rows, {"m", "t", {200}, 1, 4, Json::object()});
-  const Json& a = study.at("allocation");
-  EXPECT_GT(a.at("predicted").at("accuracy").as_double(), 0.9);
-  EXPECT_GT(a.at("gain").at("ci_lo").as_double(), 0.3);
+  const auto study = [](int64_t budget) {
+    auto rows = pool(
+        120, [](int i) { return i % 2 ? 16 : 2; }, false);
+    add_strategy(
+        rows, "hard-one", 120, [](int i) { return i % 2 == 0; }, budget);
+    return scaling_json(rows, {"m", "t", {budget}, 1, 4, Json::object()});
+  };
+  const Json wide = study(200), tight = study(160);
+  EXPECT_GT(wide.at("allocation").at("predicted").at("accuracy").as_double(), 0.9);
+  EXPECT_GT(wide.at("allocation").at("gain").at("ci_lo").as_double(), 0.3);
   // The strategy needs 150 of 160 tokens: what the probe takes, it lacks.
-  const Json tight = scaling_json(rows, {"m", "t", {160}, 1, 4, Json::object()});
   EXPECT_LT(tight.at("allocation").at("predicted").at("accuracy").as_double(), 0.65);
-  EXPECT_GT(tight.at("allocation").at("oracle").at("accuracy").as_double(), 0.9);
+  EXPECT_GT(tight.at("allocation").at("by_difficulty").at("accuracy").as_double(), 0.9);
 }
 
 TEST(Scaling, ProblemsThatASearchFailedOnCountNowhere) {
@@ -196,7 +199,10 @@ TEST(Scaling, ProblemsThatASearchFailedOnCountNowhere) {
       10, [](int) { return 8; }, true);
   add_strategy(rows, "good", 10, [](int) { return true; });
   rows.back().error = "broken";
-  EXPECT_EQ(scaling_json(rows, {"m", "t", {160}, 1, 4, Json::object()}).at("n").as_int(), 9);
+  const Json study = scaling_json(rows, {"m", "t", {160}, 1, 4, Json::object()});
+  EXPECT_EQ(study.at("n").as_int(), 9);
+  EXPECT_EQ(study.at("errors").at("good").as_int(), 1);
+  EXPECT_NE(study.dump().find("good failed on 1 problem, which count nowhere: good, 1009: broken"), std::string::npos);
 }
 
 TEST(Scaling, RowsReadBackAndBadOnesAreErrors) {
@@ -209,6 +215,38 @@ TEST(Scaling, RowsReadBackAndBadOnesAreErrors) {
   EXPECT_THROW(scaling_row(Json::parse("[]"), "f:1"), Error);
 }
 
+// What is read off a larger run is shown, and compared with nothing; what was run with less alone is not shown.
+TEST(Scaling, ReadOffPointsAreNoOpponents) {
+  auto rows = pool(
+      20, [](int) { return 8; }, true);
+  add_strategy(rows, "good", 20, [](int) { return true; });
+  const Json study = scaling_json(rows, {"m", "t", {80, 160, 320}, 1, 4, Json::object()});
+  std::set<std::pair<std::string, int64_t>> compared, shown;
+  for (const Json& row : study.at("comparisons").as_array())
+    compared.emplace(row.at("strategy").as_string(), row.at("budget").as_int());
+  for (const Json& row : study.at("curves").as_array())
+    shown.emplace(row.at("strategy").as_string(), row.at("budget").as_int());
+  EXPECT_TRUE(compared.contains({"good", 160}));
+  EXPECT_FALSE(compared.contains({"good", 80}));
+  EXPECT_TRUE(shown.contains({"good", 80}));
+  EXPECT_FALSE(shown.contains({"good", 320}));
+  EXPECT_NE(study.dump().find("The pool of samples ended before 320 tokens were spent on 100%"), std::string::npos);
+}
+
+// A search that ended before its budget answers what it answered, whatever its rule would say of its candidates.
+TEST(Scaling, ASearchThatEndedStaysAsItEnded) {
+  auto rows = pool(
+      10, [](int) { return 8; }, true);
+  add_strategy(rows, "accepts", 10, [](int) { return true; });
+  for (ScalingRow& row : rows)
+    if (row.strategy == "accepts")
+      row.found = {found(20, 0, "w", false, 0.9), found(40, 0, "r", true, 0.1)}, row.generated = 40;
+  const Json study = scaling_json(rows, {"m", "t", {30, 50, 160}, 1, 4, Json::object()});
+  EXPECT_EQ(point_of(study, "accepts", 30).at("accuracy").as_double(), 0);
+  EXPECT_EQ(point_of(study, "accepts", 50).at("accuracy").as_double(), 1);
+  EXPECT_EQ(point_of(study, "accepts", 50).at("tokens_per_problem").as_double(), 40);
+}
+
 TEST(Scaling, AnEmptyStudySaysSo) {
   const Json study = scaling_json({}, {"m", "t", {160}, 1, 4, Json::object()});
   EXPECT_EQ(study.at("n").as_int(), 0);
@@ -219,10 +257,11 @@ TEST(Scaling, AnEmptyStudySaysSo) {
 TEST(Scaling, ThePageHoldsTheNumbersAndNoMarkupOfOthers) {
   auto rows = pool(
       6, [](int i) { return 2 * i; }, true);
-  rows[0].problem = rows[0].cluster = "</script><b>";
-  const Json study = scaling_json(rows, {"<model>", "t", {40, 160}, 1, 4, Json::object()});
-  const std::string html = scaling_html(study);
-  EXPECT_EQ(html.find("<model>"), std::string::npos);
+  const std::string evil = "</script><b>";
+  add_strategy(rows, evil.c_str(), 6, [](int) { return true; });
+  const Json study = scaling_json(rows, {evil, evil, {40, 160}, 1, 4, Json::object()});
+  EXPECT_NE(study.dump().find(evil), std::string::npos);
+  EXPECT_EQ(scaling_html(study).find(evil), std::string::npos);
   EXPECT_NE(scaling_table(study).find("majority"), std::string::npos);
 }
 

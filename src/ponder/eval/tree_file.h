@@ -54,7 +54,7 @@ base::Json tree_figures(const FileTree& tree);
 
 struct TreeTextOptions {
   int64_t width = 100;           // columns
-  std::optional<int64_t> depth;  // open every branch down to this level
+  std::optional<int64_t> depth = {};  // open every branch down to this level
 };
 // For a terminal: what was searched, the tree, the steps of the chosen path in full. Control characters of a step's
 // text are shown, not sent.

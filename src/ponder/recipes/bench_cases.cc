@@ -203,7 +203,7 @@ const std::vector<BenchCase>& bench_cases() {
       {"search-critic",
        "one pass of beam search each, 16 beams of 16 steps, every step read by a critic of its own size",
        make_critic_beam},
-      {"search-nodes", "the same with 12,500 tokens each, 100,000 nodes", make_search_nodes,
+      {"search-nodes", "Monte Carlo tree search of 12,500 tokens each, 100,000 nodes", make_search_nodes,
        /*trains=*/false, /*large=*/false, /*slow=*/true},
       {"train-step", "one AdamW step with clipping on 64 rows of 256 tokens", make_train_step, true},
       {"train-large", "one AdamW step with clipping on 4 rows of 192 tokens, of the model that --model names",

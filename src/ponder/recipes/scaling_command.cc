@@ -7,6 +7,8 @@
 #include "ponder/base/clock.h"
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
+#include "ponder/base/rng.h"
+#include "ponder/engine/policy.h"
 #include "ponder/eval/scaling.h"
 #include "ponder/recipes/accuracy.h"
 #include "ponder/recipes/commands.h"
@@ -25,6 +27,7 @@ constexpr const char* kControls[] = {"first", "agree"};
 // What they have found on the way says nothing of a smaller budget: they share it out beforehand, or end a thought by
 // it.
 constexpr const char* kBudgetIsPartOfThem[] = {"rstar", "auto", "budget-force"};
+constexpr const char* kOneCompletion[] = {"greedy", "sample"};
 
 template <size_t N>
 bool is_one_of(const std::string& name, const char* const (&names)[N]) {
@@ -37,6 +40,7 @@ struct Unit {
   std::string search;                // the strategy
   std::vector<std::string> options;  // "key=value", the user's
   int64_t budget = 0;
+  int64_t tokens = 0;  // what it may spend, where that is not the budget of its curve
   std::string file() const { return base::cat(name, "-", budget, ".jsonl"); }
 };
 
@@ -50,7 +54,7 @@ std::vector<std::string> words_of(const std::string& text) {
   return words;
 }
 
-// Growing; a quarter, a half, all of the largest where the user says nothing.
+// Growing; an eighth, a quarter, a half, all of the largest where the user says nothing.
 std::vector<int64_t> budgets_of(const ScalingArgs& args) {
   std::vector<int64_t> budgets = args.budgets;
   if (budgets.empty())
@@ -73,8 +77,9 @@ std::vector<std::string> chosen_strategies(const ScalingArgs& args, const Solver
   return names;
 }
 
+// pool_tokens: what the pool may cost, so that samples alone spend the largest budget.
 std::vector<Unit> plan_units(const ScalingArgs& args, const std::vector<std::string>& strategies,
-                             const std::vector<int64_t>& budgets) {
+                             const std::vector<int64_t>& budgets, int64_t pool_tokens) {
   std::vector<Unit> units;
   bool pool = false;
   for (const std::string& text : strategies) {
@@ -90,12 +95,15 @@ std::vector<Unit> plan_units(const ScalingArgs& args, const std::vector<std::str
     std::string name = search;
     for (const std::string& option : words) name += " " + option;
     std::ranges::replace(name, '/', '_');
-    if (is_one_of(search, kBudgetIsPartOfThem))
+    // With one large budget alone, smaller ones are read off it where that says something.
+    const bool at_each =
+        !is_one_of(search, kOneCompletion) && (!args.anytime || is_one_of(search, kBudgetIsPartOfThem));
+    if (at_each)
       for (int64_t budget : budgets) units.push_back({name, search, words, budget});
     else
-      units.push_back({name, search, words, budgets.back()});
+      units.push_back({name, search, words, is_one_of(search, kOneCompletion) ? 0 : budgets.back()});
   }
-  if (pool) units.insert(units.begin(), {kPool, "bon", {base::cat("n=", args.pool)}, 0});
+  if (pool) units.insert(units.begin(), {kPool, "bon", {base::cat("n=", args.pool)}, 0, pool_tokens});
   for (size_t i = 0; i < units.size(); ++i)
     for (size_t k = 0; k < i; ++k)
       if (units[i].file() == units[k].file())
@@ -158,14 +166,16 @@ void run_unit(const ScalingStudy& study, const Unit& unit, base::Progress& progr
   Models models = models_of(args, study.solver);
   models.may_stop = true;
   core::Budget budget;
-  if (unit.budget > 0) budget.tokens = unit.budget;
+  if (unit.budget > 0 || unit.tokens > 0) budget.tokens = unit.budget > 0 ? unit.budget : unit.tokens;
   const text::ProblemCodec& codec = *study.solver.codec;
   const std::vector<core::Item>& items = study.problems.items;
   std::vector<std::string> rows(items.size());
-  std::atomic<int64_t> done = 0;
+  std::atomic<int64_t> done = 0, failed = 0;
   search_problems(models, codec, search_inputs(codec, items), factory, budget,
                   base::RngKey(static_cast<uint64_t>(args.seed)).child("scaling").child(unit.search),
                   [&](size_t i, search::SearchRow& row) {
+                    if (!row.ok() && failed++ == 0)
+                      base::log_error(base::cat(unit.name, ", ", items[i].problem.id, ": ", row.error));
                     rows[i] = eval::to_json(graded_row(codec, items[i], study.clusters[i], unit, rule, row)).dump();
                     row = {};  // a tree can be large
                     progress.update(done_before + ++done, unit.name);
@@ -198,6 +208,15 @@ base::Json identity(const ScalingStudy& study) {
   base::Json json = base::Json::object();
   json["model"] = a.model, json["problems"] = a.problems, json["n"] = static_cast<int64_t>(study.problems.items.size());
   json["seed"] = a.seed, json["weights"] = a.weights, json["adapter"] = a.adapter, json["pool"] = study.args.pool;
+  json["kv_dtype"] = a.decode.kv_dtype, json["speculate"] = a.decode.speculate, json["draft"] = a.decode.draft;
+  json["draft_tokens"] = a.decode.draft_tokens;
+  // Whatever stands in these files by then, and however the model is asked.
+  json["weights_id"] = base::hex64(engine::weights_id(study.solver.model.policy));
+  if (study.solver.model.critic) json["critic_id"] = base::hex64(engine::weights_id(*study.solver.model.critic));
+  std::string prompts;
+  for (const core::Item& item : study.problems.items)
+    for (const core::Token token : study.solver.codec->prompt(item.problem)) prompts += base::cat(token, " ");
+  json["prompts_id"] = base::hex64(base::hash64(prompts));
   return json;
 }
 
@@ -229,10 +248,32 @@ ScalingStudy open_study(const ScalingArgs& args) {
     throw Error(ErrorCode::kInput, "there is no problem that could be read", args.search.problems);
   study.clusters = clusters_of(study.problems.items);
   const std::vector<std::string> strategies = chosen_strategies(args, study.solver, study.problems.items[0].problem);
-  study.units = plan_units(args, strategies, study.budgets);
+  size_t prompt = 0;
+  for (const core::Item& item : study.problems.items)
+    prompt = std::max(prompt, study.solver.codec->prompt(item.problem).size());
+  // A critic reads each sample, and the prompt once.
+  const int64_t largest = study.budgets.back();
+  const int64_t pool = study.solver.model.critic ? 2 * largest + static_cast<int64_t>(prompt) : largest;
+  study.units = plan_units(args, strategies, study.budgets, args.pool > 0 ? 0 : pool);
   base::make_directories(args.out);
   check_identity(study);
   return study;
+}
+
+// What a strategy cannot do with this model shows in its first steps: with a token to spend, before any long work.
+void try_all(const ScalingStudy& study) {
+  std::string tried;
+  for (const Unit& unit : study.units) {
+    if (base::file_exists(study.path(unit.file())) || unit.name == tried) continue;
+    tried = unit.name;
+    SolveArgs args = study.args.search;
+    args.search = unit.search, args.search_options = unit.options;
+    const text::ProblemCodec& codec = *study.solver.codec;
+    search_problems(
+        models_of(args, study.solver), codec, search_inputs(codec, {study.problems.items[0]}),
+        [&] { return search::make_strategy(args.search, search_options(args, study.solver)); }, {.tokens = 1},
+        base::RngKey(1));
+  }
 }
 
 }  // namespace
@@ -250,6 +291,7 @@ int command_scaling(const ScalingArgs& given) {
   if (args.out.empty()) args.out = base::cat("runs/scaling-", args.search.task.empty() ? "problems" : args.search.task);
   tensor::set_operator_threads(1);
   const ScalingStudy study = open_study(args);
+  try_all(study);
   const auto n = static_cast<int64_t>(study.problems.items.size());
   const auto count = static_cast<int64_t>(study.units.size());
   {
@@ -270,7 +312,7 @@ int command_scaling(const ScalingArgs& given) {
   const base::Json json = write_page(study);
   base::print_result(args.search.json ? json.dump() : eval::scaling_table(json));
   base::log_info(base::cat("page: ", study.path("scaling.html")));
-  return study.problems.errors.empty() ? 0 : 1;
+  return study.problems.errors.empty() && json.at("errors").size() == 0 ? 0 : 1;
 }
 
 }  // namespace ponder::recipes

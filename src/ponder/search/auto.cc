@@ -50,6 +50,21 @@ std::unique_ptr<Strategy> chosen_search(const std::string& words, const AutoOpti
   return strategy;
 }
 
+// Answers of the probe are worth what the search that follows says of answers, or they would win by another measure:
+// its guide's score where it goes by that, nothing where it rates answers in a way of its own.
+core::Task<bool> judge_alike(Search& search, std::vector<NodeId> probe, base::AnyOptions follows, bool scored) {
+  std::erase_if(probe, [&](NodeId node) { return node == kNoNode || !search.tree()[node].answered; });
+  const bool by_guide = base::has_field(follows, "guide") && !base::has_field(follows, "judge");
+  if (by_guide && !scored && base::has_field(follows, "select")) {
+    auto scoring = search.evaluate_all(std::move(probe));
+    const std::vector<bool> paid = co_await scoring;
+    co_return std::ranges::find(paid, false) == paid.end();
+  }
+  if (!by_guide)
+    for (NodeId node : probe) search.judge(node, 0, false);
+  co_return true;
+}
+
 }  // namespace
 
 core::Task<NodeId> run_auto(Search& search, const AutoOptions& options) {
@@ -58,15 +73,18 @@ core::Task<NodeId> run_auto(Search& search, const AutoOptions& options) {
   for (int i = 0; i < 3; ++i)
     if (*words[i] != "stop") searches[i] = chosen_search(*words[i], options);  // wrong words are found at once
   search.use_guide(options.guide, options.mix, options.params());
-  Growth growth = whole_answers(options.params(), Scoring::kAnswers);
+  const bool by_score = options.signal == "score";
+  Growth growth = whole_answers(options.params(), by_score ? Scoring::kAnswers : Scoring::kNothing);
   growth.rollout = true;  // no steps of a tree that may follow
   std::vector<NodeId> parents(static_cast<size_t>(options.probe), kRoot);
   auto probing = search.extend(std::move(parents), std::move(growth));
-  co_await probing;
+  const std::vector<NodeId> probe = co_await probing;
   const auto& candidates = search.candidates();
   const double ease = ease_of(candidates, options.probe, options.signal);
   const auto& chosen = searches[ease >= options.easy_at ? 0 : ease >= options.hard_at ? 1 : 2];
   if (chosen) {
+    auto judging = judge_alike(search, probe, chosen->options(), by_score);
+    co_await judging;
     auto searching = chosen->go_on(search);
     co_return co_await searching;
   }

@@ -51,6 +51,29 @@ TEST(Auto, ATreeMayFollowTheProbe) {
   EXPECT_GE(right, 19);
 }
 
+TEST(Auto, WhatFollowsIsTheAnswerOfThatSearch) {
+  // Greedy always says the likeliest word; a probe at a high temperature may say anything.
+  World world(words({0.4, 0.3, 0.3}));
+  const auto strategy = make_strategy("auto", {"easy_at=2", "hard_at=0", "middle=greedy", "temperature=1", "probe=1"});
+  for (const auto& row : world.run(*strategy, 20)) EXPECT_EQ(row.result.answer, "a");
+}
+
+// The discriminator's scores and the likelihood of a probe's samples are no common measure.
+TEST(Auto, TheProbeDoesNotWinByAnotherMeasure) {
+  World world(words({0.5, 0.3, 0.2}));
+  world.codec.asks = false;
+  for (const std::string signal : {"agreement", "score"}) {
+    const auto strategy = make_strategy("auto", {"easy_at=2", "hard_at=0", "middle=rstar sims=20 finalists=1",
+                                                 "temperature=1", "signal=" + signal, "guide=likelihood"});
+    for (const auto& row : world.run(*strategy, 20)) {
+      std::map<std::string, int> votes;
+      for (const Candidate& c : row.result.candidates)
+        if (c.answer) ++votes[*c.answer];
+      for (const auto& [answer, count] : votes) EXPECT_GE(votes[*row.result.answer], count);
+    }
+  }
+}
+
 TEST(Auto, WrongWordsAreFoundBeforeAnythingIsSpent) {
   for (const char* hard : {"hard=mctss", "hard=mcts sims=x", "hard="}) {
     World world(words({1}));

@@ -14,11 +14,12 @@
 namespace ponder::search {
 namespace {
 
-// Draws up to n whole samples behind the prompt, fewer when the budget is spent. Gives the first one, the root when
+// Draws up to n whole samples behind the prompt, fewer when the budget is spent. Gives the first of them, the root when
 // there is none.
 core::Task<NodeId> draw_samples(Search& search, core::SampleParams params, Scoring scoring, int64_t n) {
   constexpr int64_t kWave = 16;  // at a time when only the budget says how many; any number gives the same samples
   const Growth growth = whole_answers(std::move(params), scoring);
+  NodeId first = kRoot;
   for (int64_t drawn = 0; drawn < n;) {
     const int64_t wave = std::min(n - drawn, kWave);
     const int64_t generated = search.usage().generated;
@@ -26,9 +27,10 @@ core::Task<NodeId> draw_samples(Search& search, core::SampleParams params, Scori
     auto sampling = search.extend(std::move(parents), growth);
     const std::vector<NodeId> samples = co_await sampling;
     drawn += wave;
+    if (first == kRoot && samples[0] != kNoNode) first = samples[0];
     if (samples.back() == kNoNode || search.usage().generated == generated) break;
   }
-  co_return search.candidates().empty() ? kRoot : search.candidates()[0].node;
+  co_return first;
 }
 
 // Draws of the two answers that lead.
@@ -91,7 +93,8 @@ core::Task<NodeId> run_majority(Search& search, const MajorityOptions& options) 
   for (int64_t drawn = 0; drawn < n;) {
     const int64_t more = fewest_more(lead_of(search), n - drawn, options), generated = search.usage().generated;
     auto drawing = draw_samples(search, options.params(), Scoring::kNothing, more);
-    first = co_await drawing;
+    const NodeId drew = co_await drawing;
+    if (first == kRoot) first = drew;
     drawn += more;
     const Lead lead = lead_of(search);
     if (search.usage().generated == generated) break;

@@ -5,7 +5,7 @@
 //   confidence   what was fitted to the log-probs of answers (core/confidence.h); steps: likelihood
 //   vote         the share of the answers so far that an answer has; steps: likelihood
 //   semantic     1 − semantic entropy / ln k over k continuations of a step; answers: vote
-//   p-true       the probability with which the model replies that it is right
+//   p-true       of four replies of the model the share that calls an answer right, or a step promising
 //   critic       the value head
 //   verifier     what the problem itself says, without any gold answer (core::Judge), where it says something;
 //                elsewhere likelihood

@@ -63,7 +63,7 @@ TEST(Guide, AMixWeighsItsTwoParts) {
   }
 }
 
-// A reply of one word with its probability: the mean over many replies is the probability of "yes".
+// Replies of one word.
 class YesNoCodec : public fake::FakeCodec {
  public:
   std::string decode(core::TokenSpan tokens) const override {
@@ -73,23 +73,42 @@ class YesNoCodec : public fake::FakeCodec {
 };
 
 TEST(Guide, PTrueIsTheProbabilityOfYes) {
-  double sum = 0, n = 0;
-  for (uint64_t seed = 0; seed < 200; ++seed) {
+  double sum = 0;
+  constexpr int kSearches = 500;
+  std::set<double> values;
+  for (uint64_t seed = 0; seed < kSearches; ++seed) {
     World world(three_words({1, 0, 0}));
     world.policy.asked = [](int ask, int, core::TokenSpan reply) -> std::vector<Choice> {
       EXPECT_EQ(ask, static_cast<int>(core::Ask::kTrue));
       if (!reply.empty()) return {{kEnd, 1.0}};
-      return {{51, 0.8}, {52, 0.2}};
+      return {{51, 0.6}, {52, 0.2}, {53, 0.2}};  // 53 says nothing
     };
     const YesNoCodec codec;
     const auto strategy = make_strategy("bon", {"n=1", "guide=p-true", "select=rm", "temperature=1"});
     const auto row = world.run(*strategy, 1, {}, seed, &codec)[0];
     ASSERT_TRUE(row.ok()) << row.error;
-    EXPECT_NEAR(row.result.candidates[0].score, 0.8, 1e-6);  // "no" was drawn with 0.2
-    sum += row.result.candidates[0].score, ++n;
-    EXPECT_EQ(row.result.usage.asked, 2);
+    const Candidate& c = row.result.candidates[0];
+    sum += c.score;
+    values.insert(c.score);
+    EXPECT_EQ(row.result.usage.asked, 2);                      // once for all replies
+    EXPECT_EQ(c.usage.generated, row.result.usage.generated);  // what its score cost is part of what it cost
   }
-  EXPECT_NEAR(sum / n, 0.8, 1e-6);
+  EXPECT_NEAR(sum / kSearches, 0.75, 0.03);
+  EXPECT_TRUE(values.contains(1) && values.contains(0.5));
+}
+
+TEST(Guide, PTrueAsksWhatBecomesOfAStep) {
+  World world(fake::path_game(2, {1, 1}, [](const auto&) { return true; }));
+  std::set<int> asks;
+  world.policy.asked = [&](int ask, int, core::TokenSpan reply) -> std::vector<Choice> {
+    asks.insert(ask);
+    if (!reply.empty()) return {{kEnd, 1.0}};
+    return {{51, 1.0}};
+  };
+  const YesNoCodec codec;
+  const auto row = world.run(*make_strategy("beam", {"n=2", "beam_width=2", "guide=p-true"}), 1, {}, 1, &codec)[0];
+  ASSERT_TRUE(row.ok()) << row.error;
+  EXPECT_EQ(asks, (std::set<int>{static_cast<int>(core::Ask::kJudge), static_cast<int>(core::Ask::kTrue)}));
 }
 
 TEST(Guide, AStepIsAsGoodAsItIsSureWhatFollows) {

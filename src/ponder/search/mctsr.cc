@@ -34,8 +34,8 @@ double reward_of(double rating) { return rating >= kPraise ? kPraiseCounts : rat
 
 // The first number of a reply, as a share of 100; 0 where there is none.
 double rating_in(const std::string& reply) {
-  const std::vector<int64_t> numbers = numbers_in(reply);
-  return numbers.empty() ? 0 : static_cast<double>(std::min<int64_t>(numbers[0], 100)) / 100;
+  const std::vector<double> numbers = numbers_in(reply);
+  return numbers.empty() ? 0 : std::clamp(numbers[0], 0.0, 100.0) / 100;
 }
 
 double value_of(const State& s) {

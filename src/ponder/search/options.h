@@ -149,7 +149,7 @@ struct RapOptions : SampleOptions {
   int64_t width = 3;
   int64_t parts = 4;
   int64_t answers = 3;
-  int64_t evals = 1;
+  int64_t evals = 3;
   double alpha = 0.5;
   double c_uct = 1.4;
   int64_t question_tokens = 64;

@@ -30,7 +30,7 @@ struct State {
 
 // Answers of parts agree when their last numbers do, or, without any, their texts.
 std::string meaning_of(const std::string& answer) {
-  const std::vector<int64_t> numbers = numbers_in(answer);
+  const std::vector<double> numbers = numbers_in(answer);
   return numbers.empty() ? answer : base::cat(numbers.back());
 }
 

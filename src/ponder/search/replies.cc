@@ -25,15 +25,28 @@ bool is(const std::string& word, std::initializer_list<const char*> list) {
 
 }  // namespace
 
-std::vector<int64_t> numbers_in(const std::string& reply) {
-  constexpr int64_t kMost = 1'000'000'000'000;
-  std::vector<int64_t> numbers;
-  bool inside = false;
-  for (const char c : reply) {
-    const bool digit = c >= '0' && c <= '9';
-    if (digit && !inside) numbers.push_back(0);
-    if (digit) numbers.back() = std::min(kMost, numbers.back() * 10 + (c - '0'));
-    inside = digit;
+std::vector<double> numbers_in(const std::string& reply) {
+  constexpr double kMost = 1e12;
+  const auto digit = [&](size_t i) { return i < reply.size() && reply[i] >= '0' && reply[i] <= '9'; };
+  const auto group = [&](size_t i) { return digit(i) && digit(i + 1) && digit(i + 2) && !digit(i + 3); };
+  const auto letter = [&](size_t i) { return std::isalnum(static_cast<unsigned char>(reply[i])) != 0; };
+  std::vector<double> numbers;
+  for (size_t i = 0; i < reply.size();) {
+    if (!digit(i)) {
+      ++i;
+      continue;
+    }
+    const bool negative = i > 0 && reply[i - 1] == '-' && (i == 1 || !letter(i - 2));
+    double number = 0, unit = 1;
+    size_t run = 0;  // digits since the last comma
+    while (digit(i) || (i < reply.size() && reply[i] == ',' && run >= 1 && run <= 3 && group(i + 1))) {
+      number = reply[i] == ',' ? number : std::min(kMost, number * 10 + (reply[i] - '0'));
+      run = reply[i] == ',' ? 0 : run + 1;
+      ++i;
+    }
+    if (i < reply.size() && reply[i] == '.' && digit(i + 1))
+      for (++i; digit(i); ++i) number += (reply[i] - '0') * (unit /= 10);
+    numbers.push_back(negative ? -number : number);
   }
   return numbers;
 }
@@ -65,6 +78,21 @@ Outlook outlook_in(const std::string& reply) {
     before = word;
   }
   return outlook;
+}
+
+std::optional<double> opinion_in(const std::string& reply) {
+  if (const auto said = yes_or_no(reply)) return *said ? 1 : 0;
+  switch (outlook_in(reply)) {
+    case Outlook::kSure:
+      return 1;
+    case Outlook::kLikely:
+      return 0.5;
+    case Outlook::kImpossible:
+      return 0;
+    case Outlook::kNone:
+      break;
+  }
+  return std::nullopt;
 }
 
 }  // namespace ponder::search

@@ -8,8 +8,9 @@
 
 namespace ponder::search {
 
-// Numbers of digits alone, in order; what is longer than a dozen digits counts as that.
-std::vector<int64_t> numbers_in(const std::string& reply);
+// Numbers in order: a sign that stands right before the first digit, thousands in groups ("1,500"), decimals. Beyond a
+// million millions they count as that.
+std::vector<double> numbers_in(const std::string& reply);
 
 // Does the feedback call the answer right? Its first word says so, as it was asked to, or it says just that; "The right
 // answer is 12" is an objection.
@@ -21,5 +22,8 @@ std::optional<bool> yes_or_no(const std::string& reply);
 // The last such word of a reply, "not sure" being no more than likely.
 enum class Outlook { kNone, kSure, kLikely, kImpossible };
 Outlook outlook_in(const std::string& reply);
+
+// How sure a reply is that something is, or will be, right: yes 1, no 0; sure 1, likely 0.5, impossible 0.
+std::optional<double> opinion_in(const std::string& reply);
 
 }  // namespace ponder::search

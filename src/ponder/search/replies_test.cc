@@ -27,6 +27,15 @@ TEST(Replies, YesOrNoIsTheFirstWord) {
   EXPECT_EQ(yes_or_no("3"), std::nullopt);
 }
 
+TEST(Replies, OpinionsAreYesOrNoOrAnOutlook) {
+  EXPECT_EQ(opinion_in("Yes, it is."), 1);
+  EXPECT_EQ(opinion_in("No."), 0);
+  EXPECT_EQ(opinion_in("sure"), 1);
+  EXPECT_EQ(opinion_in("I am not sure"), 0.5);
+  EXPECT_EQ(opinion_in("impossible"), 0);
+  EXPECT_EQ(opinion_in("7"), std::nullopt);
+}
+
 TEST(Replies, OutlooksAreWholeWords) {
   EXPECT_EQ(outlook_in("Sure."), Outlook::kSure);
   EXPECT_EQ(outlook_in("Likely"), Outlook::kLikely);
@@ -39,10 +48,15 @@ TEST(Replies, OutlooksAreWholeWords) {
 }
 
 TEST(Replies, NumbersAreDigits) {
-  EXPECT_EQ(numbers_in("I give it 95 of 100."), (std::vector<int64_t>{95, 100}));
-  EXPECT_EQ(numbers_in("none"), std::vector<int64_t>{});
-  EXPECT_EQ(numbers_in("7"), std::vector<int64_t>{7});
-  EXPECT_EQ(numbers_in(std::string(500, '9')), std::vector<int64_t>{1'000'000'000'000});
+  using Numbers = std::vector<double>;
+  EXPECT_EQ(numbers_in("I give it 95 of 100."), (Numbers{95, 100}));
+  EXPECT_EQ(numbers_in("none"), Numbers{});
+  EXPECT_EQ(numbers_in("7"), Numbers{7});
+  EXPECT_EQ(numbers_in("$1,500 or 2,500,000"), (Numbers{1500, 2500000}));
+  EXPECT_EQ(numbers_in("1,2,3 and 12,34"), (Numbers{1, 2, 3, 12, 34}));
+  EXPECT_EQ(numbers_in("3.5 7.25."), (Numbers{3.5, 7.25}));
+  EXPECT_EQ(numbers_in("-3, 8-3, x-2"), (Numbers{-3, 8, 3, 2}));
+  EXPECT_EQ(numbers_in(std::string(500, '9')), Numbers{1e12});
 }
 
 }  // namespace

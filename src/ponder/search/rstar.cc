@@ -161,15 +161,15 @@ class Explorer {
     next.before = action == kAgain ? states_[s].before : states_[s].known;
     next.question = states_[s].question;
     if (action == kQuestion) {
-      auto asking =
-          ask_one(search_, {core::Ask::kNext, {next.before}}, options_.params(), options_.question_tokens, paid);
+      auto asking = ask_one(search_, {core::Ask::kNext, {next.before, next.problem}}, options_.params(),
+                            options_.question_tokens, paid);
       const std::string reply = co_await asking;
       const std::vector<std::string> questions = questions_of(reply, 1);
       if (questions.empty()) co_return false;
       next.question = questions[0];
       next.parts += 1;
     }
-    auto answering = ask_one(search_, {core::Ask::kPart, {next.before, next.question}}, options_.params(),
+    auto answering = ask_one(search_, {core::Ask::kPart, {next.before, next.question, next.problem}}, options_.params(),
                              options_.part_tokens, paid);
     const std::string answer = co_await answering;
     next.known = with_part(next.before, next.question, answer);
@@ -255,9 +255,11 @@ core::Task<bool> discriminate(Search& search, const RstarOptions& options) {
     paid = ends.back() != kNoNode && search.usage().generated > generated;
   }
   const auto all = static_cast<double>(std::ranges::count_if(search.candidates(), &has_an_answer));
+  for (const Candidate& c : search.candidates())
+    if (c.answer) search.judge(c.node, 0, false);  // no finalist
   for (const Finalist& f : finalists)
     for (NodeId node : f.nodes)
-      search.judge(node, f.written > 0 ? static_cast<double>(f.nodes.size()) / all * f.found / f.written : 0);
+      search.judge(node, f.written > 0 ? static_cast<double>(f.nodes.size()) / all * f.found / f.written : 0, false);
   co_return true;
 }
 

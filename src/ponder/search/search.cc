@@ -126,7 +126,8 @@ std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, 
     const Node& parent = tree_[parents[i]];
     const bool starts = prompts[i] != Tree::kBehindParent;
     PONDER_CHECK(starts || !parent.terminal, "nothing can be drawn behind a finished completion");
-    const int64_t room = growth.params.max_tokens - (starts ? 0 : parent.path_length);
+    const int64_t written = starts ? prompts_[static_cast<size_t>(prompts[i])].written : parent.path_length;
+    const int64_t room = growth.params.max_tokens - written;
     const int64_t length = growth.by_step ? std::min(growth.step_tokens, room) : room;
     const int64_t ahead = std::min(growth.lookahead * growth.step_tokens, room - length);
     const int64_t unread = reads && !starts ? unread_tokens(parents[i]) : 0;
@@ -243,10 +244,13 @@ core::Task<std::vector<NodeId>> Search::start(std::vector<NodeId> parents, std::
 }
 
 int32_t Search::prompt_number(core::Tokens tokens) {
-  const auto known = std::ranges::find(prompts_, tokens, &Prompt::tokens);
-  const auto number = static_cast<int32_t>(known - prompts_.begin());
-  if (known == prompts_.end()) prompts_.push_back({std::move(tokens)});
-  return number;
+  const std::string_view bytes(reinterpret_cast<const char*>(tokens.data()), tokens.size() * sizeof(core::Token));
+  std::vector<int32_t>& alike = prompts_by_hash_[base::hash64(bytes)];
+  for (int32_t number : alike)
+    if (prompts_[static_cast<size_t>(number)].tokens == tokens) return number;
+  alike.push_back(static_cast<int32_t>(prompts_.size()));
+  prompts_.push_back({std::move(tokens)});
+  return alike.back();
 }
 
 bool Search::can_ask() const { return ports_.codec->asking(problem_, {core::Ask::kPlan, {}}).has_value(); }
@@ -279,7 +283,7 @@ core::Task<std::vector<std::string>> Search::ask(std::vector<Question> questions
       replies.resize(asked[i]);
       break;
     }
-    replies[asked[i]] = ports_.codec->decode(tree_.tokens(nodes[i]));
+    replies[asked[i]] = ports_.codec->said(tree_.tokens(nodes[i]));
   }
   co_return replies;
 }
@@ -297,7 +301,6 @@ core::Task<std::vector<NodeId>> Search::reply(std::vector<NodeId> about, std::ve
 core::Task<std::vector<NodeId>> Search::write_on(std::vector<Cut> cuts, core::SampleParams params) {
   std::vector<NodeId> about;
   std::vector<int32_t> prompts;
-  int64_t longest = 1;
   for (const Cut& cut : cuts) {
     const Node& node = tree_[cut.node];
     PONDER_CHECK(cut.tokens <= node.path_length, "a path of ", node.path_length, " tokens has no first ", cut.tokens);
@@ -307,8 +310,8 @@ core::Task<std::vector<NodeId>> Search::write_on(std::vector<Cut> cuts, core::Sa
     prompts.push_back(prompt_number(std::move(begun)));
     Prompt& prompt = prompts_[static_cast<size_t>(prompts.back())];
     prompt.read = true, prompt.written = cut.tokens;
-    longest = std::max(longest, params.max_tokens - cut.tokens);
   }
+  const int64_t longest = params.max_tokens;
   return reply(std::move(about), std::move(prompts), std::move(params), longest);
 }
 
@@ -428,36 +431,44 @@ core::Task<bool> Search::score(std::vector<Reading> readings) {
   co_return true;
 }
 
-// P(True) (Kadavath et al. 2022, arXiv 2207.05221, §3): a reply of one word, drawn as it comes, with its probability.
-// With p = P("yes"), "yes" counts p and "no" 1 − P("no"): where there is no third word, p in the mean too.
+// P(True) (Kadavath et al. 2022, arXiv 2207.05221, §3), by sampling: of several replies the share that says yes. Of an
+// unfinished solution the model is asked what becomes of it.
 core::Task<bool> Search::ask_whether_true(std::vector<NodeId> nodes) {
-  constexpr int64_t kReply = 4;
+  constexpr int64_t kReply = 8;
+  constexpr size_t kReplies = 4;
   constexpr double kNoOpinion = 0.5;
   core::SampleParams params;
+  std::vector<NodeId> about;
   std::vector<int32_t> prompts;
   std::erase_if(nodes, [&](NodeId node) {
-    core::Tokens prompt = prompt_of({core::Ask::kTrue, {text_of(node)}});
+    const core::Ask ask = tree_[node].terminal ? core::Ask::kTrue : core::Ask::kJudge;
+    const core::Tokens prompt = prompt_of({ask, {text_of(node)}});
     if (prompt.empty()) {  // too long to be asked about
       set_value(node, kNoOpinion);
       return true;
     }
-    prompts.push_back(prompt_number(std::move(prompt)));
+    about.insert(about.end(), kReplies, node);
+    prompts.insert(prompts.end(), kReplies, prompt_number(prompt));
     return false;
   });
-  auto asking = reply(nodes, std::move(prompts), std::move(params), kReply);
+  auto asking = reply(std::move(about), std::move(prompts), std::move(params), kReply);
   const std::vector<NodeId> replies = co_await asking;
   for (size_t i = 0; i < nodes.size(); ++i) {
-    if (replies[i] == kNoNode) co_return false;
-    const auto said = yes_or_no(ports_.codec->decode(tree_.tokens(replies[i])));
-    const double p = tree_[replies[i]].length > 0 ? std::exp(tree_.logps(replies[i])[0]) : 0;
-    set_value(nodes[i], !said ? kNoOpinion : *said ? p : 1 - p);
+    double sum = 0, opinions = 0;
+    for (size_t k = 0; k < kReplies; ++k) {
+      const NodeId reply = replies[i * kReplies + k];
+      if (reply == kNoNode) co_return false;
+      const auto says = opinion_in(ports_.codec->said(tree_.tokens(reply)));
+      if (says) ++opinions, sum += *says;
+    }
+    judge(nodes[i], opinions > 0 ? sum / opinions : kNoOpinion);
   }
   co_return true;
 }
 
-// Semantic entropy (Kuhn et al. 2023, arXiv 2302.09664, eq. 4, with equal answers for equal meaning): a step is as good
-// as the model is sure of what follows, 1 − H/ln k over the answers of k continuations, one without an answer standing
-// for itself.
+// Semantic entropy (Kuhn et al. 2023, arXiv 2302.09664; by counts of equal answers, as in Farquhar et al. 2024): a step
+// is as good as the model is sure of what follows, 1 − H/ln k over the answers of k continuations, one without an
+// answer standing for itself.
 core::Task<bool> Search::see_how_they_end(std::vector<NodeId> nodes) {
   constexpr size_t kEnds = 4;
   std::vector<Cut> cuts;
@@ -475,7 +486,7 @@ core::Task<bool> Search::see_how_they_end(std::vector<NodeId> nodes) {
       whole.insert(whole.end(), rest.begin(), rest.end());
       answers.push_back(ports_.codec->answer(problem_, whole));
     }
-    set_value(nodes[i], 1 - semantic_entropy(answers) / std::log(static_cast<double>(kEnds)));
+    judge(nodes[i], 1 - semantic_entropy(answers) / std::log(static_cast<double>(kEnds)));
   }
   co_return true;
 }
@@ -485,6 +496,11 @@ void Search::set_value(NodeId id, double value) {
   node.value = std::isfinite(value) ? static_cast<float>(std::clamp(value, 0.0, 1.0)) : 0.0f;
   node.scored = true;
   if (node.answered) candidates_[static_cast<size_t>(node.candidate)].score = node.value;
+}
+
+void Search::judge(NodeId node, double value, bool bought) {
+  set_value(node, value);
+  if (bought && tree_[node].answered) candidates_[static_cast<size_t>(tree_[node].candidate)].usage = usage_;
 }
 
 core::Task<std::vector<bool>> Search::evaluate_all(std::vector<NodeId> nodes) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "ponder/core/budget.h"
@@ -84,7 +85,9 @@ class Search {
   };
   core::Task<std::vector<std::string>> ask(std::vector<Question> questions, core::SampleParams params,
                                            int64_t max_tokens);
-  void judge(NodeId node, double value) { set_value(node, value); }  // a score that the strategy has by itself
+  // A score that the strategy has by itself. bought: the answer is of use from here on, when its score is paid for, and
+  // not from when it was complete (Candidate::usage).
+  void judge(NodeId node, double value, bool bought = true);
   core::Tokens prompt_of(const core::Asking& asking) const;          // the same error
   bool can_ask() const;                                              // whether there would be none
   // Of what may be spent; 0 without a budget. Strategies in parts leave something for the later ones.
@@ -166,7 +169,8 @@ class Search {
 
   // Fixed during the search.
   const core::Problem& problem_;
-  std::vector<Prompt> prompts_;  // the problem's own, then those that start() was given
+  std::vector<Prompt> prompts_;  // the problem's own, then those that the search made
+  std::unordered_map<uint64_t, std::vector<int32_t>> prompts_by_hash_;  // of the latter
   core::Ports ports_;
   core::Budget budget_;
   base::RngKey key_;

@@ -23,8 +23,8 @@ double worth(Outlook outlook) {
 
 // The first number of a reply that names one of `count` ways; −1: none.
 int64_t vote_in(const std::string& reply, size_t count) {
-  for (const int64_t number : numbers_in(reply))
-    if (number >= 1 && number <= static_cast<int64_t>(count)) return number - 1;
+  for (const double number : numbers_in(reply))
+    if (number >= 1 && number <= static_cast<double>(count)) return static_cast<int64_t>(number) - 1;
   return -1;
 }
 

@@ -242,6 +242,7 @@ bool is_about_an_answer(core::Ask ask) {
 // The problem, what was written, what is asked about it. A revision and a conclusion are written as an answer to the
 // problem is, the former behind its first version and the feedback on that, the latter behind what is known by then.
 std::vector<JinjaPiece> WordCodec::asking_pieces(const std::string& question, const core::Asking& asking) const {
+  if (!is_about_an_answer(asking.ask)) return part_pieces(question, asking);
   const auto text = [&](size_t i) { return i < asking.texts.size() ? trimmed(shown(asking.texts[i])) : ""; };
   std::string written = text(0), ask = words_for(asking.ask);
   if (asking.ask == core::Ask::kVote) {
@@ -250,7 +251,6 @@ std::vector<JinjaPiece> WordCodec::asking_pieces(const std::string& question, co
       base::append(written, base::cat(i == 0 ? "" : "\n\n", i + 1, ". ", text(i)));
   }
   const std::string feedback = asking.ask == core::Ask::kRevise ? text(1) : "";
-  if (!is_about_an_answer(asking.ask)) return part_pieces(question, asking, text(0), text(1));
   if (style_ == "chat") {
     if (!feedback.empty()) ask = base::cat(feedback, "\n\n", ask);
     return chat_pieces({{"user", question}, {"assistant", written}, {"user", ask}}, true);
@@ -272,8 +272,9 @@ std::vector<JinjaPiece> WordCodec::asking_pieces(const std::string& question, co
 }
 
 // Questions on the way to a problem, and the problem behind their answers.
-std::vector<JinjaPiece> WordCodec::part_pieces(const std::string& question, const core::Asking& asking,
-                                               const std::string& known, const std::string& part) const {
+std::vector<JinjaPiece> WordCodec::part_pieces(const std::string& question, const core::Asking& asking) const {
+  const auto text = [&](size_t i) { return i < asking.texts.size() ? trimmed(asking.texts[i]) : ""; };
+  const std::string known = text(0), part = text(1);
   std::string ask = asking.ask == core::Ask::kPart ? part : words_for(asking.ask);
   if (asking.ask == core::Ask::kUseful) ask = base::cat(part, "\n\n", ask);
   const std::string so_far = known.empty() ? "" : base::cat("\n\n", known);
@@ -297,8 +298,11 @@ std::vector<JinjaPiece> WordCodec::part_pieces(const std::string& question, cons
 
 std::optional<core::Tokens> WordCodec::asking(const core::Problem& problem, const core::Asking& asking) const {
   core::Problem meant = problem;
-  if (asking.ask == core::Ask::kConclude && asking.texts.size() > 1 && !trimmed(asking.texts[1]).empty())
-    meant.question = trimmed(shown(asking.texts[1]));
+  const size_t place = asking.ask == core::Ask::kPart ? 2 : 1;  // of the problem in other words
+  const bool may_have =
+      asking.ask == core::Ask::kPart || asking.ask == core::Ask::kConclude || asking.ask == core::Ask::kNext;
+  if (may_have && asking.texts.size() > place && !trimmed(asking.texts[place]).empty())
+    meant.question = trimmed(asking.texts[place]);
   core::Tokens tokens = prompt_ids(asking_pieces(asked(meant), asking));
   if (static_cast<int64_t>(tokens.size()) >= model_.context) tokens.clear();
   return tokens;

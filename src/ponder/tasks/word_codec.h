@@ -40,6 +40,7 @@ class WordCodec : public text::ProblemCodec {
   int64_t thought_length(core::TokenSpan completion) const override;
   core::Tokens think_on(core::TokenSpan thought) const override;    // "Wait,"
   core::Tokens answer_now(core::TokenSpan thought) const override;  // "####" or a box, behind </think>
+  std::string said(core::TokenSpan reply) const override { return shown(decode(reply)); }
   std::optional<core::Tokens> asking(const core::Problem& problem, const core::Asking& asking) const override;
 
   const text::Tokenizer& tokenizer() const override { return *model_.tokenizer; }
@@ -76,8 +77,7 @@ class WordCodec : public text::ProblemCodec {
   std::vector<text::JinjaPiece> chat_pieces(const std::string& question, const std::string* reply) const;
   std::vector<text::JinjaPiece> chat_pieces(const std::vector<Said>& said, bool wants_reply) const;
   std::vector<text::JinjaPiece> asking_pieces(const std::string& question, const core::Asking& asking) const;
-  std::vector<text::JinjaPiece> part_pieces(const std::string& question, const core::Asking& asking,
-                                            const std::string& known, const std::string& part) const;
+  std::vector<text::JinjaPiece> part_pieces(const std::string& question, const core::Asking& asking) const;
   core::Tokens prompt_ids(const std::vector<text::JinjaPiece>& pieces) const;
   std::string asked(const core::Problem& problem) const;
 

@@ -334,6 +334,18 @@ TEST(WordCodec, IsAskedAboutItsOwnWorkInWords) {
   EXPECT_EQ(text(plain, core::Ask::kConclude, {"How many bags? 2"}),
             "Question: How many?\n\nHow many bags? 2\nAnswer:");
   EXPECT_EQ(text(plain, core::Ask::kConclude, {""}), "Question: How many?\nAnswer:");
+  // What is known is made of replies without their ends, and stands there whole.
+  EXPECT_EQ(plain.said(plain.tokenizer().encode("two<|im_end|>", {})), "two");
+  EXPECT_EQ(text(plain, core::Ask::kConclude, {"How many bags? two\nHow many nuts? three", ""}),
+            "Question: How many?\n\nHow many bags? two\nHow many nuts? three\nAnswer:");
+  // The problem in other words stands in its place.
+  EXPECT_EQ(text(plain, core::Ask::kConclude, {"", "What number?"}), "Question: What number?\nAnswer:");
+  EXPECT_EQ(text(plain, core::Ask::kPart, {"", "How many bags?", "What number?"}),
+            "Question: What number?\n\nHow many bags?\nReply:");
+  EXPECT_NE(text(plain, core::Ask::kNext, {"", "What number?"}).find("Question: What number?\n\nWhich simpler"),
+            std::string::npos);
+  EXPECT_NE(text(plain, core::Ask::kUseful, {"", "How many bags?"}).find("How many?\n\nHow many bags?\n\nDoes it help"),
+            std::string::npos);
   // A revision stands behind its prompt as an answer behind the problem's.
   const WordCodec chat(model_with("qwen2", kChatMl), {});
   const std::string again = text(chat, core::Ask::kRevise, {"It is 3.<|im_end|>", "No."});

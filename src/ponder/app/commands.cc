@@ -231,7 +231,8 @@ class Commands {
         ->check(at_least(1));
     s->add_option("--budgets", a.budgets, "all budgets (default: an eighth, a quarter, a half of the largest, and it)")
         ->delimiter(',');
-    s->add_option("--pool", a.pool, "samples that the sampling family shares; 0 = until the largest budget is spent")
+    s->add_option("--pool", a.pool,
+                  "samples that the sampling family shares; 0 = 64, and more until the largest budget is spent")
         ->check(at_least(0));
     s->add_flag(
         "--anytime", a.anytime,

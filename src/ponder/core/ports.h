@@ -25,6 +25,7 @@ struct SampleParams {
   double top_p = 1.0;        // 1 = off
   double min_p = 0.0;        // 0 = off
   int64_t max_tokens = 256;
+  bool entropy = false;              // also gives Completion::entropies
   Tokens stop = {};                  // ends after one of these (it is kept); the model's own end token always stops
   const Endings* endings = nullptr;  // borrowed; ends after the token that they say (it is kept). Null: none
 };
@@ -39,6 +40,7 @@ struct SampleRequest {
 struct Completion {
   Tokens tokens;             // [n] new tokens, stop token included
   std::vector<float> logps;  // [n] nats, under the distribution that was drawn from (after temperature, top-k, top-p)
+  std::vector<float> entropies;  // [n] nats, of the model's own distribution at each token; [0] unless asked for
   StopReason stop = StopReason::kStopToken;
   bool ended = false;     // the model's own end token was written, or params.endings said so
   int64_t processed = 0;  // tokens that ran through the model for this request (prefill that no cache held + decoding)

@@ -51,6 +51,7 @@ std::vector<std::vector<Drawn>> draw_all(const Batcher::Step& step, const float*
       for (size_t g = 0; g < static_cast<size_t>(step.states[r]); ++g) {
         const float* own = logits + (first[r] + static_cast<int64_t>(g)) * vocab;
         drawn[r].push_back(draw_one(sampler, row, row.out->tokens.size() + g, g, own, vocab));
+        if (row.params.entropy) drawn[r].back().entropy = entropy_of(own, vocab);
         if (g >= row.guesses.size() || row.guesses[g] != drawn[r].back().token) break;
       }
     }
@@ -63,6 +64,7 @@ bool extend(SampleRow& row, const Drawn& drawn, const model::DecoderConfig& conf
   core::Completion& out = *row.out;
   out.tokens.push_back(drawn.token);
   out.logps.push_back(drawn.logp);
+  if (row.params.entropy) out.entropies.push_back(drawn.entropy);
   row.tokens.push_back(drawn.token);
   ++row.written;
   const auto is = [&](const auto& ids) { return std::find(ids.begin(), ids.end(), drawn.token) != ids.end(); };

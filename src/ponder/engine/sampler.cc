@@ -246,6 +246,18 @@ Drawn Sampler::draw_from_candidates(float uniform) {
   return {drawn.id, static_cast<float>(std::log(static_cast<double>(drawn.p) / total_))};
 }
 
+// With z = logits − their maximum: ln Σ e^z − Σ e^z z / Σ e^z.
+float entropy_of(const float* logits, int64_t vocab) {
+  const float top = *std::max_element(logits, logits + vocab);
+  double sum = 0, weighted = 0;
+  for (int64_t i = 0; i < vocab; ++i) {
+    const float z = logits[i] - top, e = std::exp(z);
+    if (e <= 0) continue;
+    sum += e, weighted += static_cast<double>(e) * z;
+  }
+  return static_cast<float>(std::max(0.0, std::log(sum) - weighted / sum));
+}
+
 void check_sample_params(const core::SampleParams& params) {
   const auto bad = [](const char* name, double value, const char* right) {
     throw Error(ErrorCode::kUsage, base::cat(name, " = ", value, "; it must be ", right));

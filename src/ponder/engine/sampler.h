@@ -13,7 +13,8 @@ inline constexpr int64_t kDrawOperations = 8;  // for each logit, about
 
 struct Drawn {
   core::Token token = 0;
-  float logp = 0;  // nats, under the distribution that was drawn from; with temperature 0 under the model's own
+  float logp = 0;     // nats, under the distribution that was drawn from; with temperature 0 under the model's own
+  float entropy = 0;  // nats, of the model's own distribution; where it is asked for
 };
 
 // Probabilities of the tokens that could be drawn.
@@ -89,6 +90,9 @@ class Sampler {
   std::vector<Candidate> candidates_;  // what the cuts leave, in the order of ids
   std::vector<Missed> missed_;
 };
+
+// −Σ p ln p of softmax(logits), in nats.
+float entropy_of(const float* logits, int64_t vocab);
 
 // Error(kUsage) says which parameter is wrong and what would be right.
 void check_sample_params(const core::SampleParams& params);

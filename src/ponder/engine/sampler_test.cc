@@ -260,5 +260,14 @@ TEST(Sampler, ParametersAreChecked) {
   EXPECT_THROW(check_sample_params({.max_tokens = -1}), Error);
 }
 
+TEST(Entropy, IsThatOfTheSoftmax) {
+  const std::vector<float> even(64, 3.0f), sure = {50, 0, -7, 1};
+  EXPECT_NEAR(entropy_of(even.data(), 64), std::log(64), 1e-5);
+  EXPECT_NEAR(entropy_of(sure.data(), 4), 0, 1e-6);
+  const float ln2 = std::log(2.0f), none = -std::numeric_limits<float>::infinity();
+  const std::vector<float> uneven = {ln2, 0, none, 0};  // 1/2, 1/4, 0, 1/4
+  EXPECT_NEAR(entropy_of(uneven.data(), 4), 1.5 * std::log(2), 1e-6);
+}
+
 }  // namespace
 }  // namespace ponder::engine

@@ -53,7 +53,7 @@ FileTree read_tree(const std::string& path);
 base::Json tree_figures(const FileTree& tree);
 
 struct TreeTextOptions {
-  int64_t width = 100;           // columns
+  int64_t width = 100;                // columns
   std::optional<int64_t> depth = {};  // open every branch down to this level
 };
 // For a terminal: what was searched, the tree, the steps of the chosen path in full. Control characters of a step's

@@ -5,7 +5,7 @@
 
 namespace ponder::eval::web {
 
-extern const std::string_view kPage, kReportStyle, kReportScript, kTreeStyle, kTreeScript,
-    kScalingStyle, kScalingScript;
+extern const std::string_view kPage, kReportStyle, kReportScript, kTreeStyle, kTreeScript, kScalingStyle,
+    kScalingScript;
 
 }  // namespace ponder::eval::web

@@ -86,9 +86,9 @@ struct ScalingArgs {
   SolveArgs search;                     // model, problems, the largest budget
   std::vector<std::string> strategies;  // "mcts width=3"; empty: all that the model can run
   std::vector<int64_t> budgets;         // empty: an eighth, a quarter, a half of the largest, and it
-  int64_t pool = 0;                     // samples that the sampling family shares; 0 = until the budget is spent
-  bool anytime = false;                 // one search with the largest budget, the others read off it
-  std::string out;                      // directory; "" = runs/scaling-TASK
+  int64_t pool = 0;      // samples that the sampling family shares; 0 = 64, and until the budget is spent
+  bool anytime = false;  // one search with the largest budget, the others read off it
+  std::string out;       // directory; "" = runs/scaling-TASK
 };
 int command_scaling(const ScalingArgs& args);
 

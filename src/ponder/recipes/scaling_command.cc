@@ -21,6 +21,7 @@ namespace ponder::recipes {
 namespace {
 
 constexpr const char* kPool = "samples";
+constexpr int64_t kPoolSamples = 64;  // for coverage; more where these do not spend the largest budget
 constexpr const char* kSamplingFamily[] = {"sample", "majority", "bon"};     // out of one pool
 constexpr const char* kInWords[] = {"revise", "mctsr", "decompose", "rap"};  // ask the model about its own work
 constexpr const char* kControls[] = {"first", "agree"};
@@ -77,9 +78,8 @@ std::vector<std::string> chosen_strategies(const ScalingArgs& args, const Solver
   return names;
 }
 
-// pool_tokens: what the pool may cost, so that samples alone spend the largest budget.
 std::vector<Unit> plan_units(const ScalingArgs& args, const std::vector<std::string>& strategies,
-                             const std::vector<int64_t>& budgets, int64_t pool_tokens) {
+                             const std::vector<int64_t>& budgets) {
   std::vector<Unit> units;
   bool pool = false;
   for (const std::string& text : strategies) {
@@ -103,7 +103,7 @@ std::vector<Unit> plan_units(const ScalingArgs& args, const std::vector<std::str
     else
       units.push_back({name, search, words, is_one_of(search, kOneCompletion) ? 0 : budgets.back()});
   }
-  if (pool) units.insert(units.begin(), {kPool, "bon", {base::cat("n=", args.pool)}, 0, pool_tokens});
+  if (pool) units.insert(units.begin(), {kPool, "bon", {base::cat("n=", args.pool > 0 ? args.pool : kPoolSamples)}});
   for (size_t i = 0; i < units.size(); ++i)
     for (size_t k = 0; k < i; ++k)
       if (units[i].file() == units[k].file())
@@ -150,12 +150,14 @@ struct ScalingStudy {
   std::vector<std::string> clusters;
   std::vector<int64_t> budgets;
   std::vector<Unit> units;
+  int64_t pool_tokens = 0;  // what a pool may cost so that its samples alone spend the largest budget
 
   std::string path(const std::string& file) const { return base::join_path(args.out, file); }
 };
 
-// All rows of a unit, or none: its file is written when it is whole.
-void run_unit(const ScalingStudy& study, const Unit& unit, base::Progress& progress, int64_t done_before) {
+// The rows of a unit for these of the problems.
+void search_these(const ScalingStudy& study, const Unit& unit, const std::vector<size_t>& which,
+                  std::vector<eval::ScalingRow>& rows, const std::function<void(int64_t done)>& done) {
   SolveArgs args = study.args.search;
   args.search = unit.search;
   args.search_options = unit.options;
@@ -168,20 +170,40 @@ void run_unit(const ScalingStudy& study, const Unit& unit, base::Progress& progr
   core::Budget budget;
   if (unit.budget > 0 || unit.tokens > 0) budget.tokens = unit.budget > 0 ? unit.budget : unit.tokens;
   const text::ProblemCodec& codec = *study.solver.codec;
-  const std::vector<core::Item>& items = study.problems.items;
-  std::vector<std::string> rows(items.size());
-  std::atomic<int64_t> done = 0, failed = 0;
+  std::vector<core::Item> items;
+  for (size_t i : which) items.push_back(study.problems.items[i]);
+  std::atomic<int64_t> count = 0, failed = 0;
   search_problems(models, codec, search_inputs(codec, items), factory, budget,
                   base::RngKey(static_cast<uint64_t>(args.seed)).child("scaling").child(unit.search),
-                  [&](size_t i, search::SearchRow& row) {
+                  [&](size_t k, search::SearchRow& row) {
                     if (!row.ok() && failed++ == 0)
-                      base::log_error(base::cat(unit.name, ", ", items[i].problem.id, ": ", row.error));
-                    rows[i] = eval::to_json(graded_row(codec, items[i], study.clusters[i], unit, rule, row)).dump();
+                      base::log_error(base::cat(unit.name, ", ", items[k].problem.id, ": ", row.error));
+                    rows[which[k]] = graded_row(codec, items[k], study.clusters[which[k]], unit, rule, row);
                     row = {};  // a tree can be large
-                    progress.update(done_before + ++done, unit.name);
+                    done(++count);
                   });
+}
+
+// Where the pool's samples are short they do not spend the largest budget: there it goes on until they have. A search
+// with more samples begins with the same ones.
+void fill_pool(const ScalingStudy& study, Unit unit, std::vector<eval::ScalingRow>& rows) {
+  std::vector<size_t> short_ones;
+  for (size_t i = 0; i < rows.size(); ++i)
+    if (rows[i].error.empty() && rows[i].generated < study.budgets.back()) short_ones.push_back(i);
+  if (short_ones.empty()) return;
+  unit.options = {"n=0"}, unit.tokens = study.pool_tokens;
+  search_these(study, unit, short_ones, rows, [](int64_t) {});
+}
+
+// All rows of a unit, or none: its file is written when it is whole.
+void run_unit(const ScalingStudy& study, const Unit& unit, base::Progress& progress, int64_t done_before) {
+  std::vector<eval::ScalingRow> rows(study.problems.items.size());
+  std::vector<size_t> all;
+  for (size_t i = 0; i < rows.size(); ++i) all.push_back(i);
+  search_these(study, unit, all, rows, [&](int64_t done) { progress.update(done_before + done, unit.name); });
+  if (unit.name == kPool && study.args.pool == 0) fill_pool(study, unit, rows);
   std::string text;
-  for (const std::string& row : rows) text += row + "\n";
+  for (const eval::ScalingRow& row : rows) text += eval::to_json(row).dump() + "\n";
   base::write_file_atomic(study.path(unit.file()), text);
 }
 
@@ -241,7 +263,7 @@ base::Json write_page(const ScalingStudy& study) {
 }
 
 ScalingStudy open_study(const ScalingArgs& args) {
-  ScalingStudy study{args, open_solver(args.search), {}, {}, budgets_of(args), {}};
+  ScalingStudy study{args, open_solver(args.search), {}, {}, budgets_of(args), {}, 0};
   study.problems = readable_problems(args.search, study.solver);
   for (const RowError& error : study.problems.errors) base::log_error(error.message);
   if (study.problems.items.empty())
@@ -253,8 +275,8 @@ ScalingStudy open_study(const ScalingArgs& args) {
     prompt = std::max(prompt, study.solver.codec->prompt(item.problem).size());
   // A critic reads each sample, and the prompt once.
   const int64_t largest = study.budgets.back();
-  const int64_t pool = study.solver.model.critic ? 2 * largest + static_cast<int64_t>(prompt) : largest;
-  study.units = plan_units(args, strategies, study.budgets, args.pool > 0 ? 0 : pool);
+  study.pool_tokens = study.solver.model.critic ? 2 * largest + static_cast<int64_t>(prompt) : largest;
+  study.units = plan_units(args, strategies, study.budgets);
   base::make_directories(args.out);
   check_identity(study);
   return study;

@@ -192,6 +192,7 @@ class FakePolicy : public core::Policy {
     while (pick + 1 < p.size() && (u >= p[pick] || p[pick] == 0)) u -= p[pick++];
     c.tokens.push_back(choices[pick].token);
     c.logps.push_back(static_cast<float>(std::log(p[pick] / sum)));
+    if (row.request.params.entropy) c.entropies.push_back(entropy_of(choices));
     completion.push_back(c.tokens.back());
     PONDER_CHECK(completion.size() == static_cast<size_t>(row.request.written) + c.tokens.size(),
                  "a search says what it has written");
@@ -206,6 +207,14 @@ class FakePolicy : public core::Policy {
     generated[prefix[0]] += static_cast<int64_t>(c.tokens.size());
     row.waiter->arrived();
     return true;
+  }
+
+  static float entropy_of(const std::vector<Choice>& choices) {
+    double sum = 0, entropy = 0;
+    for (const Choice& choice : choices) sum += choice.p;
+    for (const Choice& choice : choices)
+      if (choice.p > 0) entropy -= choice.p / sum * std::log(choice.p / sum);
+    return static_cast<float>(entropy);
   }
 
   Game game_;

@@ -20,6 +20,7 @@ Guide guide_named(const std::string& name, double own_share, const core::Ports& 
   const GuideKind own = fits ? GuideKind::kConfidence : GuideKind::kLikelihood;
   if (name == "auto") return {ports.critic ? GuideKind::kCritic : own};
   if (name == "likelihood") return {GuideKind::kLikelihood};
+  if (name == "entropy") return {GuideKind::kEntropy};
   if (name == "vote") return {GuideKind::kVote};
   if (name == "semantic") return {GuideKind::kSemantic};
   if (name == "p-true") return {GuideKind::kTrue};

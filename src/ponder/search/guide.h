@@ -2,6 +2,7 @@
 // outside. Search::use_guide() takes one by name; options.cc lists them for people.
 //
 //   likelihood   exp(mean log-prob) of the path
+//   entropy      exp(−mean entropy) of the model's distributions along the path; a lookahead does not count
 //   confidence   what was fitted to the log-probs of answers (core/confidence.h); steps: likelihood
 //   vote         the share of the answers so far that an answer has; steps: likelihood
 //   semantic     1 − semantic entropy / ln k over k continuations of a step; answers: vote
@@ -20,7 +21,7 @@
 
 namespace ponder::search {
 
-enum class GuideKind { kLikelihood, kConfidence, kVote, kSemantic, kTrue, kCritic, kVerifier };
+enum class GuideKind { kLikelihood, kEntropy, kConfidence, kVote, kSemantic, kTrue, kCritic, kVerifier };
 
 struct Guide {
   GuideKind kind = GuideKind::kLikelihood;

@@ -44,6 +44,14 @@ TEST(Guide, AVoteIsTheShareOfAllAnswersWhenAllAreIn) {
   EXPECT_GT(found.at("a"), found.at("c"));
 }
 
+// All words of a distribution are worth the same, however likely they are: it is the place that is uncertain.
+TEST(Guide, EntropyIsOfThePlaceAndNotOfTheWord) {
+  World world(three_words({0.5, 0.3, 0.2}));
+  const double entropy = -(0.5 * std::log(0.5) + 0.3 * std::log(0.3) + 0.2 * std::log(0.2));
+  for (const auto& [answer, score] : scores(world, {"n=40", "guide=entropy", "select=rm", "temperature=1"}))
+    EXPECT_NEAR(score, std::exp(-entropy / 3), 1e-6) << answer;  // the two other tokens are certain
+}
+
 TEST(Guide, TheVerifierKnowsWhatTheProblemSays) {
   World world(three_words({0.5, 0.3, 0.2}));
   const auto found = scores(world, {"n=40", "guide=verifier", "select=rm", "temperature=1"});

@@ -170,6 +170,7 @@ std::vector<core::SampleRequest> Search::requests(std::vector<Draw>& wave, const
     draw.key = parent.key.child(static_cast<uint64_t>(parent.draws++));
     core::SampleParams params = growth.params;
     params.max_tokens = draw.max_tokens;
+    params.entropy = guide_.kind == GuideKind::kEntropy;
     params.endings = ports_.codec->endings();
     if (growth.by_step && growth.at_step_ends) params.stop = ports_.codec->step_ends();
     usage_.asked += draw.asked;
@@ -205,7 +206,8 @@ NodeId Search::settle(const Draw& draw, const core::Completion& completion, cons
     const NodeId twin = tree_.find_child(draw.parent, completion.tokens, draw.prompt);
     if (twin != kNoNode) return twin;
   }
-  const NodeId id = tree_.add(draw.parent, draw.key, completion.tokens, completion.logps, draw.prompt);
+  const NodeId id =
+      tree_.add(draw.parent, draw.key, completion.tokens, completion.logps, draw.prompt, completion.entropies);
   if (growth.rollout) {
     tree_[id].rollout = true;
     tree_[draw.parent].rollouts += 1;
@@ -392,6 +394,8 @@ double Search::own_value(const Reading& reading) const {
     const auto seen = ports_.judge->value(problem_, path);
     if (seen) return *seen;
   }
+  if (kind == GuideKind::kEntropy)
+    return node.path_length > 0 ? std::exp(-static_cast<double>(node.path_entropy) / node.path_length) : 0;
   const auto length = static_cast<double>(node.path_length) + static_cast<double>(reading.ahead_logps.size());
   double logp = 0;
   for (float ahead : reading.ahead_logps) logp += ahead;

@@ -88,8 +88,8 @@ class Search {
   // A score that the strategy has by itself. bought: the answer is of use from here on, when its score is paid for, and
   // not from when it was complete (Candidate::usage).
   void judge(NodeId node, double value, bool bought = true);
-  core::Tokens prompt_of(const core::Asking& asking) const;          // the same error
-  bool can_ask() const;                                              // whether there would be none
+  core::Tokens prompt_of(const core::Asking& asking) const;  // the same error
+  bool can_ask() const;                                      // whether there would be none
   // Of what may be spent; 0 without a budget. Strategies in parts leave something for the later ones.
   double share_spent() const;
   const core::Problem& problem() const { return problem_; }

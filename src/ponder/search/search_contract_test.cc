@@ -26,7 +26,7 @@ std::vector<std::string> random_options(Strategy& strategy, base::Rng& rng) {
       {"width", {"1", "3"}},
       {"leaf", {"value", "rollout"}},
       {"select", {"rm", "maj", "wmaj", "random"}},
-      {"guide", {"auto", "confidence", "likelihood", "vote", "semantic", "p-true", "verifier", "mix"}},
+      {"guide", {"auto", "confidence", "likelihood", "entropy", "vote", "semantic", "p-true", "verifier", "mix"}},
       {"mix", {"0", "0.5", "1"}},
       {"actions", {"1", "12", "12345", ""}},
       {"checks", {"0", "2"}},

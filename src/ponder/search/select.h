@@ -14,8 +14,8 @@
 namespace ponder::search {
 
 // A completion that can grow no more. usage is what the search had spent when it was complete, or where its score was
-// asked for afterwards, when that was paid for: the candidates of one search with a large budget give the whole curve of
-// accuracy against budget (see best_of_n.cc).
+// asked for afterwards, when that was paid for: the candidates of one search with a large budget give the whole curve
+// of accuracy against budget (see best_of_n.cc).
 struct Candidate {
   core::Tokens tokens;
   std::optional<std::string> answer;  // nothing: it gave up, was cut, or made no sense

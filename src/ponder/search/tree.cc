@@ -6,8 +6,8 @@ namespace ponder::search {
 
 Tree::Tree(base::RngKey key) : nodes_(1) { nodes_[kRoot].key = key; }
 
-NodeId Tree::add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::span<const float> logps,
-                 int32_t prompt) {
+NodeId Tree::add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::span<const float> logps, int32_t prompt,
+                 std::span<const float> entropies) {
   PONDER_CHECK(tokens.size() == logps.size(), "a completion needs one log-probability a token, got ", logps.size(),
                " for ", tokens.size(), " tokens");
   const auto id = static_cast<NodeId>(nodes_.size());
@@ -22,6 +22,8 @@ NodeId Tree::add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::s
   node.path_length = node.length + (node.starts ? 0 : above.path_length);
   node.path_logp = node.starts ? 0 : above.path_logp;
   for (float logp : logps) node.path_logp += logp;
+  node.path_entropy = node.starts ? 0 : above.path_entropy;
+  for (float entropy : entropies) node.path_entropy += entropy;
   if (above.first_child == kNoNode) {
     above.first_child = id;
   } else {

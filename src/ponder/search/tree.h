@@ -21,6 +21,7 @@ struct Node {
   int32_t length = 0;       // tokens of this step
   int32_t path_length = 0;  // tokens from the prompt to the end of this step
   double path_logp = 0;     // nats, summed over those tokens
+  float path_entropy = 0;   // likewise, of the model's distributions at these tokens; 0 unless a guide asks for it
   NodeId parent = kNoNode;
   NodeId first_child = kNoNode, last_child = kNoNode, next_sibling = kNoNode;
   int32_t draws = 0;       // completions drawn behind it, duplicates and rollouts included
@@ -53,7 +54,7 @@ class Tree {
   // prompt: the one it starts behind; kBehindParent: it goes on behind its parent.
   static constexpr int32_t kBehindParent = -1;
   NodeId add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::span<const float> logps,
-             int32_t prompt = kBehindParent);
+             int32_t prompt = kBehindParent, std::span<const float> entropies = {});
   // A step child behind that prompt with these tokens, or kNoNode.
   NodeId find_child(NodeId parent, core::TokenSpan tokens, int32_t prompt = kBehindParent) const;
 

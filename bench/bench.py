@@ -72,9 +72,9 @@ def grpo_case():
 
 
 def search_case():
-    """The same beams, steps and scores; the peer does 4 problems, ponder 64."""
+    """The same beams, steps and scores; the peer does one problem, ponder 64."""
     sides = [Ponder("search-critic", dtype) for dtype in DTYPES]
-    sides += [PythonPeer("HF search loop", dtype, "hf_search.py", "MODEL", dtype, "THREADS", 4, 16, 4, 8, 128, 64)
+    sides += [PythonPeer("HF search loop", dtype, "hf_search.py", "MODEL", dtype, "THREADS", 1, 16, 4, 8, 128, 64)
               for dtype in DTYPES]
     return sides, [Comparison(BEST, "HF search loop", BEST, 5), Comparison("f32", "HF search loop", "f32")]
 

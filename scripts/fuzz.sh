@@ -16,12 +16,8 @@ if [[ ! $amount =~ ^[0-9]+s?$ ]]; then
 fi
 # Many inputs want speed: a short memory of what was freed, no stacks of allocations (a finding is run again to see them).
 # A loaded machine may take minutes for what takes milliseconds, so a hang is one of ten minutes there.
-limit=-runs=$amount timeout=600
-if [[ $amount = *s ]]; then
-  limit=-max_total_time=${amount%s} timeout=10
-else
-  export ASAN_OPTIONS=malloc_context_size=0:detect_stack_use_after_return=0:quarantine_size_mb=16
-fi
+limit=-runs=$amount timeout=600 checks=malloc_context_size=0:detect_stack_use_after_return=0:quarantine_size_mb=16
+if [[ $amount = *s ]]; then limit=-max_total_time=${amount%s} timeout=10 checks=''; fi
 shift || true
 mapfile -t known < <(sed -n 's/^ponder_fuzz(\([a-z0-9_]*\) .*/\1/p' fuzz/CMakeLists.txt)
 targets=("$@")
@@ -48,7 +44,7 @@ status=0
 for target in "${targets[@]}"; do
   corpus=$BUILD/corpus/$target log=$BUILD/$target.log
   mkdir -p "$corpus" "$BUILD/seeds/$target" "$BUILD/findings"
-  if "$BUILD/fuzz/${target}_fuzz" "$limit" -max_len=4096 -timeout=$timeout -rss_limit_mb=1024 -malloc_limit_mb=256 -print_final_stats=1 \
+  if ASAN_OPTIONS=$checks:${ASAN_OPTIONS:-} "$BUILD/fuzz/${target}_fuzz" "$limit" -max_len=4096 -timeout=$timeout -rss_limit_mb=1024 -malloc_limit_mb=256 -print_final_stats=1 \
     "-artifact_prefix=$BUILD/findings/$target-" "$corpus" "$BUILD/seeds/$target" >"$log" 2>&1; then
     echo "fuzz: $target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, no finding"
   else

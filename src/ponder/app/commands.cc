@@ -57,16 +57,18 @@ constexpr const char* kDataHelp =
     "environment "
     "variable PONDER_DATA names)";
 
-CLI::Validator between_0_and_1() {
+CLI::Validator between(double least, double most) {
   return CLI::Validator(
-      [](std::string& text) -> std::string {
+      [=](std::string& text) -> std::string {
         double value = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (error == std::errc() && end == text.data() + text.size() && value >= 0 && value <= 1) return "";
-        return base::cat("\"", text, "\" does not fit; it must be a number between 0 and 1");
+        if (error == std::errc() && end == text.data() + text.size() && value >= least && value <= most) return "";
+        return base::cat("\"", text, "\" does not fit; it must be a number between ", least, " and ", most);
       },
-      "", "between 0 and 1");
+      "", "between");
 }
+
+CLI::Validator between_0_and_1() { return between(0, 1); }
 
 void add_weights(CLI::App* s, std::string& weights) {
   s->add_option(
@@ -87,7 +89,7 @@ void add_decode(CLI::App* s, DecodeArgs& decode) {
        "--kv-memory", decode.kv_memory,
        "MiB that keys and values take in all workers together; where that is short, sequences wait or are read "
        "again, with the same results (default: at most 1 GiB a worker)")
-      ->check(at_least(1));
+      ->check(between(1, 1 << 30));
   s->add_option("--kv-dtype", decode.kv_dtype,
                 "how keys and values are kept: auto = as the model computes, f32 or bf16; int8 takes half of bf16's "
                 "memory, a quarter of f32's, and changes results a little")
@@ -98,7 +100,8 @@ void add_decode(CLI::App* s, DecodeArgs& decode) {
                 "(greedy: the same; samples: the same distribution)")
       ->check(CLI::IsMember({"lookup", "draft"}));
   s->add_option("--draft", decode.draft, "a smaller MODEL with the same tokens, for --speculate draft");
-  s->add_option("--draft-tokens", decode.draft_tokens, "most guesses of one round (default 4)")->check(at_least(1));
+  s->add_option("--draft-tokens", decode.draft_tokens, "most guesses of one round, 1 to 64 (default 4)")
+      ->check(between(1, 64));
 }
 
 class Commands {

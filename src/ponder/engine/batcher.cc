@@ -101,8 +101,9 @@ void Batcher::reserve_for_live_rows() {
   take_guesses(std::min(prefill_room, kMostLogits / config_.vocab));
 }
 
-// With the room that is left, and pages that nobody else needs now.
+// With room that nobody else needs now: guesses make a pass longer, and pay where few sequences share it.
 void Batcher::take_guesses(int64_t room) {
+  if (!waiting_.empty()) return;
   for (auto& row : rows_) {
     if (row->unread() != 1) continue;
     const int64_t n = std::min(room, static_cast<int64_t>(row->guesses.size()));
@@ -168,13 +169,13 @@ void Batcher::admit() {
     const Row* twin = options_.share_prefixes ? read_already(before, tokens) : nullptr;
     if (twin) cache_.publish(twin->sequence);
     cache_.open(row.sequence, twin ? tokens : tokens.first(tokens.size() - 1));
-    PONDER_CHECK(!twin || row.unread() == 0, "a prefix that was just read is not in the cache");
     row.take = std::min(row.unread(), room_);
     PONDER_CHECK(cache_.reserve(row.sequence, row.take), "an admitted sequence found no pages");
     rows_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
     schedule(row, row.take);
-    if (twin) row.state = twin->state;
+    // Of two pages with equal tokens open() may follow the other one: then what that has not is read again.
+    if (twin && row.take == 0) row.state = twin->state;
   }
 }
 

@@ -48,6 +48,14 @@ void DraftModel::guess(std::vector<Draft>& drafts) {
     row->draft = &draft;
     batcher_.submit(std::move(row));
   }
+  // Rows point at the caller's drafts: none may outlive an error.
+  struct DropRows {
+    Batcher& batcher;
+    ~DropRows() {
+      while (batcher.drop([](const Row&) { return true; })) {
+      }
+    }
+  } const drop_rows{batcher_};
   while (!batcher_.idle()) {
     const Batcher::Step step = batcher_.step();
     const tensor::TeamScope scope(batcher_.team());

@@ -54,7 +54,8 @@ int64_t kv_pages(const model::DecoderConfig& config, const EngineOptions& option
   const int64_t least = kv_bytes_for(config, options, 1);
   if (bytes < least)
     throw Error(ErrorCode::kUsage,
-                base::cat("a cache of ", bytes >> 10, " KiB has no room for keys and values; kv_mib must be at least ",
+                base::cat("a cache of ", bytes >> 10,
+                          " KiB has no room for keys and values; engine.kv_mib (or --kv-memory) must be at least ",
                           (least >> 20) + 1),
                 "engine");
   return std::min(bytes / kv_page_bytes(config, options), options.max_rows * one);

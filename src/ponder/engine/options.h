@@ -1,6 +1,7 @@
 // The knobs of decoding, for LocalPolicy and LocalCritic. None of them changes a result, only speed and memory, but for
-// kv_dtype where it says what the trainer does not compute with. (Guesses of a draft model, which is no knob, keep the
-// distribution that is sampled from; those of a lookup keep every bit.)
+// kv_dtype where it says what the trainer does not compute with; for memory that does not hold a sequence, which ends
+// there; and for draft_tokens beside a draft model, whose guesses keep the distribution that is sampled from, not the
+// sample. (Guesses of a lookup keep every bit.)
 #pragma once
 #include <cstdint>
 #include <string>

@@ -115,7 +115,7 @@ EngineOptions with_room_for(const model::Parameters* draft, const model::Decoder
   EngineOptions own = options;
   if (draft && options.kv_pages == 0) {
     const int64_t page = kv_page_bytes(config, options), both = page + kv_page_bytes(draft->config, options);
-    own.kv_bytes = kv_bytes(options) / both * page;
+    own.kv_bytes = std::max<int64_t>(1, kv_bytes(options) / both * page);  // 0 would be no limit
   }
   return own;
 }

@@ -281,6 +281,32 @@ TEST(LocalPolicy, CountsWhatItReallyReads) {
   EXPECT_EQ(sample_batch(policy, {plain_request(longer, 1, 4)})[0].processed, static_cast<int64_t>(longer.size()));
 }
 
+// Two pages may hold equal tokens: one of a sequence that goes on, one of a sequence that ends there. Which of them a
+// third one follows is a matter of their numbers.
+TEST(LocalPolicy, EqualPagesAreFollowedWhicheverItIs) {
+  const model::Parameters parameters = small_model();
+  const auto prompt = [](int from, int n) {
+    core::Tokens tokens;
+    for (int i = 0; i < n; ++i) tokens.push_back(static_cast<core::Token>((from + i) % 24));
+    return tokens;
+  };
+  const core::Tokens whole = prompt(0, 17), page = prompt(0, 16);
+  base::Rng rng(base::RngKey(4));
+  for (int trial = 0; trial < 200; ++trial) {
+    EngineOptions small, large;
+    small.kv_pages = KvCache::pages_for(parameters.config.context) + 1;
+    LocalPolicy crowded(parameters, small), roomy(parameters, large);
+    for (int i = static_cast<int>(rng.below(12)); i > 0; --i)  // pages in some order
+      sample_batch(crowded,
+                   {plain_request(prompt(static_cast<int>(rng.below(24)), 1 + static_cast<int>(rng.below(20))), 1, 9)});
+    std::vector<core::SampleRequest> requests;
+    for (int i = 0; i < 5; ++i)
+      requests.push_back(plain_request(rng.chance(0.5) ? whole : page, 2, static_cast<uint64_t>(i)));
+    const auto expected = sample_batch(roomy, requests), got = sample_batch(crowded, requests);
+    for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i].tokens, expected[i].tokens) << trial;
+  }
+}
+
 TEST(LocalPolicy, ASmallCacheReadsAgainAndSaysSo) {
   const model::Parameters parameters = small_model();
   std::vector<core::SampleRequest> requests;

@@ -53,7 +53,10 @@ void check_kv_memory(const Models& models, int64_t tokens) {
   const auto bytes_of = [&](const model::Parameters* model) {
     return model ? engine::kv_bytes_for(model->config, models.engine, tokens) : 0;
   };
-  const int64_t need = std::max(bytes_of(models.policy) + bytes_of(models.draft), bytes_of(local_critic(models)));
+  // A draft has as many pages as the model, whatever its own context.
+  const int64_t policy = bytes_of(models.policy), page = engine::kv_page_bytes(models.policy->config, models.engine);
+  const int64_t draft = models.draft ? policy / page * engine::kv_page_bytes(models.draft->config, models.engine) : 0;
+  const int64_t need = std::max(policy + draft, bytes_of(local_critic(models)));
   const int64_t engines = crew_for(models, *models.policy).engines, caches = engines * (local_critic(models) ? 2 : 1);
   const auto mib = [](int64_t bytes) { return (bytes + (1 << 20) - 1) >> 20; };
   if ((models.kv_memory << 20) / caches >= need) return;

@@ -291,6 +291,9 @@ void try_all(const ScalingStudy& study) {
     SolveArgs args = study.args.search;
     args.search = unit.search, args.search_options = unit.options;
     const text::ProblemCodec& codec = *study.solver.codec;
+    check_kv_memory(models_of(args, study.solver),
+                    longest_sequence(codec, study.problems.items,
+                                     *search::make_strategy(args.search, search_options(args, study.solver))));
     search_problems(
         models_of(args, study.solver), codec, search_inputs(codec, {study.problems.items[0]}),
         [&] { return search::make_strategy(args.search, search_options(args, study.solver)); }, {.tokens = 1},

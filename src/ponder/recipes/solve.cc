@@ -72,16 +72,6 @@ void check_outputs(const SolveArgs& args) {
   if (!args.rows.empty()) base::check_output_file(args.rows);
 }
 
-// Tokens of the longest prompt with the longest completion behind it, as far as the strategy's options say.
-int64_t longest_sequence(const text::ProblemCodec& codec, const std::vector<core::Item>& items,
-                         search::Strategy& strategy) {
-  size_t prompt = 0;
-  for (const core::Item& item : items) prompt = std::max(prompt, codec.prompt(item.problem).size());
-  const base::Json options = base::to_json(strategy.options());
-  const base::Json* most = options.find("max_tokens");
-  return static_cast<int64_t>(prompt) + (most ? most->as_int() : 0);
-}
-
 base::Json solve_row(const text::ProblemCodec& codec, const search::Strategy& strategy, const core::Item& item,
                      const search::SearchRow& row, const std::string& text) {
   base::Json json = base::Json::object();

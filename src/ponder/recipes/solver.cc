@@ -101,4 +101,18 @@ std::vector<std::string> search_options(const SolveArgs& args, const Solver& sol
   return options;
 }
 
+int64_t longest_sequence(const text::ProblemCodec& codec, const std::vector<core::Item>& items,
+                         search::Strategy& strategy) {
+  constexpr int64_t kQuestion = 256;  // the words of a question and of the feedback in it
+  size_t prompt = 0;
+  for (const core::Item& item : items) prompt = std::max(prompt, codec.prompt(item.problem).size());
+  const base::Json options = base::to_json(strategy.options());
+  const base::Json* most = options.find("max_tokens");
+  const int64_t answer = most ? most->as_int() : 0;
+  bool asks = options.find("guide") && options.at("guide").as_string() == "p-true";
+  for (const char* field : {"feedback_tokens", "plan_tokens", "part_tokens", "eval_tokens"})
+    asks |= options.find(field) != nullptr;
+  return static_cast<int64_t>(prompt) + answer + (asks ? answer + kQuestion : 0);
+}
+
 }  // namespace ponder::recipes

@@ -9,6 +9,7 @@
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/problem_file.h"
 #include "ponder/recipes/rollout.h"
+#include "ponder/search/strategies.h"
 
 namespace ponder::recipes {
 
@@ -28,5 +29,10 @@ ProblemFile readable_problems(const SolveArgs& args, const Solver& solver);
 // The strategy's options. A completion in the tasks' own language may fill the model's context, one in words has room
 // for a solution, and its steps are lines; unless the user says otherwise.
 std::vector<std::string> search_options(const SolveArgs& args, const Solver& solver);
+
+// Tokens of the longest prompt with the longest completion behind it, as far as the strategy's options say; of one that
+// asks the model about its own work, whose questions hold what it wrote, with two.
+int64_t longest_sequence(const text::ProblemCodec& codec, const std::vector<core::Item>& items,
+                         search::Strategy& strategy);
 
 }  // namespace ponder::recipes

@@ -60,12 +60,17 @@ class Explorer {
     if (s == 0) co_return false;
     auto evaluating = evaluate(s);
     const double value = co_await evaluating;
-    if (value < 0) co_return false;
-    for (auto up = static_cast<int64_t>(s); up >= 0; up = states_[static_cast<size_t>(up)].arm.parent) {
-      Arm& arm = states_[static_cast<size_t>(up)].arm;
-      arm.visits += 1, arm.sum += value;
-    }
-    co_return true;
+    if (value >= 0) back_up(s, value);
+    co_return value >= 0;
+  }
+
+  // A simulation that comes to an end which is there already asks for nothing, and must not wait for it either: a tree
+  // that is worked through sees thousands of them. False: this one is not such.
+  bool simulate_known() {
+    const size_t s = select();
+    if (!states_[s].untried.empty() || !is_end(states_[s])) return false;
+    back_up(s, agreement({states_[s].node}));
+    return true;
   }
 
  private:
@@ -176,6 +181,22 @@ class Explorer {
     co_return true;
   }
 
+  void back_up(size_t from, double value) {
+    for (auto s = static_cast<int64_t>(from); s >= 0; s = states_[static_cast<size_t>(s)].arm.parent) {
+      Arm& arm = states_[static_cast<size_t>(s)].arm;
+      arm.visits += 1, arm.sum += value;
+    }
+  }
+
+  // The share of all answers so far that these ends have, in the mean.
+  double agreement(const std::vector<NodeId>& ends) const {
+    double votes = 0, all = 0;
+    for (const Candidate& c : search_.candidates()) all += c.answer.has_value();
+    for (NodeId end : ends)
+      for (const Candidate& c : search_.candidates()) votes += c.answer && c.answer == answer_of(end);
+    return all > 0 ? votes / (all * static_cast<double>(ends.size())) : 0;
+  }
+
   // How well what follows agrees with all answers so far; negative: the budget cannot pay for it.
   core::Task<double> evaluate(size_t s) {
     std::vector<NodeId> ends = {states_[s].node};
@@ -187,11 +208,7 @@ class Explorer {
     }
     if (ends[0] == kNoNode) co_return -1;
     std::erase(ends, kNoNode);
-    double votes = 0, all = 0;
-    for (const Candidate& c : search_.candidates()) all += c.answer.has_value();
-    for (NodeId end : ends)
-      for (const Candidate& c : search_.candidates()) votes += c.answer && c.answer == answer_of(end);
-    co_return all > 0 ? votes / (all * static_cast<double>(ends.size())) : 0;
+    co_return agreement(ends);
   }
 
   const std::optional<std::string>& answer_of(NodeId node) const {
@@ -270,6 +287,10 @@ core::Task<NodeId> run_rstar(Search& search, const RstarOptions& options) {
   const int64_t sims = search.goal(options.sims, 16);
   constexpr int64_t kIdle = 10000;  // simulations in a row that write nothing: the tree is worked through
   for (int64_t sim = 0, idle = 0; sim < sims && idle < kIdle && search.share_spent() < 1 - options.reserve; ++sim) {
+    if (explorer.simulate_known()) {
+      ++idle;
+      continue;
+    }
     const int64_t generated = search.usage().generated;
     auto simulating = explorer.simulate();
     if (!co_await simulating) break;

@@ -4,150 +4,16 @@
 #include <array>
 #include <cmath>
 #include <functional>
-#include <limits>
 #include <map>
 #include <optional>
 
 #include "ponder/base/error.h"
-#include "ponder/search/select.h"
+#include "ponder/eval/scaling_laws.h"
+#include "ponder/eval/statistics.h"
 
 namespace ponder::eval {
 
 using base::Json;
-
-// ---- Rows ---------------------------------------------------------------------------------------------------------
-
-Json to_json(const ScalingRow& row) {
-  Json json = Json::object();
-  json["kind"] = "scaling";
-  json["strategy"] = row.strategy, json["budget"] = row.budget, json["problem"] = row.problem;
-  json["cluster"] = row.cluster, json["error"] = row.error, json["answered"] = row.answered;
-  json["correct"] = row.correct, json["generated"] = row.generated, json["read"] = row.read;
-  json["select"] = row.select;
-  Json found = Json::array();
-  for (const Found& f : row.found) {
-    Json one = Json::object();
-    one["generated"] = f.generated, one["read"] = f.read, one["correct"] = f.correct, one["score"] = f.score;
-    one["answer"] = f.answered ? Json(f.answer) : Json();
-    found.push_back(std::move(one));
-  }
-  json["found"] = std::move(found);
-  return json;
-}
-
-ScalingRow scaling_row(const Json& json, const std::string& where) {
-  try {
-    ScalingRow row;
-    row.strategy = json.at("strategy").as_string(), row.budget = json.at("budget").as_int();
-    row.problem = json.at("problem").as_string(), row.cluster = json.at("cluster").as_string();
-    row.error = json.at("error").as_string(), row.answered = json.at("answered").as_bool();
-    row.correct = json.at("correct").as_bool(), row.generated = json.at("generated").as_int();
-    row.read = json.at("read").as_int(), row.select = json.at("select").as_string();
-    for (const Json& one : json.at("found").as_array()) {
-      Found f;
-      f.generated = one.at("generated").as_int(), f.read = one.at("read").as_int();
-      f.correct = one.at("correct").as_bool(), f.score = one.at("score").as_double();
-      f.answered = !one.at("answer").is_null();
-      if (f.answered) f.answer = one.at("answer").as_string();
-      row.found.push_back(std::move(f));
-    }
-    return row;
-  } catch (const Error& e) {
-    throw Error(ErrorCode::kInput, base::cat("not a row of a scaling study: ", e.message()), where);
-  }
-}
-
-// ---- What was found when ------------------------------------------------------------------------------------------
-
-namespace {
-
-int64_t choose(const std::vector<Found>& found, const std::string& select) {
-  if (select == "first" || select == "last") {
-    int64_t chosen = -1;
-    for (size_t i = 0; i < found.size() && (select == "last" || chosen < 0); ++i)
-      if (found[i].answered) chosen = static_cast<int64_t>(i);
-    return chosen;
-  }
-  std::vector<search::Candidate> candidates;
-  for (const Found& f : found) {
-    search::Candidate c;
-    if (f.answered) c.answer = f.answer;
-    c.score = f.score;
-    candidates.push_back(std::move(c));
-  }
-  return search::select_candidate(candidates, select, base::RngKey(0).child("scaling"));
-}
-
-}  // namespace
-
-AtBudget at_budget(const std::vector<Found>& found, const std::string& select, int64_t budget, bool reads) {
-  AtBudget at;
-  std::vector<Found> paid;
-  for (const Found& f : found) {
-    if (f.generated + (reads ? f.read : 0) > budget) continue;
-    paid.push_back(f);
-    at.generated = std::max(at.generated, static_cast<double>(f.generated));
-    if (reads) at.read = std::max(at.read, static_cast<double>(f.read));
-  }
-  const int64_t chosen = choose(paid, select);
-  at.correct = chosen >= 0 && paid[static_cast<size_t>(chosen)].correct;
-  return at;
-}
-
-// ---- Laws ---------------------------------------------------------------------------------------------------------
-
-double CoverageLaw::at(double k) const { return std::exp(a * std::pow(k, b)); }
-
-CoverageLaw fit_coverage(const std::vector<std::pair<double, double>>& coverage) {
-  CoverageLaw law;
-  double sx = 0, sy = 0, sxx = 0, sxy = 0, n = 0;
-  for (const auto& [k, c] : coverage) {
-    if (!(c > 0 && c < 1 && k > 0)) continue;
-    const double x = std::log(k), y = std::log(-std::log(c));
-    sx += x, sy += y, sxx += x * x, sxy += x * y, n += 1;
-  }
-  const double spread = n * sxx - sx * sx;
-  if (n < 2 || spread <= 0) return law;
-  law.b = (n * sxy - sx * sy) / spread;
-  law.a = -std::exp((sy - law.b * sx) / n);
-  law.points = static_cast<int64_t>(n);
-  return law;
-}
-
-double bon_distance(double n) { return std::sqrt(std::max(0.0, std::log(n) - (n - 1) / n)); }
-
-double samples_at(double distance) {
-  double lo = 1, hi = 1e12;
-  if (!(distance < bon_distance(hi))) return std::numeric_limits<double>::infinity();
-  for (int i = 0; i < 200; ++i) {
-    const double mid = std::sqrt(lo * hi);
-    (bon_distance(mid) < distance ? lo : hi) = mid;
-  }
-  return hi;
-}
-
-double OverOptimisation::peak() const {
-  return beta > 0 ? alpha / (2 * beta) : std::numeric_limits<double>::infinity();
-}
-
-// Least squares of y = α·d − β·d², without a constant: at n = 1 there is nothing to gain.
-OverOptimisation fit_over_optimisation(const std::vector<std::pair<double, double>>& reward) {
-  OverOptimisation fit;
-  double s2 = 0, s3 = 0, s4 = 0, y1 = 0, y2 = 0;
-  for (const auto& [n, gain] : reward) {
-    const double d = bon_distance(n);
-    if (d <= 0) continue;
-    s2 += d * d, s3 += d * d * d, s4 += d * d * d * d, y1 += d * gain, y2 += d * d * gain;
-    ++fit.points;
-  }
-  const double determinant = s2 * s4 - s3 * s3;
-  if (fit.points < 2 || determinant <= 1e-12) return {};
-  fit.alpha = (y1 * s4 - y2 * s3) / determinant;
-  fit.beta = (y1 * s3 - y2 * s2) / determinant;
-  return fit;
-}
-
-// ---- Everything ---------------------------------------------------------------------------------------------------
 
 namespace {
 

@@ -6,6 +6,8 @@
 #include <set>
 
 #include "ponder/base/error.h"
+#include "ponder/base/rng.h"
+#include "ponder/eval/scaling_laws.h"
 
 namespace ponder::eval {
 namespace {

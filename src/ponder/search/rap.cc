@@ -155,10 +155,8 @@ class Planner {
     if (ends[0] == kNoNode) co_return false;
     const auto& candidates = search_.candidates();
     const auto& answer = candidates[static_cast<size_t>(search_.tree()[ends[0]].candidate)].answer;
-    double same = 0, all = 0, sum = 0;
-    for (const Candidate& c : candidates)
-      if (c.answer) ++all, same += c.answer == answer;
-    rewards.back() = all > 0 ? same / all : 0;
+    rewards.back() = answer ? search_.share_of_votes(*answer) : 0;
+    double sum = 0;
     for (double reward : rewards) sum += reward;
     if (answer) search_.judge(ends[0], sum / static_cast<double>(rewards.size()));
     co_return true;

@@ -190,11 +190,10 @@ class Explorer {
 
   // The share of all answers so far that these ends have, in the mean.
   double agreement(const std::vector<NodeId>& ends) const {
-    double votes = 0, all = 0;
-    for (const Candidate& c : search_.candidates()) all += c.answer.has_value();
+    double shares = 0;
     for (NodeId end : ends)
-      for (const Candidate& c : search_.candidates()) votes += c.answer && c.answer == answer_of(end);
-    return all > 0 ? votes / (all * static_cast<double>(ends.size())) : 0;
+      if (const auto& answer = answer_of(end)) shares += search_.share_of_votes(*answer);
+    return shares / static_cast<double>(ends.size());
   }
 
   // How well what follows agrees with all answers so far; negative: the budget cannot pay for it.

@@ -118,6 +118,7 @@ class Search {
   std::string text_of(NodeId node) const { return codec().decode(tree_.path_tokens(node)); }  // its whole path
   const std::vector<Candidate>& candidates() const { return candidates_; }
   bool has_answer() const { return has_answer_; }
+  double share_of_votes(const std::string& answer) const;  // of all answers so far, those that equal this one
 
  private:
   struct Prompt {
@@ -142,7 +143,6 @@ class Search {
 
   bool critic_reads() const { return ports_.critic && (guide_.kind == GuideKind::kCritic || guide_.own_share); }
   double own_value(const Reading& reading) const;
-  double share_of_votes(const std::string& answer) const;
   int64_t tokens_left() const;
   int64_t nodes_left() const;
   int64_t unread_tokens(NodeId node) const;

@@ -1,0 +1,88 @@
+#include "ponder/eval/scaling_rows.h"
+
+#include <algorithm>
+
+#include "ponder/base/error.h"
+#include "ponder/base/rng.h"
+#include "ponder/search/select.h"
+
+namespace ponder::eval {
+
+using base::Json;
+
+Json to_json(const ScalingRow& row) {
+  Json json = Json::object();
+  json["kind"] = "scaling";
+  json["strategy"] = row.strategy, json["budget"] = row.budget, json["problem"] = row.problem;
+  json["cluster"] = row.cluster, json["error"] = row.error, json["answered"] = row.answered;
+  json["correct"] = row.correct, json["generated"] = row.generated, json["read"] = row.read;
+  json["select"] = row.select;
+  Json found = Json::array();
+  for (const Found& f : row.found) {
+    Json one = Json::object();
+    one["generated"] = f.generated, one["read"] = f.read, one["correct"] = f.correct, one["score"] = f.score;
+    one["answer"] = f.answered ? Json(f.answer) : Json();
+    found.push_back(std::move(one));
+  }
+  json["found"] = std::move(found);
+  return json;
+}
+
+ScalingRow scaling_row(const Json& json, const std::string& where) {
+  try {
+    ScalingRow row;
+    row.strategy = json.at("strategy").as_string(), row.budget = json.at("budget").as_int();
+    row.problem = json.at("problem").as_string(), row.cluster = json.at("cluster").as_string();
+    row.error = json.at("error").as_string(), row.answered = json.at("answered").as_bool();
+    row.correct = json.at("correct").as_bool(), row.generated = json.at("generated").as_int();
+    row.read = json.at("read").as_int(), row.select = json.at("select").as_string();
+    for (const Json& one : json.at("found").as_array()) {
+      Found f;
+      f.generated = one.at("generated").as_int(), f.read = one.at("read").as_int();
+      f.correct = one.at("correct").as_bool(), f.score = one.at("score").as_double();
+      f.answered = !one.at("answer").is_null();
+      if (f.answered) f.answer = one.at("answer").as_string();
+      row.found.push_back(std::move(f));
+    }
+    return row;
+  } catch (const Error& e) {
+    throw Error(ErrorCode::kInput, base::cat("not a row of a scaling study: ", e.message()), where);
+  }
+}
+
+namespace {
+
+int64_t choose(const std::vector<Found>& found, const std::string& select) {
+  if (select == "first" || select == "last") {
+    int64_t chosen = -1;
+    for (size_t i = 0; i < found.size() && (select == "last" || chosen < 0); ++i)
+      if (found[i].answered) chosen = static_cast<int64_t>(i);
+    return chosen;
+  }
+  std::vector<search::Candidate> candidates;
+  for (const Found& f : found) {
+    search::Candidate c;
+    if (f.answered) c.answer = f.answer;
+    c.score = f.score;
+    candidates.push_back(std::move(c));
+  }
+  return search::select_candidate(candidates, select, base::RngKey(0).child("scaling"));
+}
+
+}  // namespace
+
+AtBudget at_budget(const std::vector<Found>& found, const std::string& select, int64_t budget, bool reads) {
+  AtBudget at;
+  std::vector<Found> paid;
+  for (const Found& f : found) {
+    if (f.generated + (reads ? f.read : 0) > budget) continue;
+    paid.push_back(f);
+    at.generated = std::max(at.generated, static_cast<double>(f.generated));
+    if (reads) at.read = std::max(at.read, static_cast<double>(f.read));
+  }
+  const int64_t chosen = choose(paid, select);
+  at.correct = chosen >= 0 && paid[static_cast<size_t>(chosen)].correct;
+  return at;
+}
+
+}  // namespace ponder::eval

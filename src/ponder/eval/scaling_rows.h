@@ -1,0 +1,43 @@
+// The rows of a scaling study: what each search of each problem found, and when. Written by recipes/scaling_command.cc,
+// read by scaling.cc.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ponder/base/json.h"
+
+namespace ponder::eval {
+
+// A finished candidate of one search, graded afterwards.
+struct Found {
+  int64_t generated = 0, read = 0;  // tokens that the search had spent when it was complete
+  std::string answer;
+  bool answered = false, correct = false;
+  double score = 0;
+};
+
+// One search of one problem.
+struct ScalingRow {
+  std::string strategy;  // "samples": the pool that the sampling family shares
+  int64_t budget = 0;    // tokens that it was given; 0: none
+  std::string problem, cluster;
+  std::string error;      // why it failed; "" when it did not
+  bool answered = false;  // what it chose
+  bool correct = false;   //
+  int64_t generated = 0, read = 0;
+  std::string select;        // how it chooses among candidates: "rm", "maj", "wmaj", "first", "last"
+  std::vector<Found> found;  // in the order in which they were complete
+};
+base::Json to_json(const ScalingRow& row);
+ScalingRow scaling_row(const base::Json& json, const std::string& where);  // Error(kInput)
+
+// Candidates that a budget had paid for, and whether the choice among them is right.
+struct AtBudget {
+  double generated = 0, read = 0;
+  bool correct = false;
+};
+// reads: whether reading counts against the budget (a vote reads nothing of what a critic read in the same pool).
+AtBudget at_budget(const std::vector<Found>& found, const std::string& select, int64_t budget, bool reads);
+
+}  // namespace ponder::eval

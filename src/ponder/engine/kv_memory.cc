@@ -8,7 +8,8 @@
 namespace ponder::engine {
 namespace {
 
-constexpr int64_t kFewestPages = 3;  // two of a sequence, and one to copy from
+constexpr int64_t kFewestPages = 3;      // two of a sequence, and one to copy from
+constexpr int64_t kMostPages = 1 << 20;  // 16 Mi tokens; each has an entry in the cache's books, used or not
 
 int64_t pages_of(const model::DecoderConfig& config, int64_t tokens) {
   return KvCache::pages_for(std::min(tokens, config.context)) + 1;
@@ -58,7 +59,9 @@ int64_t kv_pages(const model::DecoderConfig& config, const EngineOptions& option
                           " KiB has no room for keys and values; engine.kv_mib (or --kv-memory) must be at least ",
                           (least >> 20) + 1),
                 "engine");
-  return std::min(bytes / kv_page_bytes(config, options), options.max_rows * one);
+  const int64_t usual = options.max_rows * one;
+  const int64_t most = options.kv_bytes > 0 ? std::max(usual, kMostPages) : usual;
+  return std::min(bytes / kv_page_bytes(config, options), most);
 }
 
 }  // namespace ponder::engine

@@ -16,7 +16,8 @@ struct EngineOptions {
   int64_t max_forward_tokens = 1024;  // rows of one forward pass: one a decoding sequence, the rest prefill
   int64_t kv_pages = 0;               // pages of 16 positions; 0 = room for max_rows whole contexts, within kv_mib
   int64_t kv_mib = 1024;
-  int64_t kv_bytes = 0;  // no knob: where it is set it stands in place of kv_mib, for callers who share a limit out
+  int64_t kv_bytes =
+      0;  // no knob: where it is set it stands in place of kv_mib and max_rows, for callers who share it out
   std::string kv_dtype = "auto";
   bool share_prefixes = true;
   std::string speculate = "off";

@@ -59,7 +59,7 @@ std::function<BenchRun()> make_critic_beam(const model::Parameters& model, int w
   return make_search_bench(model, workers, {.search = "beam", .options = {"passes=1"}, .budget = 0, .critic = true});
 }
 std::function<BenchRun()> make_search_nodes(const model::Parameters& model, int workers) {
-  return make_search_bench(model, workers, {.search = "mcts", .budget = 12500});
+  return make_search_bench(model, workers, {.search = "mcts", .budget = 12500, .kv_mib = 8192});
 }
 
 // ---- training ----
@@ -203,7 +203,8 @@ const std::vector<BenchCase>& bench_cases() {
       {"search-critic",
        "one pass of beam search each, 16 beams of 16 steps, every step read by a critic of its own size",
        make_critic_beam},
-      {"search-nodes", "Monte Carlo tree search of 12,500 tokens each, 100,000 nodes", make_search_nodes,
+      {"search-nodes", "Monte Carlo tree search of 12,500 tokens each, 100,000 nodes, 8 GiB of keys and values",
+       make_search_nodes,
        /*trains=*/false, /*large=*/false, /*slow=*/true},
       {"train-step", "one AdamW step with clipping on 64 rows of 256 tokens", make_train_step, true},
       {"train-large", "one AdamW step with clipping on 4 rows of 192 tokens, of the model that --model names",

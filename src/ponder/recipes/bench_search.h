@@ -16,6 +16,7 @@ struct SearchShape {
   std::vector<std::string> options = {};
   int64_t problems = 64, prompt_tokens = 64, budget = 2048, max_tokens = 128, step_tokens = 8;  // budget 0: none
   bool critic = false;  // a model of the same shape scores; otherwise the policy's own log-probs do
+  int64_t kv_mib = 0;   // of keys and values in all policies together, as --kv-memory; 0: room for the rows in work
 };
 
 // tokens/s written, and beside them:

@@ -323,6 +323,18 @@ class Model(CliTest):
                    for more in ([], ["--speculate", "lookup"], ["--speculate", "draft", "--draft", made])]
         self.assertEqual(answers[0], answers[1])
         self.assertEqual(answers[0], answers[2])
+        counts = {"tokens_drafted", "tokens_accepted"}
+        for row in self.rows(*problems):
+            self.assertFalse(counts & row.keys())
+        rows = self.folder / "guessed.jsonl"
+        evaluated = ["eval", *problems[1:], "--speculate", "lookup"]
+        total = self.one(*evaluated, "--rows", rows)
+        found = [json.loads(line) for line in rows.read_text().splitlines()]
+        for key in counts:
+            self.assertEqual(total[key], sum(row.get(key, 0) for row in found))
+        self.assertGreater(total["tokens_drafted"], 0)
+        self.assertLessEqual(total["tokens_accepted"], total["tokens_drafted"])
+        self.assertIn(f"{total['tokens_accepted']} of {total['tokens_drafted']} guesses right", self.ponder(*evaluated).out)
         self.ponder(*arguments, "--speculate", "draft", status=2, says=["--draft"])
         self.ponder(*arguments, "--speculate", "lookup", "--draft", made, status=2, says=["--draft"])
 

@@ -92,6 +92,28 @@ class Scaling(CliTest):
         self.assertEqual(read_off, {("mcts", 40)})
         self.assertNotIn(("mcts", 40), {(c["strategy"], c["budget"]) for c in study["comparisons"]})
 
+    def test_a_discriminator(self):
+        out, both = self.folder / "one", ["majority", "rstar"]
+        alone = self.one(*COMMAND, "--model", model, "--out", out, *both)
+        self.ponder(*COMMAND, "--model", model, "--out", out, "--discriminator", model, *both, status=2,
+                    says=["study of something else"])
+        other = self.folder / "other"
+        found = self.one(*COMMAND, "--model", model, "--out", other, "--discriminator", model, *both)
+        identity = json.loads((other / "study.json").read_text())
+        self.assertEqual((identity["discriminator"], identity["discriminator_id"]), (str(model), identity["weights_id"]))
+        self.assertNotIn("discriminator", json.loads((out / "study.json").read_text()))
+        pool = "samples-0.jsonl"  # has no use for it
+        self.assertEqual((out / pool).read_bytes(), (other / pool).read_bytes())
+        for study in (alone, found):
+            for point in study["curves"]:
+                spent = point["tokens_per_problem"] + point["critic_tokens_per_problem"]
+                self.assertLessEqual(spent, point["budget"] + 1e-9, point)
+        read = [sum(p["critic_tokens_per_problem"] for p in study["curves"] if p["strategy"] == "rstar") for study in (alone, found)]
+        self.assertEqual(read[0], 0)
+        self.assertGreater(read[1], 0)
+        self.ponder(*COMMAND, "--model", model, "--out", self.folder / "none", "--discriminator", model, "majority", "mcts",
+                    status=2, says=["--discriminator", "rstar"])
+
     def test_what_is_wrong_is_said_before_any_work(self):
         for extra, says in ((["mctss"], "mcts"), (["mcts width=x"], "width"), (["beam", "beam"], "named twice"),
                             (["mcts", "rap"], "no words for that"), (["mcts", "mctsr"], "no words for that")):

@@ -123,6 +123,30 @@ class Solve(CliTest):
             self.assertEqual(row["answer"], "7", search)
             self.assertTrue(row["text"].startswith(" 7"), search)
 
+    def test_a_discriminator(self):
+        asked = ["solve", "--model", base_model, "--prompt", "How many?", "--search", "rstar", "sims=4", "checks=2"]
+        alone = self.one(*asked)
+        found = self.one(*asked, "--discriminator", base_model)
+        self.assertEqual((alone["answer"], alone["text"]), ("7", " 7"))
+        for key in ("answer", "text", "tokens_generated"):
+            self.assertEqual(found[key], alone[key], key)
+        self.assertEqual(found["search"]["score"], alone["search"]["score"])
+        # It reads the prompt and what is not covered up, and that is paid for; the model itself has them at hand.
+        prompt = len(ids_of(base_model, "How many?"))
+        self.assertGreater(found["critic_tokens"], alone["critic_tokens"] + prompt)
+        self.assertGreater(found["discriminator_processed"], prompt)
+        self.assertNotIn("discriminator_processed", alone)
+
+    def test_what_is_no_discriminator(self):
+        asked = ["solve", "--model", base_model, "--prompt", "How many?"]
+        self.ponder(*asked, "--discriminator", base_model, status=2, says=["--discriminator", "rstar"])
+        self.ponder(*asked, "--discriminator", base_model, "--search", "rstar", "reserve=0", status=2, says=["reserve"])
+        other = words_model.write(self.folder / "llama", cli.REPOSITORY, {}, 0, tokenizer="llama3")
+        for option, more in (("discriminator", ["--search", "rstar"]), ("draft", [])):
+            self.ponder(*asked, f"--{option}", other, *more, status=2, says=[f"--{option}", f"a {option} must have the model's own"])
+        short = words_model.write(self.folder / "short", cli.REPOSITORY, {}, 0, context=64)
+        self.ponder(*asked, "--discriminator", short, "--search", "rstar", status=2, says=["--discriminator", "reads 64 tokens"])
+
 
 class Eval(CliTest):
     def test_accuracy_is_that_of_the_answers(self):

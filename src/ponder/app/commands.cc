@@ -173,6 +173,9 @@ class Commands {
     s->footer(base::cat("searches and their options:\n", search_help()));
     add_weights(s, a.weights);
     add_adapter(s, a.adapter);
+    s->add_option("--discriminator", a.discriminator,
+                  "rstar: another MODEL with the same tokens, which completes answers that are covered up in place of "
+                  "the model itself; what it reads and writes counts in the budget");
     add_decode(s, a.decode);
   }
 

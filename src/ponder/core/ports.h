@@ -141,23 +141,32 @@ struct Ports {
   ReadyQueue* ready = nullptr;
   const Confidence* confidence = nullptr;  // null where none was fitted
   const Judge* judge = nullptr;            // null where problems say nothing
+  // Another model with the same tokens, which completes what the policy has written where a search wants to know
+  // whether somebody else comes to the same end; null: the policy does that itself.
+  Policy* second = nullptr;
 };
+
+// Who writes: the policy, or Ports::second (where there is none, the policy).
+enum class Writer { kPolicy, kSecond };
 
 // co_await sample_all(ports, requests) -> std::vector<Completion>, in the order of the requests.
 class SampleAll {
  public:
-  SampleAll(const Ports& ports, std::vector<SampleRequest> requests) : ports_(ports), requests_(std::move(requests)) {}
+  SampleAll(const Ports& ports, std::vector<SampleRequest> requests, Writer writer = Writer::kPolicy)
+      : ready_(ports.ready),
+        policy_(writer == Writer::kSecond && ports.second ? ports.second : ports.policy),
+        requests_(std::move(requests)) {}
   bool await_ready() const { return requests_.empty(); }
   void await_suspend(std::coroutine_handle<> h) {
     results_.resize(requests_.size());
-    waiter_ = {ports_.ready, h, requests_.size()};
-    for (size_t i = 0; i < requests_.size(); ++i)
-      ports_.policy->submit(std::move(requests_[i]), &results_[i], &waiter_);
+    waiter_ = {ready_, h, requests_.size()};
+    for (size_t i = 0; i < requests_.size(); ++i) policy_->submit(std::move(requests_[i]), &results_[i], &waiter_);
   }
   std::vector<Completion> await_resume() { return std::move(results_); }
 
  private:
-  Ports ports_;
+  ReadyQueue* ready_;
+  Policy* policy_;
   std::vector<SampleRequest> requests_;
   std::vector<Completion> results_;
   Waiter waiter_;

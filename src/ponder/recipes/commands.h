@@ -73,6 +73,7 @@ struct SolveArgs {
   std::string dump;              // FILE for the first problem's search tree, or DIR/ for one file a problem
   std::string weights = "auto";  // how they are kept (model/load.h)
   std::string adapter;           // a directory with an adapter, or ""
+  std::string discriminator;     // MODEL with the same tokens that rstar's answers are held against; "" = the model
   DecodeArgs decode;
   bool json = false;
 };

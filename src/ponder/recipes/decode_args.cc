@@ -5,20 +5,28 @@
 namespace ponder::recipes {
 namespace {
 
-void check_same_tokens(const OpenedModel& draft, const OpenedModel& model) {
-  const auto refuse = [](const std::string& why) {
-    throw Error(ErrorCode::kUsage, "a draft must have the model's own tokens, and " + why, "--draft");
+void check_same_tokens(const OpenedModel& other, const std::string& role, const OpenedModel& model) {
+  const auto refuse = [&](const std::string& why) {
+    throw Error(ErrorCode::kUsage, base::cat("a ", role, " must have the model's own tokens, and ", why), "--" + role);
   };
-  const int64_t own = draft.policy.config.vocab, wanted = model.policy.config.vocab;
+  const int64_t own = other.policy.config.vocab, wanted = model.policy.config.vocab;
   if (own != wanted) refuse(base::cat("this one has ", own, " where the model has ", wanted));
-  if (!draft.text || !model.text) return;  // token ids alone
-  const auto end = static_cast<core::Token>(std::max(draft.text->size(), model.text->size()));
+  if (!other.text || !model.text) return;  // token ids alone
+  const auto end = static_cast<core::Token>(std::max(other.text->size(), model.text->size()));
   for (core::Token id = 0; id < end; ++id)
-    if (draft.text->has(id) != model.text->has(id) || draft.text->token_bytes(id) != model.text->token_bytes(id))
+    if (other.text->has(id) != model.text->has(id) || other.text->token_bytes(id) != model.text->token_bytes(id))
       refuse(base::cat("token ", id, " is not the same in both"));
 }
 
 }  // namespace
+
+OpenedModel open_beside(const std::string& path, const std::string& role, const OpenedModel& model,
+                        OpenOptions options) {
+  options.adapter.clear();
+  OpenedModel other = open_model(path, options);
+  check_same_tokens(other, role, model);
+  return other;
+}
 
 std::optional<OpenedModel> open_draft(const DecodeArgs& args, const OpenedModel& model, const OpenOptions& options) {
   if (args.draft.empty()) {
@@ -27,11 +35,7 @@ std::optional<OpenedModel> open_draft(const DecodeArgs& args, const OpenedModel&
     return std::nullopt;
   }
   if (args.speculate == "lookup") throw Error(ErrorCode::kUsage, "a lookup needs no draft model", "--draft");
-  OpenOptions own = options;
-  own.adapter.clear();
-  std::optional<OpenedModel> draft = open_model(args.draft, own);
-  check_same_tokens(*draft, model);
-  return draft;
+  return open_beside(args.draft, "draft", model, options);
 }
 
 void set_decoding(const DecodeArgs& args, const std::optional<OpenedModel>& draft, Models& models) {

@@ -8,6 +8,11 @@
 
 namespace ponder::recipes {
 
+// A model that stands beside another, opened as that one was but for its adapter. Error(kUsage) where the two do not
+// have the same tokens. role: what it is there for, which the option --role says too.
+OpenedModel open_beside(const std::string& path, const std::string& role, const OpenedModel& model,
+                        OpenOptions options);
+
 // The model that guesses for another, opened as that one was; nothing where none is asked for. Error(kUsage) where the
 // options do not fit one another or the two models do not have the same tokens.
 std::optional<OpenedModel> open_draft(const DecodeArgs& args, const OpenedModel& model, const OpenOptions& options);

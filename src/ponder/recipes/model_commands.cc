@@ -154,7 +154,7 @@ int command_generate(const GenerateArgs& args) {
   models.policy = &model.policy;
   models.may_stop = true;
   set_decoding(args.decode, draft, models);
-  check_kv_memory(models, static_cast<int64_t>(request.prefix.size()) + args.max_tokens);
+  check_room(models, static_cast<int64_t>(request.prefix.size()) + args.max_tokens);
   const auto text_of = [&](const core::Tokens& tokens) {
     return stop ? stop->text_before(tokens) : model.text->decode_text(tokens, true);
   };

@@ -29,6 +29,13 @@ std::vector<size_t> share_of(int worker, int workers, size_t requests, size_t ne
   return share;
 }
 
+// Of a search: the larger one of the models that write decides how threads are shared out.
+engine::Crew search_crew(const Models& models) {
+  int64_t parameters = models.policy->config.parameter_count();
+  if (models.second) parameters = std::max(parameters, models.second->config.parameter_count());
+  return engine::crew_of(models.engine, parameters, models.workers);
+}
+
 engine::Crew crew_for(const Models& models, const model::Parameters& parameters) {
   return engine::crew_of(models.engine, parameters.config.parameter_count(), models.workers);
 }
@@ -39,6 +46,9 @@ const model::Parameters* draft_of(const Models& models, const model::Parameters&
 
 const model::Parameters* local_critic(const Models& models) { return models.oracle ? nullptr : models.critic; }
 
+// Each engine of a search has so many.
+int64_t caches_of(const Models& models) { return 1 + (local_critic(models) != nullptr) + (models.second != nullptr); }
+
 // Caches of one call share its memory out evenly.
 engine::EngineOptions cache_share(const Models& models, int64_t caches) {
   engine::EngineOptions options = models.engine;
@@ -48,7 +58,12 @@ engine::EngineOptions cache_share(const Models& models, int64_t caches) {
 
 }  // namespace
 
-void check_kv_memory(const Models& models, int64_t tokens) {
+void check_room(const Models& models, int64_t tokens) {
+  if (models.second && models.second->config.context < std::min(tokens, models.policy->config.context))
+    throw Error(ErrorCode::kUsage,
+                base::cat("this model reads ", models.second->config.context, " tokens; what is covered up may have ",
+                          std::min(tokens, models.policy->config.context)),
+                "--discriminator");
   if (models.kv_memory == 0) return;
   const auto bytes_of = [&](const model::Parameters* model) {
     return model ? engine::kv_bytes_for(model->config, models.engine, tokens) : 0;
@@ -56,8 +71,8 @@ void check_kv_memory(const Models& models, int64_t tokens) {
   // A draft has as many pages as the model, whatever its own context.
   const int64_t policy = bytes_of(models.policy), page = engine::kv_page_bytes(models.policy->config, models.engine);
   const int64_t draft = models.draft ? policy / page * engine::kv_page_bytes(models.draft->config, models.engine) : 0;
-  const int64_t need = std::max(policy + draft, bytes_of(local_critic(models)));
-  const int64_t engines = crew_for(models, *models.policy).engines, caches = engines * (local_critic(models) ? 2 : 1);
+  const int64_t need = std::max({policy + draft, bytes_of(local_critic(models)), bytes_of(models.second)});
+  const int64_t engines = search_crew(models).engines, caches = engines * caches_of(models);
   const auto mib = [](int64_t bytes) { return (bytes + (1 << 20) - 1) >> 20; };
   if ((models.kv_memory << 20) / caches >= need) return;
   throw Error(
@@ -119,8 +134,9 @@ void with_ports(const Models& models, const text::ProblemCodec& codec,
   const model::Parameters policy_weights = models.policy->packed();
   const model::Parameters critic_weights = models.critic ? models.critic->packed() : model::Parameters{};
   const model::Parameters draft_weights = models.draft ? models.draft->packed() : model::Parameters{};
-  const engine::Crew crew = crew_for(models, *models.policy);
-  const engine::EngineOptions options = cache_share(models, crew.engines * (local_critic(models) ? 2 : 1));
+  const model::Parameters second_weights = models.second ? models.second->packed() : model::Parameters{};
+  const engine::Crew crew = search_crew(models);
+  const engine::EngineOptions options = cache_share(models, crew.engines * caches_of(models));
   const tasks::ProblemJudge judge(codec);
   base::run_workers(crew.engines, [&](int engine) {
     tensor::set_operator_threads(1);
@@ -132,7 +148,10 @@ void with_ports(const Models& models, const text::ProblemCodec& codec,
     } else if (models.critic) {
       critic = std::make_unique<engine::LocalCritic>(critic_weights, options, crew.threads);
     }
-    work(engine, crew.engines, core::Ports{&policy, critic.get(), &codec, &ready, models.confidence, &judge});
+    std::unique_ptr<core::Policy> second;
+    if (models.second) second = std::make_unique<engine::LocalPolicy>(second_weights, options, crew.threads);
+    work(engine, crew.engines,
+         core::Ports{&policy, critic.get(), &codec, &ready, models.confidence, &judge, second.get()});
   });
 }
 

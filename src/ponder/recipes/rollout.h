@@ -17,8 +17,10 @@ struct Models {
   const model::Parameters* critic = nullptr;  // null: none
   engine::EngineOptions engine;
   int workers = 1;
-  const model::Parameters* draft = nullptr;  // guesses what the policy will write; null: none
-  // MiB that keys and values take in all engines together, critics' and drafts' too; 0: as `engine` says.
+  const model::Parameters* draft = nullptr;   // guesses what the policy will write; null: none
+  const model::Parameters* second = nullptr;  // core::Ports::second of searches; null: none
+  // MiB that keys and values take in all engines together, critics', second models' and drafts' too, in equal parts (a
+  // draft shares its model's); 0: as `engine` says.
   int64_t kv_memory = 0;
   const core::Confidence* confidence = nullptr;     // null: none
   const std::vector<core::Item>* oracle = nullptr;  // a control: a verifier that knows these is the critic (oracle.h)
@@ -27,8 +29,9 @@ struct Models {
   bool may_stop = false;
 };
 
-// Where kv_memory is set: Error(kUsage) says what would do when it is too little for sequences of so many tokens.
-void check_kv_memory(const Models& models, int64_t tokens);
+// Before decoding sequences of up to so many tokens. Error(kUsage) says what would do where kv_memory is set and too
+// little for them, or where a second model cannot read what the policy can write.
+void check_room(const Models& models, int64_t tokens);
 
 // Completions in the order of the requests. Neighbouring requests (the samples of one prompt) go to the same worker, so
 // that their prompt is read once. done(finished requests) is called from worker threads.

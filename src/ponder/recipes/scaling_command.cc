@@ -232,9 +232,12 @@ base::Json identity(const ScalingStudy& study) {
   json["seed"] = a.seed, json["weights"] = a.weights, json["adapter"] = a.adapter, json["pool"] = study.args.pool;
   json["kv_dtype"] = a.decode.kv_dtype, json["speculate"] = a.decode.speculate, json["draft"] = a.decode.draft;
   json["draft_tokens"] = a.decode.draft_tokens;
+  if (!a.discriminator.empty()) json["discriminator"] = a.discriminator;  // studies without one go on as they are
   // Whatever stands in these files by then, and however the model is asked.
   json["weights_id"] = base::hex64(engine::weights_id(study.solver.model.policy));
   if (study.solver.model.critic) json["critic_id"] = base::hex64(engine::weights_id(*study.solver.model.critic));
+  if (study.solver.discriminator)
+    json["discriminator_id"] = base::hex64(engine::weights_id(study.solver.discriminator->policy));
   std::string prompts;
   for (const core::Item& item : study.problems.items)
     for (const core::Token token : study.solver.codec->prompt(item.problem)) prompts += base::cat(token, " ");
@@ -277,6 +280,9 @@ ScalingStudy open_study(const ScalingArgs& args) {
   const int64_t largest = study.budgets.back();
   study.pool_tokens = study.solver.model.critic ? 2 * largest + static_cast<int64_t>(prompt) : largest;
   study.units = plan_units(args, strategies, study.budgets);
+  std::vector<bool> uses;
+  for (const Unit& unit : study.units) uses.push_back(search::make_strategy(unit.search, unit.options)->asks_second());
+  check_discriminator(args.search, uses);
   base::make_directories(args.out);
   check_identity(study);
   return study;
@@ -291,9 +297,9 @@ void try_all(const ScalingStudy& study) {
     SolveArgs args = study.args.search;
     args.search = unit.search, args.search_options = unit.options;
     const text::ProblemCodec& codec = *study.solver.codec;
-    check_kv_memory(models_of(args, study.solver),
-                    longest_sequence(codec, study.problems.items,
-                                     *search::make_strategy(args.search, search_options(args, study.solver))));
+    check_room(models_of(args, study.solver),
+               longest_sequence(codec, study.problems.items,
+                                *search::make_strategy(args.search, search_options(args, study.solver))));
     search_problems(
         models_of(args, study.solver), codec, search_inputs(codec, {study.problems.items[0]}),
         [&] { return search::make_strategy(args.search, search_options(args, study.solver)); }, {.tokens = 1},

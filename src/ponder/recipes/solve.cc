@@ -86,6 +86,9 @@ base::Json solve_row(const text::ProblemCodec& codec, const search::Strategy& st
   json["tokens_generated"] = row.result.usage.generated;
   json["tokens_processed"] = row.result.usage.processed;
   json["critic_tokens"] = row.result.usage.read();
+  if (const int64_t second = row.result.usage.second_processed; second > 0) json["discriminator_processed"] = second;
+  if (const core::Usage& usage = row.result.usage; usage.drafted > 0)
+    json["tokens_drafted"] = usage.drafted, json["tokens_accepted"] = usage.accepted;
   json["seconds"] = row.seconds;
   json["search"] = search::search_json(strategy, row.result);
   return json;
@@ -103,6 +106,7 @@ void dump_tree(const SolveArgs& args, const Solver& solver, const core::Item& it
   base::Json json = solve_row(codec, *strategy, item, row, codec.decode(row.result.completion));
   json["question"] = item.problem.question;
   json["model"] = args.model;
+  if (!args.discriminator.empty()) json["discriminator"] = args.discriminator;
   json["seed"] = args.seed;
   if (row.ok()) {
     json["search"]["given"] = base::Json::list(args.search_options);
@@ -124,7 +128,7 @@ Solved solve(const SolveArgs& args, const Solver& solver, const std::vector<core
   const text::ProblemCodec& codec = *solver.codec;
   const StrategyFactory factory = [&] { return search::make_strategy(args.search, search_options(args, solver)); };
   const Models models = models_of(args, solver);
-  check_kv_memory(models, longest_sequence(codec, items, *factory()));
+  check_room(models, longest_sequence(codec, items, *factory()));
   core::Budget budget;
   if (args.budget_tokens > 0) budget.tokens = args.budget_tokens;
   if (args.budget_nodes > 0) budget.nodes = args.budget_nodes;
@@ -157,6 +161,11 @@ void report_bad_row(const RowError& error, bool json) {
   base::print_result(row.dump());
 }
 
+// Nothing where there were none.
+std::string guesses(const core::Usage& usage) {
+  return usage.drafted > 0 ? base::cat(", ", usage.accepted, " of ", usage.drafted, " guesses right") : "";
+}
+
 void print_answer(const SolveArgs& args, const text::ProblemCodec& codec, const search::Strategy& strategy,
                   const core::Item& item, const search::SearchRow& row, const std::string& text) {
   if (!row.ok()) base::log_error(base::cat(item.problem.id, ": ", row.error));
@@ -165,7 +174,7 @@ void print_answer(const SolveArgs& args, const text::ProblemCodec& codec, const 
   } else if (row.ok()) {
     base::print_result(base::cat(item.problem.id, "  ", item.problem.question, "\n  ", codec.shown(text),
                                  "\n  answer: ", row.result.answer ? *row.result.answer : "none", "   (",
-                                 row.result.usage.generated, " tokens)"));
+                                 row.result.usage.generated, " tokens", guesses(row.result.usage), ")"));
   }
 }
 
@@ -174,7 +183,7 @@ struct Graded {
   std::vector<double> correct;
   std::vector<std::string> clusters;
   std::string rows;  // JSON lines
-  double generated = 0, critic = 0;
+  core::Usage usage;
   int64_t failed = 0;
 
   void add(const text::ProblemCodec& codec, const search::Strategy& strategy, const core::Item& item,
@@ -183,8 +192,7 @@ struct Graded {
     failed += !row.ok();
     correct.push_back(verdict.correct() ? 1.0 : 0.0);
     clusters.push_back(clusters_of({item})[0]);
-    generated += static_cast<double>(row.result.usage.generated);
-    critic += static_cast<double>(row.result.usage.read());
+    usage += row.result.usage;
     base::Json json = solve_row(codec, strategy, item, row, text);
     json["verdict"] = core::verdict_name(verdict.kind);
     if (!verdict.reason.empty()) json["reason"] = verdict.reason;
@@ -194,19 +202,22 @@ struct Graded {
 
 void print_accuracy(const SolveArgs& args, const Graded& graded, const Solved& solved, size_t problems) {
   const auto n = static_cast<double>(graded.correct.size());
+  const auto generated = static_cast<double>(graded.usage.generated), read = static_cast<double>(graded.usage.read());
   const eval::Estimate accuracy =
       eval::clustered_mean(graded.correct, graded.clusters, base::RngKey(0).child("bootstrap"));
   if (!args.json) {
     base::print_result(base::cat("accuracy ", base::fixed(accuracy.value, 3), "  95% interval [",
                                  base::fixed(accuracy.ci.lo, 3), ", ", base::fixed(accuracy.ci.hi, 3), "]  n ",
-                                 accuracy.n, "  ", base::fixed((graded.generated + graded.critic) / n, 0),
-                                 " tokens a problem  (", args.search, ", seed ", args.seed, ")"));
+                                 accuracy.n, "  ", base::fixed((generated + read) / n, 0), " tokens a problem",
+                                 guesses(graded.usage), "  (", args.search, ", seed ", args.seed, ")"));
     return;
   }
   base::Json out = base::Json::object();
   out["n"] = accuracy.n, out["accuracy"] = accuracy.value, out["stderr"] = accuracy.std_error;
   out["ci_lo"] = accuracy.ci.lo, out["ci_hi"] = accuracy.ci.hi;
-  out["tokens_per_problem"] = graded.generated / n, out["critic_tokens_per_problem"] = graded.critic / n;
+  out["tokens_per_problem"] = generated / n, out["critic_tokens_per_problem"] = read / n;
+  if (graded.usage.drafted > 0)
+    out["tokens_drafted"] = graded.usage.drafted, out["tokens_accepted"] = graded.usage.accepted;
   out["seconds"] = solved.seconds, out["search"] = args.search, out["seed"] = args.seed;
   out["failed_rows"] = graded.failed, out["problems"] = problems, out["stopped"] = solved.stopped;
   base::print_result(out.dump());
@@ -218,6 +229,7 @@ std::string search_help() { return search::strategies_help(); }
 
 int command_solve(const SolveArgs& args) {
   check_outputs(args);
+  check_discriminator(args, {uses_discriminator(args)});
   const Solver solver = open_solver(args);
   const auto strategy = search::make_strategy(args.search, search_options(args, solver));
   const ProblemFile file = readable_problems(args, solver);
@@ -238,6 +250,7 @@ int command_solve(const SolveArgs& args) {
 
 int command_eval(const SolveArgs& args) {
   check_outputs(args);
+  check_discriminator(args, {uses_discriminator(args)});
   const Solver solver = open_solver(args);
   const auto strategy = search::make_strategy(args.search, search_options(args, solver));
   const ProblemFile file = readable_problems(args, solver);

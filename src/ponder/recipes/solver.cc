@@ -54,6 +54,8 @@ Solver open_solver(const SolveArgs& args) {
   const OpenOptions open{.weights = args.weights, .adapter = args.adapter};
   Solver solver{open_model(args.model, open)};
   solver.draft = open_draft(args.decode, solver.model, open);
+  if (!args.discriminator.empty())
+    solver.discriminator = open_beside(args.discriminator, "discriminator", solver.model, open);
   solver.codec = open_codec(solver.model, args.words);
   solver.in_words = dynamic_cast<const tasks::WordCodec*>(solver.codec.get()) != nullptr;
   if (!args.data.empty()) tasks::set_data_folder(args.data);
@@ -68,7 +70,20 @@ Models models_of(const SolveArgs& args, const Solver& solver) {
   models.confidence = model.confidence ? &*model.confidence : nullptr;
   models.workers = args.workers > 0 ? static_cast<int>(args.workers) : base::hardware_threads();
   set_decoding(args.decode, solver.draft, models);
+  if (solver.discriminator && uses_discriminator(args)) models.second = &solver.discriminator->policy;
   return models;
+}
+
+bool uses_discriminator(const SolveArgs& args) {
+  return search::make_strategy(args.search, args.search_options)->asks_second();
+}
+
+void check_discriminator(const SolveArgs& args, const std::vector<bool>& uses) {
+  if (args.discriminator.empty() || std::ranges::find(uses, true) != uses.end()) return;
+  throw Error(ErrorCode::kUsage,
+              "only rstar has a use for another model, where it covers answers up (reserve above 0); name that search, "
+              "or auto with it",
+              "--discriminator");
 }
 
 ProblemFile readable_problems(const SolveArgs& args, const Solver& solver) {

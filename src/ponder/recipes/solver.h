@@ -19,9 +19,16 @@ struct Solver {
   std::shared_ptr<const text::ProblemCodec> codec = nullptr;
   bool in_words = false;                  // not in the tasks' own language
   std::optional<OpenedModel> draft = {};  // guesses what the model will write
+  std::optional<OpenedModel> discriminator = {};
 };
 Solver open_solver(const SolveArgs& args);
-Models models_of(const SolveArgs& args, const Solver& solver);  // borrows the solver
+// Borrows the solver. A discriminator is among them where the search has a use for one.
+Models models_of(const SolveArgs& args, const Solver& solver);
+
+// Error(kUsage) where a discriminator is named and none of these searches has a use for one.
+void check_discriminator(const SolveArgs& args, const std::vector<bool>& uses);
+// Whether the search of `args` has one. Error(kUsage) for wrong options of the search.
+bool uses_discriminator(const SolveArgs& args);
 
 // The problems to solve; rows whose prompt this model cannot read are among the bad ones.
 ProblemFile readable_problems(const SolveArgs& args, const Solver& solver);

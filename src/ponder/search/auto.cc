@@ -67,6 +67,12 @@ core::Task<bool> judge_alike(Search& search, std::vector<NodeId> probe, base::An
 
 }  // namespace
 
+bool AutoOptions::asks_second() const {
+  for (const std::string* words : {&easy, &middle, &hard})
+    if (*words != "stop" && chosen_search(*words, *this)->asks_second()) return true;
+  return false;
+}
+
 core::Task<NodeId> run_auto(Search& search, const AutoOptions& options) {
   std::unique_ptr<Strategy> searches[3];
   const std::string* words[] = {&options.easy, &options.middle, &options.hard};

@@ -223,6 +223,34 @@ class FakePolicy : public core::Policy {
   std::vector<Row> rows_;
 };
 
+// The prefixes that a cache has held, of which none is read twice.
+class Held {
+ public:
+  int64_t read(const core::Tokens& prefix) {  // tokens of it that are read for the first time
+    int64_t fresh = 0;
+    for (size_t n = 1; n <= prefix.size(); ++n)
+      fresh += held_.emplace(prefix.begin(), prefix.begin() + static_cast<std::ptrdiff_t>(n)).second ? 1 : 0;
+    return fresh;
+  }
+
+ private:
+  std::set<core::Tokens> held_;
+};
+
+// Another model, which has none of the first one's cache.
+class FakeSecond : public FakePolicy {
+ public:
+  using FakePolicy::FakePolicy;
+  void submit(core::SampleRequest request, core::Completion* out, core::Waiter* waiter) override {
+    read_tokens[request.prefix[0]] += held_.read(request.prefix);
+    FakePolicy::submit(std::move(request), out, waiter);
+  }
+  std::map<core::Token, int64_t> read_tokens;  // by problem
+
+ private:
+  Held held_;
+};
+
 // The chance that the game's policy, at temperature 1, ends in a right answer behind this completion; by enumeration.
 inline double exact_value(const Game& game, const core::Tokens& completion) {
   double value = 0;
@@ -292,10 +320,7 @@ class FakeCritic : public core::Critic {
   }
 
   int64_t read(const core::Tokens& prefix) {
-    int64_t fresh = 0;
-    for (size_t n = 1; n <= prefix.size(); ++n) {
-      fresh += held_.emplace(prefix.begin(), prefix.begin() + static_cast<std::ptrdiff_t>(n)).second ? 1 : 0;
-    }
+    const int64_t fresh = held_.read(prefix);
     read_tokens[prefix[0]] += fresh;
     return fresh;
   }
@@ -305,7 +330,7 @@ class FakeCritic : public core::Critic {
   double noise_;
   base::Rng batches_;
   std::vector<Row> rows_;
-  std::set<core::Tokens> held_;
+  Held held_;
 };
 
 // Says what the game says: ended paths are right or wrong, of others nothing is known.
@@ -337,7 +362,9 @@ struct World {
     if (known != values.end()) return known->second;
     return values[completion] = value_of ? value_of(completion) : exact_value(game, completion);
   }
-  core::Ports ports() { return {&policy, has_critic ? &critic : nullptr, &codec, nullptr, &confidence, &judge}; }
+  core::Ports ports() {
+    return {&policy, has_critic ? &critic : nullptr, &codec, nullptr, &confidence, &judge, second.get()};
+  }
 
   // speaker: a codec of the test's own, in place of the plain one.
   std::vector<SearchRow> run(const Strategy& strategy, int problems, RunOptions options = {}, uint64_t seed = 0,
@@ -361,6 +388,7 @@ struct World {
   core::Confidence confidence = {{0.5, 0.2}, 0.1, 0.05, 1};
   FakeJudge judge{game};
   bool has_critic;
+  std::unique_ptr<FakeSecond> second;                   // null: the policy has nobody beside it
   std::function<double(const core::Tokens&)> value_of;  // instead of the exact value
   std::map<core::Tokens, double> values;
 };

@@ -142,6 +142,7 @@ struct RstarOptions : SampleOptions {
   double reserve = 0.25;
   std::string select = "rm";
   void fields(base::Fields& f);
+  bool asks_second() const { return reserve > 0; }
 };
 
 struct RapOptions : SampleOptions {
@@ -243,6 +244,7 @@ struct AutoOptions : SampleOptions {
   std::string guide = "auto";
   double mix = 0.5;
   void fields(base::Fields& f);
+  bool asks_second() const;  // whether one of its searches does
 };
 
 }  // namespace ponder::search

@@ -8,8 +8,8 @@
 // gave; the value is how well those answers agree with all that were found so far. Then the discriminator (§3.2): of
 // the leading answers the beginning is kept, between a fifth and four fifths of it, the rest is written anew; an answer
 // counts as often as it comes back.
-// The paper's program takes the gold answer into the choice of the winner, and its discriminator is a second model;
-// here nothing knows gold, and the model itself covers up and finds again.
+// As in the paper the discriminator is a second model where there is one (Ports::second); otherwise the model itself
+// finds again. The paper's program takes the gold answer into the choice of the winner; here nothing knows gold.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -257,7 +257,7 @@ core::Task<bool> discriminate(Search& search, const RstarOptions& options) {
       cuts.push_back({node, static_cast<int64_t>(kept * tree[node].path_length)});
     }
     const int64_t generated = search.usage().generated;
-    auto writing = search.write_on(cuts, options.params());
+    auto writing = search.write_on(cuts, options.params(), core::Writer::kSecond);
     const std::vector<NodeId> ends = co_await writing;
     for (size_t i = 0; i < ends.size() && ends[i] != kNoNode; ++i) {
       core::Tokens whole = tree.path_tokens(cuts[i].node);

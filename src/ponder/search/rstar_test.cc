@@ -115,6 +115,59 @@ TEST(Rstar, TheDiscriminatorAsksWhatComesBack) {
   EXPECT_GE(covered, 4);
 }
 
+// Another model that knows how the right answer goes on finds that one again, and not the one that leads by a vote.
+TEST(Rstar, ASecondModelFindsAgainWhatItAgreesWith) {
+  const fake::Game game = fake::path_game(2, {0.6, 0.4}, [](const std::vector<int>& path) { return path[1] == 1; });
+  const fake::Game knows = fake::path_game(2, {0, 1}, [](const auto&) { return true; });
+  const auto strategy =
+      make_strategy("rstar", {"sims=40", "actions=2", "width=40", "temperature=1", "checks=8", "finalists=4"});
+  constexpr int kProblems = 20;
+  int64_t right_alone = 0, right = 0;
+  World alone(game), both(game);
+  alone.codec.asks = both.codec.asks = false;
+  both.second = std::make_unique<fake::FakeSecond>(knows, 3, 4);
+  for (const auto& row : alone.run(*strategy, kProblems)) {
+    right_alone += alone.right(row.result);
+    EXPECT_EQ(row.result.usage.second_processed + row.result.usage.asked, 0);
+  }
+  for (const auto& row : both.run(*strategy, kProblems)) {
+    ASSERT_TRUE(row.ok()) << row.error;
+    right += both.right(row.result);
+    EXPECT_GT(row.result.usage.second_processed, 0);
+  }
+  EXPECT_LT(right_alone, kProblems / 2);
+  EXPECT_GT(right, kProblems * 3 / 4);
+  EXPECT_EQ(both.second->requests, alone.policy.requests - both.policy.requests) << "the policy covers nothing up";
+}
+
+// The same model twice gives the same tree, but for what reading once more costs.
+TEST(Rstar, TheModelItselfAsSecondChangesNoAnswer) {
+  World alone(two_steps()), twice(two_steps());
+  alone.codec.asks = twice.codec.asks = false;
+  twice.second = std::make_unique<fake::FakeSecond>(two_steps(), 3, 8);
+  const auto strategy = make_strategy("rstar", {"sims=12", "temperature=1"});
+  const auto expected = alone.run(*strategy, 5), found = twice.run(*strategy, 5);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const SearchResult &a = expected[i].result, &b = found[i].result;
+    EXPECT_EQ(tree_json(a.tree, alone.codec).dump(), tree_json(b.tree, twice.codec).dump());
+    EXPECT_EQ(a.usage.generated, b.usage.generated);
+    EXPECT_GE(b.usage.asked, 4) << "the prompt and a beginning at least";
+    EXPECT_EQ(b.usage.asked, twice.second->read_tokens[static_cast<core::Token>(i)]);
+  }
+}
+
+TEST(Rstar, ASecondModelIsPaidOutOfTheSameBudget) {
+  World world(two_steps());
+  world.codec.asks = false;
+  world.second = std::make_unique<fake::FakeSecond>(two_steps(), 3, 8);
+  const auto strategy = make_strategy("rstar", {"temperature=1", "reserve=0.5", "max_tokens=12"});
+  for (const auto& row : world.run(*strategy, 5, {.budget = {.tokens = 400}})) {
+    EXPECT_LE(row.result.usage.generated + row.result.usage.read(), 400);
+    EXPECT_GE(row.result.usage.generated + row.result.usage.read(), 380);
+    EXPECT_GT(row.result.usage.asked, 0);
+  }
+}
+
 TEST(Rstar, KeepsPartOfTheBudgetForTheDiscriminator) {
   World world(two_steps());
   world.codec.asks = false;

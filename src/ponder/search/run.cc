@@ -30,8 +30,13 @@ SearchRow collect(Live& live) {
   return row;
 }
 
-// One round of the model; the critic first, because its answers set policy rows free for the next batch.
-bool advance(const core::Ports& ports) { return (ports.critic && ports.critic->advance()) || ports.policy->advance(); }
+// One round of the models; the critic first, because its answers set policy rows free for the next batch. Both writers
+// at once: neither waits until the other has nothing to do.
+bool advance(const core::Ports& ports) {
+  if (ports.critic && ports.critic->advance()) return true;
+  const bool first = ports.policy->advance(), second = ports.second && ports.second->advance();
+  return first || second;
+}
 
 // Before the searches are dropped: answers in flight go to memory that dies with them.
 void drain(const core::Ports& ports) {

@@ -100,6 +100,27 @@ TEST(RunSearches, StopsWhenAskedAndLeavesThePortsIdle) {
   EXPECT_FALSE(world.policy.advance());
 }
 
+TEST(RunSearches, AStopLeavesASecondModelIdleToo) {
+  World world(fake::messy_game());
+  world.second = std::make_unique<fake::FakeSecond>(fake::messy_game(), 3, 5);
+  const auto stop = [&](size_t, SearchRow&) { base::request_stop(); };
+  EXPECT_THROW(run_searches(make_inputs(30), *make_strategy("rstar", {"sims=4"}), world.ports(), base::RngKey(1),
+                            {.max_live = 8}, stop),
+               Error);
+  base::clear_stop();
+  EXPECT_GT(world.second->requests, 0);
+  EXPECT_FALSE(world.policy.advance());
+  EXPECT_FALSE(world.second->advance());
+}
+
+TEST(RunSearches, CountsGuesses) {
+  World world(fake::messy_game());
+  world.policy.garble = [](core::Completion& c) { c.drafted = 3, c.accepted = 2; };
+  const SearchResult result = world.run(*make_strategy("majority", {"n=5"}), 1)[0].result;
+  EXPECT_EQ(result.usage.drafted, 15);
+  EXPECT_EQ(result.usage.accepted, 10);
+}
+
 class CountingPolicy : public fake::FakePolicy {
  public:
   using FakePolicy::FakePolicy;

@@ -83,11 +83,21 @@ int64_t Search::unread_tokens(NodeId node) const {
   return tokens;
 }
 
-// Of a prompt that the search made, what is read for the first time: its beginning is often the problem's own.
-int64_t Search::unasked_tokens(int32_t prompt) const {
-  if (prompt == Tree::kBehindParent || prompts_[static_cast<size_t>(prompt)].read) return 0;
-  const core::Tokens& tokens = prompts_[static_cast<size_t>(prompt)].tokens;
-  return tokens.end() - std::ranges::mismatch(tokens, prompts_[0].tokens).in1;
+// Of a prompt that the search made, what is read for the first time. For the policy its beginning is often the
+// problem's own. A second model has read nothing but such prompts, those of the wave among them.
+int64_t Search::unasked_tokens(int32_t prompt, const std::vector<Draw>& wave) const {
+  if (prompt == Tree::kBehindParent || std::ranges::find(wave, prompt, &Draw::prompt) != wave.end()) return 0;
+  const Prompt& asked = prompts_[static_cast<size_t>(prompt)];
+  if (asked.read) return 0;
+  const auto behind = [&](const Prompt& known) {
+    return asked.tokens.end() - std::ranges::mismatch(asked.tokens, known.tokens).in1;
+  };
+  if (asked.reader == core::Writer::kPolicy) return behind(prompts_[0]);
+  auto fresh = static_cast<int64_t>(asked.tokens.size());
+  for (const Prompt& known : prompts_)
+    if (known.read && known.reader == asked.reader) fresh = std::min(fresh, behind(known));
+  for (const Draw& draw : wave) fresh = std::min(fresh, behind(prompts_[static_cast<size_t>(draw.prompt)]));
+  return fresh;
 }
 
 void Search::charge_reading(NodeId node) {
@@ -98,11 +108,13 @@ void Search::charge_reading(NodeId node) {
   }
 }
 
-void Search::account(const core::Completion& completion, int64_t max_tokens) {
+void Search::account(const core::Completion& completion, int64_t max_tokens, core::Writer writer) {
   const auto written = static_cast<int64_t>(completion.tokens.size());
   PONDER_CHECK(written <= max_tokens, "a policy may write at most max_tokens = ", max_tokens, " tokens, got ", written);
   usage_.generated += written;
-  usage_.processed += completion.processed;
+  (writer == core::Writer::kSecond ? usage_.second_processed : usage_.processed) += completion.processed;
+  usage_.drafted += completion.drafted;
+  usage_.accepted += completion.accepted;
   usage_.nodes += 1;
 }
 
@@ -118,10 +130,6 @@ std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, 
   if (reads && !tree_[kRoot].read) tokens -= static_cast<int64_t>(prompts_[0].tokens.size());
 
   std::vector<Draw> wave;
-  const auto asks = [&](int32_t prompt) {  // once a wave
-    const bool again = std::ranges::find(wave, prompt, &Draw::prompt) != wave.end();
-    return again ? 0 : unasked_tokens(prompt);
-  };
   for (size_t i = from; i < parents.size(); ++i) {
     const Node& parent = tree_[parents[i]];
     const bool starts = prompts[i] != Tree::kBehindParent;
@@ -131,7 +139,7 @@ std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, 
     const int64_t length = growth.by_step ? std::min(growth.step_tokens, room) : room;
     const int64_t ahead = std::min(growth.lookahead * growth.step_tokens, room - length);
     const int64_t unread = reads && !starts ? unread_tokens(parents[i]) : 0;
-    const int64_t asked = asks(prompts[i]), cost = price * (length + ahead) + unread + asked;
+    const int64_t asked = unasked_tokens(prompts[i], wave), cost = price * (length + ahead) + unread + asked;
     if (cost <= tokens && 1 + growth.lookahead <= nodes) {
       wave.push_back({parents[i], length, growth.lookahead, prompts[i], asked, {}});
       tokens -= cost;
@@ -201,7 +209,7 @@ void Search::close(NodeId id) {
 
 NodeId Search::settle(const Draw& draw, const core::Completion& completion, const Growth& growth,
                       std::vector<Reading>& readings) {
-  account(completion, draw.max_tokens);
+  account(completion, draw.max_tokens, growth.writer);
   if (growth.merge && !growth.rollout) {
     const NodeId twin = tree_.find_child(draw.parent, completion.tokens, draw.prompt);
     if (twin != kNoNode) return twin;
@@ -245,13 +253,15 @@ core::Task<std::vector<NodeId>> Search::start(std::vector<NodeId> parents, std::
   return grow(std::move(parents), std::move(own), std::move(growth));
 }
 
-int32_t Search::prompt_number(core::Tokens tokens) {
+int32_t Search::prompt_number(core::Tokens tokens, core::Writer reader) {
   const std::string_view bytes(reinterpret_cast<const char*>(tokens.data()), tokens.size() * sizeof(core::Token));
   std::vector<int32_t>& alike = prompts_by_hash_[base::hash64(bytes)];
-  for (int32_t number : alike)
-    if (prompts_[static_cast<size_t>(number)].tokens == tokens) return number;
+  for (int32_t number : alike) {
+    const Prompt& known = prompts_[static_cast<size_t>(number)];
+    if (known.reader == reader && known.tokens == tokens) return number;
+  }
   alike.push_back(static_cast<int32_t>(prompts_.size()));
-  prompts_.push_back({std::move(tokens)});
+  prompts_.push_back({std::move(tokens), false, 0, reader});
   return alike.back();
 }
 
@@ -291,16 +301,19 @@ core::Task<std::vector<std::string>> Search::ask(std::vector<Question> questions
 }
 
 core::Task<std::vector<NodeId>> Search::reply(std::vector<NodeId> about, std::vector<int32_t> prompts,
-                                              core::SampleParams params, int64_t max_tokens) {
+                                              core::SampleParams params, int64_t max_tokens, core::Writer writer) {
   Growth growth;
   growth.params = std::move(params);
   growth.params.max_tokens = max_tokens;
   growth.by_step = false;
   growth.rollout = growth.asked = true;
+  growth.writer = writer;
   return grow(std::move(about), std::move(prompts), std::move(growth));
 }
 
-core::Task<std::vector<NodeId>> Search::write_on(std::vector<Cut> cuts, core::SampleParams params) {
+core::Task<std::vector<NodeId>> Search::write_on(std::vector<Cut> cuts, core::SampleParams params,
+                                                 core::Writer writer) {
+  if (!ports_.second) writer = core::Writer::kPolicy;
   std::vector<NodeId> about;
   std::vector<int32_t> prompts;
   for (const Cut& cut : cuts) {
@@ -309,12 +322,12 @@ core::Task<std::vector<NodeId>> Search::write_on(std::vector<Cut> cuts, core::Sa
     core::Tokens begun = prefix(cut.node);
     begun.resize(begun.size() - static_cast<size_t>(node.path_length - cut.tokens));
     about.push_back(cut.node);
-    prompts.push_back(prompt_number(std::move(begun)));
+    prompts.push_back(prompt_number(std::move(begun), writer));
     Prompt& prompt = prompts_[static_cast<size_t>(prompts.back())];
-    prompt.read = true, prompt.written = cut.tokens;
+    prompt.read |= writer == core::Writer::kPolicy, prompt.written = cut.tokens;
   }
   const int64_t longest = params.max_tokens;
-  return reply(std::move(about), std::move(prompts), std::move(params), longest);
+  return reply(std::move(about), std::move(prompts), std::move(params), longest, writer);
 }
 
 core::Task<std::vector<NodeId>> Search::grow(std::vector<NodeId> parents, std::vector<int32_t> prompts, Growth growth) {
@@ -322,7 +335,7 @@ core::Task<std::vector<NodeId>> Search::grow(std::vector<NodeId> parents, std::v
   while (children.size() < parents.size()) {
     std::vector<Draw> wave = plan_wave(parents, prompts, children.size(), growth);
     if (wave.empty()) break;
-    core::SampleAll sampling(ports_, requests(wave, growth));
+    core::SampleAll sampling(ports_, requests(wave, growth), growth.writer);
     const std::vector<core::Completion> completions = co_await sampling;
     std::vector<Reading> readings;
     for (size_t i = 0; i < wave.size(); ++i) children.push_back(settle(wave[i], completions[i], growth, readings));
@@ -357,12 +370,12 @@ core::Task<std::vector<Search::Reading>> Search::look_ahead(std::vector<Reading>
       rows.push_back(i);
     }
     if (requests.empty()) break;
-    core::SampleAll sampling(ports_, std::move(requests));
+    core::SampleAll sampling(ports_, std::move(requests), growth.writer);
     const std::vector<core::Completion> completions = co_await sampling;
     for (size_t i = 0; i < rows.size(); ++i) {
       Reading& reading = readings[rows[i]];
       const core::Completion& completion = completions[i];
-      account(completion, growth.step_tokens);
+      account(completion, growth.step_tokens, growth.writer);
       if (critic_reads()) usage_.critic += static_cast<int64_t>(completion.tokens.size());
       reading.ahead.insert(reading.ahead.end(), completion.tokens.begin(), completion.tokens.end());
       reading.ahead_logps.insert(reading.ahead_logps.end(), completion.logps.begin(), completion.logps.end());

@@ -41,6 +41,7 @@ struct Growth {
   bool asked = false;                   // they are replies, no part of an answer
   Scoring scoring = Scoring::kNothing;  // completions without an answer are worth 0 and are never read
   int64_t lookahead = 0;                // greedy steps behind a new unfinished step, read with it and then thrown away
+  core::Writer writer = core::Writer::kPolicy;
 };
 
 // Completions written to their end, of which equal ones vote twice.
@@ -69,13 +70,15 @@ class Search {
   core::Task<std::vector<NodeId>> extend(std::vector<NodeId> parents, Growth growth);
   // The same behind prompts of their own, one for each parent: an answer written anew is a child of the one it revises.
   core::Task<std::vector<NodeId>> start(std::vector<NodeId> parents, std::vector<core::Tokens> prompts, Growth growth);
-  // Writes on behind the first `tokens` tokens of each path, which are there already and cost nothing: replies to the
-  // question how it could have ended. Gives their nodes, whose tokens are what was written.
+  // Writes on behind the first `tokens` tokens of each path: replies to the question how it could have ended. Gives
+  // their nodes, whose tokens are what was written. The policy has these tokens already, so they cost nothing; a second
+  // model reads them, and the prompt, at the price of what a critic reads.
   struct Cut {
     NodeId node = kRoot;
     int64_t tokens = 0;
   };
-  core::Task<std::vector<NodeId>> write_on(std::vector<Cut> cuts, core::SampleParams params);
+  core::Task<std::vector<NodeId>> write_on(std::vector<Cut> cuts, core::SampleParams params,
+                                           core::Writer writer = core::Writer::kPolicy);
   // Asks the model about nodes, with `params` but for the longest reply; gives the replies' texts in order, "" for what
   // is too long to be asked, and fewer when the budget is spent. Error(kUsage) where the model cannot be asked in
   // words.
@@ -125,6 +128,7 @@ class Search {
     core::Tokens tokens;
     bool read = false;    // and paid for; the problem's is free
     int64_t written = 0;  // tokens at its end that the model wrote
+    core::Writer reader = core::Writer::kPolicy;
   };
   struct Draw {
     NodeId parent = kNoNode;
@@ -146,21 +150,22 @@ class Search {
   int64_t tokens_left() const;
   int64_t nodes_left() const;
   int64_t unread_tokens(NodeId node) const;
-  int64_t unasked_tokens(int32_t prompt) const;
+  int64_t unasked_tokens(int32_t prompt, const std::vector<Draw>& wave) const;
   void charge_reading(NodeId node);
   core::Tokens prefix(NodeId node) const;  // what it goes on behind
   core::Tokens judged(NodeId node) const;  // the same path behind the problem, whatever it was written behind
-  int32_t prompt_number(core::Tokens tokens);
+  int32_t prompt_number(core::Tokens tokens, core::Writer reader = core::Writer::kPolicy);
   core::Task<std::vector<NodeId>> grow(std::vector<NodeId> parents, std::vector<int32_t> prompts, Growth growth);
   core::Task<std::vector<NodeId>> reply(std::vector<NodeId> about, std::vector<int32_t> prompts,
-                                        core::SampleParams params, int64_t max_tokens);
+                                        core::SampleParams params, int64_t max_tokens,
+                                        core::Writer writer = core::Writer::kPolicy);
   std::vector<Draw> plan_wave(const std::vector<NodeId>& parents, const std::vector<int32_t>& prompts, size_t from,
                               const Growth& growth) const;
   std::vector<core::SampleRequest> requests(std::vector<Draw>& wave, const Growth& growth);
   NodeId settle(const Draw& draw, const core::Completion& completion, const Growth& growth,
                 std::vector<Reading>& readings);
   void close(NodeId node);
-  void account(const core::Completion& completion, int64_t max_tokens);
+  void account(const core::Completion& completion, int64_t max_tokens, core::Writer writer);
   core::Task<std::vector<Reading>> look_ahead(std::vector<Reading> readings, Growth growth);
   core::Task<bool> score(std::vector<Reading> readings);         // by the critic: already paid; true
   core::Task<bool> ask_whether_true(std::vector<NodeId> nodes);  // false: the budget cannot pay for the last ones

@@ -83,6 +83,11 @@ std::vector<std::string> random_options(Strategy& strategy, base::Rng& rng) {
   return chosen;
 }
 
+// Another model of the same game, that no strategy may need.
+void add_second(World& world, uint64_t batch_seed) {
+  world.second = std::make_unique<fake::FakeSecond>(fake::messy_game(), 3, batch_seed);
+}
+
 class EverySearch : public testing::TestWithParam<std::string> {
  protected:
   std::unique_ptr<Strategy> random_strategy(base::Rng& rng, std::string& what) {
@@ -98,14 +103,17 @@ void expect_true_books(World& world, const SearchRow& row, const core::Budget& b
   ASSERT_TRUE(row.ok()) << what << ": " << row.error;
   const SearchResult& r = row.result;
   EXPECT_LE(r.usage.generated + r.usage.read(), budget.tokens) << what;
+  const int64_t by_second = world.second ? world.second->generated[0] : 0;
+  const int64_t second_read = world.second ? world.second->read_tokens[0] : 0;
+  const int64_t second_requests = world.second ? world.second->requests : 0;
   // The fake's own prompts have three tokens, of which the first is the problem's.
-  EXPECT_EQ(r.usage.asked, 2 * static_cast<int64_t>(world.policy.prompts.size())) << what;
+  EXPECT_EQ(r.usage.asked, 2 * static_cast<int64_t>(world.policy.prompts.size()) + second_read) << what;
   EXPECT_LE(r.usage.nodes, budget.nodes) << what;
   int64_t forced = 0;
   for (NodeId id = 0; id < static_cast<NodeId>(r.tree.size()); ++id)
     if (r.tree[id].forced) forced += r.tree[id].length;
-  EXPECT_EQ(r.usage.generated, world.policy.generated[0] + forced) << what;
-  EXPECT_EQ(r.usage.nodes, world.policy.requests) << what;
+  EXPECT_EQ(r.usage.generated, world.policy.generated[0] + by_second + forced) << what;
+  EXPECT_EQ(r.usage.nodes, world.policy.requests + second_requests) << what;
   EXPECT_EQ(r.usage.critic_calls, world.critic.requests) << what;
   EXPECT_EQ(r.usage.critic_processed, world.critic.read_tokens[0]) << what;
   EXPECT_GE(r.usage.critic, world.critic.read_tokens[0]) << what;
@@ -125,19 +133,26 @@ void expect_true_books(World& world, const SearchRow& row, const core::Budget& b
 
 TEST_P(EverySearch, NeverExceedsItsBudget) {
   base::Rng rng(base::RngKey(1).child(GetParam()));
+  int64_t second_asked = 0;
   for (int trial = 0; trial < 250; ++trial) {
     std::string what;
     const auto strategy = random_strategy(rng, what);
     World world(fake::messy_game(), static_cast<uint64_t>(trial));
     world.value_of = some_value;
+    if (trial % 2 == 0) add_second(world, static_cast<uint64_t>(trial));
     core::Budget budget;
     if (rng.chance(0.8)) budget.tokens = rng.below(rng.chance(0.3) ? 12 : 500);
     if (rng.chance(0.4) || budget.tokens > 1000) budget.nodes = rng.below(60);
     what += base::cat(" tokens=", budget.tokens, " nodes=", budget.nodes);
     const auto rows = world.run(*strategy, 1, {.budget = budget}, static_cast<uint64_t>(trial));
     expect_true_books(world, rows[0], budget, what);
+    if (world.second && !strategy->asks_second()) {
+      EXPECT_EQ(world.second->requests, 0) << what;
+    }
+    second_asked += world.second ? world.second->requests : 0;
     if (HasFailure()) break;
   }
+  EXPECT_EQ(second_asked > 0, GetParam() == "rstar" || GetParam() == "auto");
 }
 
 TEST_P(EverySearch, TheSameKeyGivesTheSameTree) {
@@ -149,6 +164,7 @@ TEST_P(EverySearch, TheSameKeyGivesTheSameTree) {
     const auto run = [&](uint64_t batch_seed, int problems, int64_t max_live) {
       World world(fake::messy_game(), batch_seed);
       world.value_of = some_value;
+      if (trial % 2 == 0) add_second(world, batch_seed + 5);
       const auto rows = world.run(*strategy, problems, {.budget = budget, .max_live = max_live}, 9);
       std::vector<std::string> dumps;
       for (const SearchRow& row : rows) {
@@ -197,6 +213,8 @@ TEST_P(EverySearch, SurvivesGarbage) {
         return rng.pick(std::vector<double>{0.5, -3, 7, std::nan(""), std::numeric_limits<double>::infinity()});
       };
       world.policy.garble = garble;
+      add_second(world, 2);
+      world.second->garble = garble;
       const core::Budget budget{.tokens = 300, .nodes = trial % 2 == 0 ? 100 : std::numeric_limits<int64_t>::max()};
       expect_true_books(world, world.run(*strategy, 1, {.budget = budget})[0], budget, what);
     }

@@ -19,6 +19,10 @@ class Made : public Strategy {
     return kRun(search, options_);
   }
   core::Task<NodeId> go_on(Search& search) const override { return kRun(search, options_); }
+  bool asks_second() const override {
+    if constexpr (requires { options_.asks_second(); }) return options_.asks_second();
+    return false;
+  }
 
  private:
   const char* name_;

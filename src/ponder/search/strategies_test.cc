@@ -7,6 +7,15 @@
 namespace ponder::search {
 namespace {
 
+TEST(Strategies, SomeAskASecondModel) {
+  EXPECT_TRUE(make_strategy("rstar")->asks_second());
+  EXPECT_FALSE(make_strategy("rstar", {"reserve=0"})->asks_second()) << "nothing is covered up";
+  EXPECT_FALSE(make_strategy("mcts")->asks_second());
+  EXPECT_FALSE(make_strategy("auto")->asks_second());
+  EXPECT_TRUE(make_strategy("auto", {"hard=rstar sims=8"})->asks_second());
+  EXPECT_FALSE(make_strategy("auto", {"hard=rstar reserve=0"})->asks_second());
+}
+
 std::string error_of(const std::string& name, const std::vector<std::string>& options = {}) {
   try {
     make_strategy(name, options);

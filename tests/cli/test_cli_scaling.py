@@ -53,6 +53,16 @@ class Scaling(CliTest):
                          {(p["strategy"], p["budget"]) for p in study["curves"] if p["strategy"] != "majority"})
         self.assertEqual([p["k"] for p in study["pass_at_k"]], [1, 2, 4, 8])
 
+        # What signals say of the pool's answers. Risk goes to that of answering everything, which needs no order.
+        signals = {signal["name"]: signal for signal in study["signals"]}
+        self.assertLessEqual({"likelihood", "vote", "critic", "length", "random"}, set(signals))
+        self.assertEqual({s["of"] for s in study["signals"]}, {"samples"})  # no strategy named its guide
+        for signal in study["signals"]:
+            self.assertEqual(signal["n"], signals["vote"]["n"])
+            self.assertEqual([p["coverage"] for p in signal["risk_coverage"]], [k / 10 for k in range(1, 11)])
+            self.assertAlmostEqual(signal["risk_coverage"][-1]["risk"], signal["error"])
+            self.assertTrue(signal["auroc"] is None or signal["low"] <= signal["auroc"] <= signal["high"], signal)
+
         # A study that lost a part of its rows goes on with the others as they are, and ends in the same bits.
         rows = {path.name: path.read_bytes() for path in out.glob("*.jsonl")}
         (out / "mcts-160.jsonl").unlink()
@@ -72,6 +82,11 @@ class Scaling(CliTest):
             self.assertGreater(browser.run("return document.querySelectorAll('section').length"), 1)
             self.assertGreater(browser.run("return document.querySelectorAll('.chart svg circle, .chart svg path').length"), 10)
             self.assertIn("random", browser.run("return document.querySelector('table').textContent"))
+            said = browser.run("return document.getElementById('signals').textContent")
+            for text in ("AUROC", "critic", "random (control)", "Wrong answers among the most confident"):
+                self.assertIn(text, said)
+            self.assertEqual(browser.run("return document.querySelectorAll('#signals .chart svg path').length"),
+                             len(study["signals"]))
         finally:
             browser.close()
 
@@ -82,6 +97,29 @@ class Scaling(CliTest):
         self.assertEqual(names, {"majority", "bon", "bon-wmaj", "random", "beam n=4 beam_width=2"})
         text = self.ponder(*COMMAND, "--model", model, "--out", out, "majority", "beam n=4 beam_width=2").out
         self.assertIn("beam n=4 beam_width=2", text)
+
+    def test_signals_of_named_guides_and_of_older_studies(self):
+        out = self.folder / "guides"
+        command = [*COMMAND, "--model", model, "--out", out, "majority", "bon guide=entropy"]
+        study = self.one(*command)
+        named = [s for s in study["signals"] if s["of"] != "samples"]
+        self.assertEqual([(s["name"], s["of"]) for s in named], [("entropy", "bon guide=entropy")])
+        text = self.ponder(*command).out
+        self.assertIn("entropy of bon guide=entropy", text)
+        self.assertIn("within a problem", text)
+
+        # Rows that were written before there were signals tell of votes alone.
+        for path in out.glob("*.jsonl"):
+            rows = [json.loads(line) for line in path.read_text().splitlines()]
+            for row in rows:
+                del row["guide"]
+                for found in row["found"]:
+                    for field in ("scored", "likelihood", "length"):
+                        found.pop(field, None)
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        old = self.one(*command)
+        self.assertEqual([s["name"] for s in old["signals"]], ["vote", "random"])
+        self.assertEqual(old["curves"], study["curves"])
 
     def test_read_off_one_search(self):
         out = self.folder / "anytime"

@@ -176,7 +176,7 @@ function showStudy() {
       list(study.sentences),
     ),
   );
-  const parts = study.curves ? [searchCurves(study), laws(study), allocation(study)] : [];
+  const parts = study.curves ? [searchCurves(study), laws(study), signalsSection(study), allocation(study)] : [];
   for (const part of parts) {
     if (!part) continue;
     main.append(part);

@@ -12,7 +12,8 @@ set(tree_styles shared/theme.css shared/tree.css tree/page.css)
 set(tree_scripts shared/dom.js shared/trace.js shared/tree.js shared/details.js shared/replay.js
     tree/drawing.js tree/find.js tree/page.js)
 set(scaling_styles shared/theme.css report/parts.css)
-set(scaling_scripts shared/dom.js report/chart.js report/sections.js scaling/page.js)
+set(scaling_scripts shared/dom.js report/chart.js report/sections.js scaling/signals.js
+    scaling/page.js)
 set(assets ${CMAKE_BINARY_DIR}/generated/web_assets.cc)
 set(lists "")
 set(web_files ${page})

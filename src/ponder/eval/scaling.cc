@@ -4,11 +4,13 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 
 #include "ponder/base/error.h"
 #include "ponder/eval/scaling_laws.h"
+#include "ponder/eval/scaling_signals.h"
 #include "ponder/eval/statistics.h"
 
 namespace ponder::eval {
@@ -81,6 +83,7 @@ class Study {
     out["coverage"] = coverage();
     out["over_optimisation"] = over_optimisation();
     out["allocation"] = allocation();
+    out["signals"] = signals();
     out["sentences"] = sentences(out);
     return out;
   }
@@ -454,6 +457,16 @@ class Study {
     return out;
   }
 
+  // Of the pool's answers, and of those of searches with a guide that was named, each at its largest budget.
+  Json signals() const {
+    std::vector<Signal> signals;
+    if (const Group* pool = find(kPool)) signals = signals_of_pool(pool->rows, key("signals"));
+    for (const Group& g : groups_)
+      if (g.strategy != kPool && find_within(g.strategy, std::numeric_limits<int64_t>::max()) == &g)
+        signals.push_back(signal_of_guide(g.rows));
+    return signals_json(signals, key("signals"));
+  }
+
   static Json estimate(const Estimate& e) {
     Json json = Json::object();
     json["accuracy"] = e.value, json["stderr"] = e.std_error, json["ci_lo"] = e.ci.lo, json["ci_hi"] = e.ci.hi;
@@ -531,6 +544,7 @@ class Study {
       list.push_back(
           base::cat("Choosing a strategy by predicted difficulty, the probe paid for, against the best fixed one (",
                     allocation.at("best_fixed").as_string(), "): ", points_text(allocation.at("gain")), "."));
+    if (const std::string said = signals_sentence(out.at("signals")); !said.empty()) list.push_back(said);
     return list;
   }
 

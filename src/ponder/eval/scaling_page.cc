@@ -10,6 +10,30 @@ namespace ponder::eval {
 
 using base::Json;
 
+namespace {
+
+// A line a signal; "" where there is none.
+std::string signals_table(const Json& signals) {
+  TextTable table({"signal", "answers", "AUROC", "within a problem", "wrong at 50%", "at 100%", "AURC"});
+  for (const Json& s : signals.as_array()) {
+    const auto auroc = [&](const char* value, const char* low, const char* high) {
+      const auto text = [&](const char* field) { return base::fixed(s.at(field).as_double(), 2); };
+      return s.at(value).is_null() ? "-" : base::cat(text(value), " [", text(low), ", ", text(high), "]");
+    };
+    const std::string& of = s.at("of").as_string();
+    const Json::Array& risks = s.at("risk_coverage").as_array();
+    table.add({base::cat(s.at("name").as_string(), of == "samples" ? "" : base::cat(" of ", of)),
+               base::cat(s.at("n").as_int()), auroc("auroc", "low", "high"),
+               auroc("auroc_within", "within_low", "within_high"),
+               percent(risks[risks.size() / 2 - 1].at("risk").as_double()), percent(s.at("error").as_double()),
+               percent(s.at("aurc").as_double())});
+  }
+  const std::string text = table.text();
+  return text.empty() ? "" : text + "\n";
+}
+
+}  // namespace
+
 // A line a strategy, a column a budget.
 std::string scaling_table(const Json& scaling) {
   std::string out = base::cat(scaling.at("task").as_string(), ", ", scaling.at("n").as_int(), " problems, ",
@@ -29,6 +53,7 @@ std::string scaling_table(const Json& scaling) {
     if (line.size() == header.size()) table.add(line);
     out += table.text() + "\n";
   }
+  if (const Json* signals = scaling.find("signals")) out += signals_table(*signals);
   for (const Json& sentence : scaling.at("sentences").as_array()) out += sentence.as_string() + "\n";
   return out;
 }

@@ -16,12 +16,14 @@ Json to_json(const ScalingRow& row) {
   json["strategy"] = row.strategy, json["budget"] = row.budget, json["problem"] = row.problem;
   json["cluster"] = row.cluster, json["error"] = row.error, json["answered"] = row.answered;
   json["correct"] = row.correct, json["generated"] = row.generated, json["read"] = row.read;
-  json["select"] = row.select;
+  json["select"] = row.select, json["guide"] = row.guide;
   Json found = Json::array();
   for (const Found& f : row.found) {
     Json one = Json::object();
     one["generated"] = f.generated, one["read"] = f.read, one["correct"] = f.correct, one["score"] = f.score;
-    one["answer"] = f.answered ? Json(f.answer) : Json();
+    one["answer"] = f.answered ? Json(f.answer) : Json(), one["scored"] = f.scored;
+    if (f.likelihood) one["likelihood"] = *f.likelihood;
+    if (f.length) one["length"] = *f.length;
     found.push_back(std::move(one));
   }
   json["found"] = std::move(found);
@@ -36,12 +38,16 @@ ScalingRow scaling_row(const Json& json, const std::string& where) {
     row.error = json.at("error").as_string(), row.answered = json.at("answered").as_bool();
     row.correct = json.at("correct").as_bool(), row.generated = json.at("generated").as_int();
     row.read = json.at("read").as_int(), row.select = json.at("select").as_string();
+    if (const Json* guide = json.find("guide")) row.guide = guide->as_string();
     for (const Json& one : json.at("found").as_array()) {
       Found f;
       f.generated = one.at("generated").as_int(), f.read = one.at("read").as_int();
       f.correct = one.at("correct").as_bool(), f.score = one.at("score").as_double();
       f.answered = !one.at("answer").is_null();
       if (f.answered) f.answer = one.at("answer").as_string();
+      if (const Json* scored = one.find("scored")) f.scored = scored->as_bool();
+      if (const Json* likelihood = one.find("likelihood")) f.likelihood = likelihood->as_double();
+      if (const Json* length = one.find("length")) f.length = length->as_int();
       row.found.push_back(std::move(f));
     }
     return row;

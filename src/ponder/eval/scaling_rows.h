@@ -2,6 +2,7 @@
 // read by scaling.cc.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,10 @@ struct Found {
   std::string answer;
   bool answered = false, correct = false;
   double score = 0;
+  // What signals are made of; rows of older studies have none of it.
+  bool scored = false;                    // score is what somebody gave it, not a 0 for nobody
+  std::optional<double> likelihood = {};  // exp(mean log-prob) of its tokens, as they were drawn; in (0, 1]
+  std::optional<int64_t> length = {};     // tokens
 };
 
 // One search of one problem.
@@ -22,9 +27,10 @@ struct ScalingRow {
   std::string strategy;  // "samples": the pool that the sampling family shares
   int64_t budget = 0;    // tokens that it was given; 0: none
   std::string problem, cluster;
-  std::string error;      // why it failed; "" when it did not
-  bool answered = false;  // what it chose
-  bool correct = false;   //
+  std::string guide = {};  // whose scores those of its candidates are; "" where that is not said
+  std::string error;       // why it failed; "" when it did not
+  bool answered = false;   // what it chose
+  bool correct = false;    //
   int64_t generated = 0, read = 0;
   std::string select;        // how it chooses among candidates: "rm", "maj", "wmaj", "first", "last"
   std::vector<Found> found;  // in the order in which they were complete

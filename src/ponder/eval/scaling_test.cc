@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "ponder/base/error.h"
 #include "ponder/base/rng.h"
 #include "ponder/eval/scaling_laws.h"
+#include "ponder/eval/scaling_signals.h"
+#include "ponder/eval/statistics.h"
 
 namespace ponder::eval {
 namespace {
@@ -265,6 +268,196 @@ TEST(Scaling, ThePageHoldsTheNumbersAndNoMarkupOfOthers) {
   EXPECT_NE(study.dump().find(evil), std::string::npos);
   EXPECT_EQ(scaling_html(study).find(evil), std::string::npos);
   EXPECT_NE(scaling_table(study).find("majority"), std::string::npos);
+}
+
+// ---- Signals --------------------------------------------------------------------------------------------------------
+
+const std::vector<double> kOnce(4, 1);
+
+// Four problems, one of which has no answer; .9 stands in the first twice, right and wrong.
+std::vector<SignalProblem> four_problems() {
+  return {{"a", {.9, .5, .9}, {1, 0, 0}}, {"b", {.2, .6, .4}, {1, 1, 0}}, {"c", {.8}, {0}}, {"d", {}, {}}};
+}
+
+TEST(Signals, AurocWithinAProblemCountsItsPairs) {
+  const auto problems = four_problems();
+  // a: 1 and a half of 2 pairs; b: 0 and 1 of 2; c and d have none.
+  EXPECT_DOUBLE_EQ(auroc_within(problems, kOnce), 2.5 / 4);
+  EXPECT_DOUBLE_EQ(auroc_within(problems, std::vector<double>{2, 1, 1, 1}), 4.0 / 6);
+  EXPECT_TRUE(std::isnan(auroc_within(problems, std::vector<double>{0, 0, 1, 1})));
+  const Signal signal{"s", "samples", false, problems};
+  const Json json = signals_json({&signal, 1}, base::RngKey(1)).as_array().front();
+  EXPECT_DOUBLE_EQ(json.at("auroc_within").as_double(), 2.5 / 4);
+  // .9 is above .5, .4 and .8 and equals .9; .2 is above none; .6 above .5 and .4.
+  EXPECT_DOUBLE_EQ(json.at("auroc").as_double(), (3.5 + 0 + 2) / 12);
+  EXPECT_EQ(json.at("n").as_int(), 7);
+  EXPECT_EQ(json.at("clusters").as_int(), 3);
+  EXPECT_EQ(json.at("within_clusters").as_int(), 2);
+  EXPECT_EQ(json.at("within_verdict").as_string(), "too few problems to tell");
+}
+
+TEST(Signals, RiskIsThatOfTheMostConfidentProblems) {
+  const auto problems = four_problems();
+  // In order: a (.9, the first of its equals is right), c (.8, wrong), b (.6, right), d (no answer).
+  const RiskCoverage curve = risk_coverage(problems, kOnce);
+  ASSERT_EQ(curve.risk.size(), 4);
+  EXPECT_DOUBLE_EQ(curve.risk[0], 0);
+  EXPECT_DOUBLE_EQ(curve.risk[1], 1.0 / 2);
+  EXPECT_DOUBLE_EQ(curve.risk[2], 1.0 / 3);
+  EXPECT_DOUBLE_EQ(curve.risk[3], 2.0 / 4);
+  EXPECT_DOUBLE_EQ(curve.aurc, (0 + 1.0 / 2 + 1.0 / 3 + 2.0 / 4) / 4);
+  EXPECT_DOUBLE_EQ(curve.error, 2.0 / 4);
+  const RiskCoverage twice = risk_coverage(problems, std::vector<double>{2, 0, 1, 1});  // a, a, c, d
+  ASSERT_EQ(twice.risk.size(), 4);
+  EXPECT_DOUBLE_EQ(twice.risk[1], 0);
+  EXPECT_DOUBLE_EQ(twice.risk[2], 1.0 / 3);
+
+  const Signal signal{"s", "samples", false, problems};
+  const Json json = signals_json({&signal, 1}, base::RngKey(1)).as_array().front();
+  const auto& points = json.at("risk_coverage").as_array();
+  ASSERT_EQ(points.size(), 10);
+  const int answered[] = {1, 1, 2, 2, 2, 3, 3, 4, 4, 4};  // at least 10%, 20%, … of four
+  for (size_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(points[i].at("problems").as_int(), answered[i]);
+    EXPECT_DOUBLE_EQ(points[i].at("risk").as_double(), curve.risk[static_cast<size_t>(answered[i]) - 1]);
+  }
+}
+
+// The order of the rows says nothing: among equally confident problems the risk is what it is in the mean.
+TEST(Signals, EquallyConfidentProblemsShareTheirRisk) {
+  const std::vector<SignalProblem> problems = {{"a", {.7}, {0}}, {"b", {.7}, {1}}, {"c", {.1}, {1}}};
+  const RiskCoverage curve = risk_coverage(problems, std::vector<double>(3, 1));
+  EXPECT_DOUBLE_EQ(curve.risk[0], 1.0 / 2);
+  EXPECT_DOUBLE_EQ(curve.risk[1], 1.0 / 2);
+  EXPECT_DOUBLE_EQ(curve.risk[2], 1.0 / 3);
+}
+
+// The pool with signals: likelihood knows something, the critic everything, and right answers are longer.
+std::vector<ScalingRow> pool_with_signals(int problems) {
+  auto rows = pool(
+      problems, [](int i) { return 4 + i % 8; }, true);
+  base::Rng rng(base::RngKey(21));
+  for (ScalingRow& row : rows) {
+    row.guide = "critic";
+    for (Found& f : row.found) {
+      f.scored = true, f.length = f.correct ? 30 : 20;
+      f.likelihood = 0.5 + 0.2 * f.correct + 0.3 * rng.uniform();
+    }
+  }
+  return rows;
+}
+
+const Json& signal_named(const Json& study, const std::string& name) {
+  for (const Json& s : study.at("signals").as_array())
+    if (s.at("name").as_string() == name) return s;
+  throw std::runtime_error("no such signal");
+}
+
+std::vector<std::string> signal_names(const Json& study) {
+  std::vector<std::string> names;
+  for (const Json& s : study.at("signals").as_array()) names.push_back(s.at("name").as_string());
+  return names;
+}
+
+TEST(Signals, PlantedOnesAreFoundAndARandomOneIsNot) {
+  const auto rows = pool_with_signals(60);
+  const Json study = scaling_json(rows, {"m", "t", {160}, 1, 4, Json::object()});
+  EXPECT_EQ(signal_names(study), (std::vector<std::string>{"likelihood", "vote", "critic", "length", "random"}));
+  const Json& likelihood = signal_named(study, "likelihood");
+  // U + 2/3 against U', both uniform: 1 − (1/3)²/2.
+  EXPECT_NEAR(likelihood.at("auroc_within").as_double(), 17.0 / 18, 0.02);
+  EXPECT_LT(likelihood.at("within_low").as_double(), 17.0 / 18);
+  EXPECT_GT(likelihood.at("within_high").as_double(), 17.0 / 18);
+  EXPECT_EQ(likelihood.at("within_verdict").as_string(), "better than chance");
+  EXPECT_EQ(likelihood.at("n").as_int(), 60 * 16);
+  EXPECT_LE(likelihood.at("aurc").as_double(), likelihood.at("error").as_double());
+
+  const Json& critic = signal_named(study, "critic");
+  EXPECT_EQ(critic.at("auroc").as_double(), 1);
+  EXPECT_LT(critic.at("low").as_double(), 1);  // equal in all resamples, yet of 60 problems
+  EXPECT_EQ(critic.at("error").as_double(), 0);
+  EXPECT_EQ(signal_named(study, "length").at("verdict").as_string(), "worse than chance");
+
+  const Json& random = signal_named(study, "random");
+  EXPECT_NEAR(random.at("auroc").as_double(), 0.5, 0.05);
+  EXPECT_EQ(random.at("verdict").as_string(), "not told from chance");
+  EXPECT_EQ(random.at("within_verdict").as_string(), "not told from chance");
+  EXPECT_LT(random.at("gain_low").as_double(), 0);
+  EXPECT_GT(random.at("gain_high").as_double(), 0);
+
+  const std::string said = study.at("sentences").as_array().back().as_string();
+  EXPECT_NE(said.find("not told from chance: random 0."), std::string::npos) << said;
+  EXPECT_NE(scaling_table(study).find("within a problem"), std::string::npos);
+}
+
+// Samples without an answer do not count.
+TEST(Signals, AVoteIsTheShareOfTheAnswersOfItsProblem) {
+  ScalingRow row;
+  row.strategy = "samples", row.problem = row.cluster = "p";
+  row.found = {found(1, 0, "a", true), found(2, 0, "b", false), found(3, 0, "", false), found(4, 0, "a", true)};
+  const ScalingRow* rows[] = {&row};
+  const std::vector<Signal> signals = signals_of_pool(rows, base::RngKey(1));
+  const auto vote = std::ranges::find(signals, "vote", &Signal::name);
+  ASSERT_NE(vote, signals.end());
+  EXPECT_EQ(vote->problems[0].values, (std::vector<double>{2.0 / 3, 1.0 / 3, 2.0 / 3}));
+  EXPECT_EQ(vote->problems[0].correct, (std::vector<int>{1, 0, 1}));
+}
+
+// Likelihood as the guide is one signal, not two; answers that nobody scored have none.
+TEST(Signals, ScoresAreThoseOfTheGuideThatIsNamed) {
+  auto rows = pool_with_signals(10);
+  for (ScalingRow& row : rows) row.guide = "likelihood";
+  EXPECT_EQ(signal_names(scaling_json(rows, {"m", "t", {160}, 1, 4, Json::object()})),
+            (std::vector<std::string>{"likelihood", "vote", "length", "random"}));
+  for (ScalingRow& row : rows) row.guide = "critic", row.found[0].scored = false;
+  add_strategy(
+      rows, "bon guide=entropy", 10, [](int i) { return i % 2 == 0; }, 80);
+  add_strategy(rows, "bon guide=entropy", 10, [](int i) { return i % 2 == 0; });
+  add_strategy(rows, "mcts", 10, [](int i) { return i % 2 == 0; });
+  for (ScalingRow& row : rows) {
+    if (row.strategy == "samples") continue;
+    row.guide = row.strategy == "mcts" ? "" : "entropy";
+    row.found[0].scored = true, row.found[0].score = row.budget == 160 && row.correct ? 0.9 : 0.1;
+  }
+  const Json study = scaling_json(rows, {"m", "t", {80, 160}, 1, 4, Json::object()});
+  EXPECT_EQ(signal_names(study),
+            (std::vector<std::string>{"likelihood", "vote", "critic", "length", "random", "entropy"}));
+  EXPECT_EQ(signal_named(study, "critic").at("n").as_int(), 10 * 15);
+  const Json& entropy = signal_named(study, "entropy");
+  EXPECT_EQ(entropy.at("of").as_string(), "bon guide=entropy");
+  EXPECT_EQ(entropy.at("n").as_int(), 10);
+  EXPECT_EQ(entropy.at("auroc").as_double(), 1);  // at its largest budget; at the smaller one it knows nothing
+  EXPECT_TRUE(entropy.at("auroc_within").is_null());
+}
+
+TEST(Signals, FewProblemsTellNothing) {
+  const Json few = scaling_json(pool_with_signals(5), {"m", "t", {160}, 1, 4, Json::object()});
+  EXPECT_EQ(signal_named(few, "critic").at("verdict").as_string(), "too few problems to tell");
+  auto rows = pool(
+      10, [](int) { return 16; }, true);
+  const Json all_right = scaling_json(rows, {"m", "t", {160}, 1, 4, Json::object()});
+  EXPECT_TRUE(signal_named(all_right, "vote").at("auroc").is_null());
+  EXPECT_EQ(signal_named(all_right, "vote").at("aurc").as_double(), 0);
+  EXPECT_NE(scaling_table(all_right).find("vote"), std::string::npos);
+}
+
+// Rows from before there were signals: what they hold is enough for a vote.
+TEST(Signals, OldRowsAreRead) {
+  const char* old =
+      R"({"kind":"scaling","strategy":"samples","budget":0,"problem":"p","cluster":"p","error":"","answered":true,)"
+      R"("correct":true,"generated":8,"read":0,"select":"wmaj","found":[{"generated":8,"read":0,"correct":true,)"
+      R"("score":0.5,"answer":"a"}]})";
+  const ScalingRow row = scaling_row(Json::parse(old), "f:1");
+  EXPECT_EQ(row.guide, "");
+  EXPECT_FALSE(row.found[0].scored || row.found[0].likelihood || row.found[0].length);
+  EXPECT_EQ(signal_names(scaling_json({row}, {"m", "t", {160}, 1, 4, Json::object()})),
+            (std::vector<std::string>{"vote", "random"}));
+  EXPECT_EQ(scaling_json({}, {"m", "t", {160}, 1, 4, Json::object()}).find("signals"), nullptr);
+  for (const ScalingRow& now : pool_with_signals(2)) {
+    const Json json = to_json(now);
+    EXPECT_NE(json.dump().find("likelihood"), std::string::npos);
+    EXPECT_EQ(to_json(scaling_row(Json::parse(json.dump()), "f:1")).dump(), json.dump());
+  }
 }
 
 }  // namespace

@@ -239,6 +239,26 @@ Estimate paired_difference(std::span<const double> a, std::span<const double> b,
   return bootstrap_mean(differences, number_clusters(names), key, resamples);
 }
 
+Estimate clustered_figure(std::span<const std::string> names, base::RngKey key,
+                          const std::function<double(std::span<const double> weights)>& figure, int resamples) {
+  PONDER_CHECK(!names.empty(), "a figure needs at least one value");
+  const Clusters clusters = number_clusters(names);
+  std::vector<double> weights(names.size(), 1);
+  Estimate estimate{.value = figure(weights), .n = static_cast<int64_t>(names.size())};
+  estimate.ci = {estimate.value, estimate.value};
+  std::vector<int> drawn(clusters.count);
+  std::vector<double> resampled;
+  base::Rng rng(key);
+  for (int r = 0; r < resamples; ++r) {
+    draw_clusters(rng, drawn);
+    for (size_t i = 0; i < weights.size(); ++i) weights[i] = drawn[clusters.of[i]];
+    const double value = figure(weights);
+    if (std::isfinite(value)) resampled.push_back(value);
+  }
+  set_spread(estimate, std::move(resampled));
+  return estimate;
+}
+
 Estimate mean_over_runs(std::span<const ClusteredValues> runs, base::RngKey key, int resamples) {
   PONDER_CHECK(!runs.empty(), "a mean over runs needs at least one run");
   Estimate estimate;

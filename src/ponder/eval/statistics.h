@@ -2,6 +2,7 @@
 // Recipes and `ponder eval` call it; all randomness is keyed, so the same inputs give the same intervals.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,6 +41,13 @@ Estimate clustered_mean(std::span<const double> values, std::span<const std::str
 // mean(a − b) where a[i] and b[i] answer the same problem; resampled by cluster as above.
 Estimate paired_difference(std::span<const double> a, std::span<const double> b, std::span<const std::string> clusters,
                            base::RngKey key, int resamples = kResamples);
+
+// Any other figure of values in clusters: figure(weights) is it when value i is there weights[i] times, NaN where there
+// is none then. value: of all weights 1; ci: percentiles over resampled clusters that have the figure, {value, value}
+// where none has.
+Estimate clustered_figure(std::span<const std::string> clusters, base::RngKey key,
+                          const std::function<double(std::span<const double> weights)>& figure,
+                          int resamples = kResamples);
 
 // The mean over several runs (seeds) of clustered means: resamples clusters, the same ones for all runs that have them,
 // and runs, so the interval holds both what another seed and what other problems would have changed. n counts all

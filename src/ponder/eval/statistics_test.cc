@@ -298,6 +298,30 @@ TEST(Statistics, AurocCountsPairs) {
   EXPECT_EQ(auroc(two, std::vector<int>{1, 1}), 0.5);
 }
 
+// A weighted mean is a figure like another: the same resamples, the same interval as clustered_mean.
+TEST(Statistics, AFigureOfClustersIsResampledAsAMeanIs) {
+  base::Rng rng(base::RngKey(14));
+  std::vector<double> values;
+  std::vector<std::string> clusters;
+  for (int i = 0; i < 60; ++i) values.push_back(rng.uniform()), clusters.push_back(base::cat(i / 3));
+  const auto mean_of = [&](std::span<const double> weights) {
+    double sum = 0, size = 0;
+    for (size_t i = 0; i < values.size(); ++i) sum += weights[i] * values[i], size += weights[i];
+    return sum / size;
+  };
+  const Estimate figure = clustered_figure(clusters, base::RngKey(15), mean_of);
+  const Estimate expected = clustered_mean(values, clusters, base::RngKey(15));
+  EXPECT_NEAR(figure.value, expected.value, 1e-12);
+  EXPECT_NEAR(figure.ci.lo, expected.ci.lo, 1e-12);
+  EXPECT_NEAR(figure.ci.hi, expected.ci.hi, 1e-12);
+  EXPECT_EQ(figure.n, 60);
+  // Resamples without the figure are left out.
+  const Estimate some = clustered_figure(
+      clusters, base::RngKey(15), [&](std::span<const double> weights) { return weights[0] > 0 ? 1.0 : std::nan(""); });
+  EXPECT_EQ(some.ci.lo, 1);
+  EXPECT_EQ(some.ci.hi, 1);
+}
+
 TEST(Statistics, CalibrationOfKnownScores) {
   // Ten answers scored 0.75, seven of them correct; ten scored 0.25, three correct.
   std::vector<double> scores(10, 0.75);

@@ -3,6 +3,7 @@
 // from them alone.
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 
 #include "ponder/base/clock.h"
 #include "ponder/base/file.h"
@@ -15,6 +16,7 @@
 #include "ponder/recipes/problems.h"
 #include "ponder/recipes/search_stage.h"
 #include "ponder/recipes/solver.h"
+#include "ponder/search/guide.h"
 #include "ponder/tensor/device.h"
 
 namespace ponder::recipes {
@@ -122,11 +124,38 @@ std::string rule_of(search::Strategy& strategy) {
   return rule == "auto" ? "rm" : rule;
 }
 
+// Who scores a search's answers: of the pool whichever judge the model has, of other strategies the guide that the user
+// names, which says something of a signal only where it alone gives the scores ("" elsewhere: `auto` marks its probe's
+// answers with 0, and eval= and judge= may ask the model in words).
+std::string guide_of(const Unit& unit, search::Strategy& strategy, const Models& models, const core::Problem& problem) {
+  const base::Json options = base::to_json(strategy.options());
+  const bool is_named =
+      std::ranges::any_of(unit.options, [](const std::string& option) { return option.starts_with("guide="); });
+  if (!options.find("guide") || unit.search == "auto" || (unit.name != kPool && !is_named)) return "";
+  for (const char* judge : {"eval", "judge"})
+    if (const base::Json* who = options.find(judge); who && who->as_string() != "score") return "";
+  const std::string guide = options.at("guide").as_string();
+  if (guide != "auto") return guide;
+  if (models.critic) return "critic";
+  core::Ports ports;
+  ports.confidence = models.confidence;
+  core::SampleParams params;
+  params.temperature = options.double_at("temperature"), params.top_k = options.int_at("top_k");
+  params.top_p = options.double_at("top_p"), params.min_p = options.double_at("min_p");
+  const bool fitted = search::guide_named("auto", 0, ports, problem, params).kind == search::GuideKind::kConfidence;
+  return fitted ? "confidence" : "likelihood";
+}
+
+// Who chooses among a search's answers, and who scores them.
+struct Judges {
+  std::string rule, guide;
+};
+
 eval::ScalingRow graded_row(const text::ProblemCodec& codec, const core::Item& item, const std::string& cluster,
-                            const Unit& unit, const std::string& rule, const search::SearchRow& row) {
+                            const Unit& unit, const Judges& judges, const search::SearchRow& row) {
   eval::ScalingRow out;
   out.strategy = unit.name, out.budget = unit.budget, out.problem = item.problem.id, out.cluster = cluster;
-  out.select = rule, out.error = row.error;
+  out.select = judges.rule, out.guide = judges.guide, out.error = row.error;
   if (!row.ok()) return out;
   const search::SearchResult& result = row.result;
   const auto right = [&](const core::Tokens& tokens) { return grade(codec, item, codec.decode(tokens)).correct(); };
@@ -138,6 +167,9 @@ eval::ScalingRow graded_row(const text::ProblemCodec& codec, const core::Item& i
     found.generated = c.usage.generated, found.read = c.usage.read();
     found.answered = c.answer.has_value(), found.answer = c.answer.value_or("");
     found.correct = found.answered && right(c.tokens), found.score = c.score;
+    const search::Node& end = result.tree[c.node];
+    found.scored = end.scored, found.length = static_cast<int64_t>(c.tokens.size());
+    if (end.path_length > 0) found.likelihood = std::exp(end.path_logp / end.path_length);
     out.found.push_back(std::move(found));
   }
   return out;
@@ -164,9 +196,10 @@ void search_these(const ScalingStudy& study, const Unit& unit, const std::vector
   const StrategyFactory factory = [&] {
     return search::make_strategy(args.search, search_options(args, study.solver));
   };
-  const std::string rule = rule_of(*factory());
   Models models = models_of(args, study.solver);
   models.may_stop = true;
+  const std::unique_ptr<search::Strategy> strategy = factory();
+  const Judges judges{rule_of(*strategy), guide_of(unit, *strategy, models, study.problems.items[0].problem)};
   core::Budget budget;
   if (unit.budget > 0 || unit.tokens > 0) budget.tokens = unit.budget > 0 ? unit.budget : unit.tokens;
   const text::ProblemCodec& codec = *study.solver.codec;
@@ -178,7 +211,7 @@ void search_these(const ScalingStudy& study, const Unit& unit, const std::vector
                   [&](size_t k, search::SearchRow& row) {
                     if (!row.ok() && failed++ == 0)
                       base::log_error(base::cat(unit.name, ", ", items[k].problem.id, ": ", row.error));
-                    rows[which[k]] = graded_row(codec, items[k], study.clusters[which[k]], unit, rule, row);
+                    rows[which[k]] = graded_row(codec, items[k], study.clusters[which[k]], unit, judges, row);
                     row = {};  // a tree can be large
                     done(++count);
                   });

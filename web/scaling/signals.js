@@ -1,0 +1,84 @@
+// The section of a scaling study's page on signals: which answers they tell apart, and what is gained by answering only
+// where they are high.
+
+const signalOf = (s) => (s.of === 'samples' ? s.name : `${s.name} of “${s.of}”`);
+const signalName = (s) => `${signalOf(s)}${s.control ? ' (control)' : ''}`;
+const coverageAxis = { label: 'Problems answered, the most confident first', format: (v) => percent(v, 0) };
+const riskAxis = { format: (v) => percent(v, 0), min: 0 };
+
+function aurocCell(value, lo, hi, verdict) {
+  const said = verdict !== 'better than chance' && div('muted small', verdict);
+  return [isNumber(value) && `${fixed(value, 2)} [${fixed(lo, 2)}, ${fixed(hi, 2)}]`, said];
+}
+
+function riskChart(signals) {
+  const names = signals.map(signalName);
+  const series = signals.map((s, i) => ({
+    name: signalName(s),
+    color: colorOf(names, names[i]),
+    marker: shapeNames[Math.floor(i / 8) % shapeNames.length],
+    dash: s.control ? '2 4' : null,
+    thin: s.control,
+    hollow: i >= 8,
+    points: s.risk_coverage.map((p) => ({
+      x: p.coverage,
+      y: p.risk,
+      title: signalName(s),
+      rows: [
+        ['problems answered', `${whole(p.problems)} of ${whole(s.problems)}`],
+        ['of these wrong', percent(p.risk)],
+      ],
+    })),
+  }));
+  return lineChart({
+    label: 'Share of wrong answers against the share of problems that are answered, a line a signal',
+    height: 340,
+    series,
+    x: coverageAxis,
+    y: riskAxis,
+  });
+}
+
+function signalTable(signals) {
+  return dataTable(
+    [
+      textColumn('signal', signalName),
+      numberColumn('answers', (s) => whole(s.n)),
+      numberColumn('AUROC, all answers', (s) => aurocCell(s.auroc, s.low, s.high, s.verdict)),
+      numberColumn('within a problem', (s) => aurocCell(s.auroc_within, s.within_low, s.within_high, s.within_verdict)),
+      numberColumn('wrong, all answered', (s) => percent(s.error)),
+      numberColumn('AURC', (s) => percent(s.aurc)),
+      numberColumn('below random order', (s) => `${fixed(100 * s.gain, 1)} ${interval(s.gain_low, s.gain_high)}`),
+    ],
+    signals,
+  );
+}
+
+function riskTable(signals) {
+  const points = signals[0].risk_coverage.map((p, i) => ({ coverage: p.coverage, i }));
+  return dataTable(
+    [
+      numberColumn('problems answered', (p) => percent(p.coverage, 0)),
+      ...signals.map((s) => numberColumn(signalName(s), (p) => percent(s.risk_coverage[p.i].risk))),
+    ],
+    points,
+  );
+}
+
+function signalsSection(study) {
+  const signals = study.signals || [];
+  if (!signals.length) return null;
+  const intro =
+    'What each signal says of answers that are there anyway, against the exact verifier; no signal has seen its verdicts. ' +
+    'AUROC is the chance that a right answer has the higher value than a wrong one: among all answers, which also shows ' +
+    'problems apart, and among those of one problem, which is what choosing needs; 0.5 is chance. Below, each problem is ' +
+    'answered by its highest value, and only the most confident problems count: the share of wrong ones is the risk, and ' +
+    'its mean over all shares of the problems the AURC; in random order that would be the risk of answering all. ' +
+    'Brackets are 95% intervals, in points behind percentages.';
+  return section(
+    'signals',
+    'Signals',
+    intro,
+    div('card', signalTable(signals), riskChart(signals), fold('Wrong answers among the most confident problems', riskTable(signals))),
+  );
+}

@@ -74,7 +74,8 @@ function signalsSection(study) {
     'problems apart, and among those of one problem, which is what choosing needs; 0.5 is chance. Below, each problem is ' +
     'answered by its highest value, and only the most confident problems count: the share of wrong ones is the risk, and ' +
     'its mean over all shares of the problems the AURC; in random order that would be the risk of answering all. ' +
-    'Brackets are 95% intervals, in points behind percentages.';
+    'Problems without an answer come last and count as wrong. Signals of a strategy stand on its own answers, not on the ' +
+    'pool’s. Brackets are 95% intervals, in points behind percentages.';
   return section(
     'signals',
     'Signals',

@@ -396,7 +396,8 @@ class WithoutTokenizer(CliTest):
 
 
 class Solve(CliTest):
-    FIELDS = {"id", "answer", "thought", "text", "tokens_generated", "tokens_processed", "critic_tokens", "seconds", "search"}
+    FIELDS = {"id", "answer", "thought", "text", "tokens_generated", "tokens_processed", "tokens_unique", "critic_tokens", "flops", "seconds",
+              "search"}
 
     def solve(self, problems, *more, status=0, says=()):
         return self.rows("solve", "--model", made, "--problems", problems, "--task", "countdown3", *more, status=status,
@@ -438,6 +439,23 @@ class Solve(CliTest):
                 for row in self.solve(path, "--search", strategy, "--budget-tokens", 100):
                     self.assertLessEqual(row["tokens_generated"] + row["critic_tokens"], 100)
 
+    def test_a_budget_of_flops_is_of_all_models(self):
+        path = self.file("problems.jsonl", self.some_problems())
+        for strategy in ("majority", "mcts"):
+            with self.subTest(strategy):
+                little, much = (self.solve(path, "--search", strategy, "max_tokens=24", "--budget-flops", budget) for budget in (3e6, 3e7))
+                self.assertTrue(all(row["flops"] <= 3e6 for row in little), little)
+                self.assertTrue(all(row["flops"] <= 3e7 for row in much), much)
+                self.assertGreater(sum(row["flops"] for row in much), 2 * sum(row["flops"] for row in little))
+
+    def test_a_budget_of_seconds_says_that_it_is_not_reproducible(self):
+        path = self.file("problems.jsonl", self.some_problems())
+        rows = self.solve(path, "--search", "majority", "--budget-seconds", "0.3", says=["not reproducible"])
+        self.assertEqual([row["reproducible"] for row in rows], [False] * 5)
+        self.assertNotIn("reproducible", self.solve(path)[0])
+        total = self.one("eval", "--model", made, "--problems", "task:countdown3", "--n", 3, "--search", "majority", "--budget-seconds", "0.3")
+        self.assertFalse(total["reproducible"])
+
     def test_the_tree_of_a_problem(self):
         path = self.file("problems.jsonl", self.some_problems()[:2])
         search = ["--search", "mcts", "sims=12", "max_tokens=24"]
@@ -447,7 +465,7 @@ class Solve(CliTest):
         self.assertEqual(sorted(p.name for p in all_of_them.iterdir()), ["0001.json", "0002.json"])
         dump, again = json.loads(one.read_text()), json.loads((all_of_them / "0001.json").read_text())
         for tree in (dump, again):
-            del tree["seconds"], tree["tokens_processed"]
+            del tree["seconds"], tree["tokens_processed"], tree["flops"]
         self.assertEqual(dump, again)
         self.assertEqual(dump["search"]["given"], search[2:])
         self.assertEqual(dump["search"]["options"]["sims"], 12)

@@ -155,6 +155,13 @@ class Commands {
     s->add_option("--budget-tokens", a.budget_tokens, "most tokens a problem (policy written + critic read)")
         ->check(at_least(0));
     s->add_option("--budget-nodes", a.budget_nodes, "most steps or samples a problem")->check(at_least(0));
+    s->add_option("--budget-seconds", a.budget_seconds,
+                  "most seconds a problem, from its start and beside the others in work; what comes of them depends on "
+                  "the machine")
+        ->check(CLI::NonNegativeNumber);
+    s->add_option("--budget-flops", a.budget_flops,
+                  "most FLOPs a problem, of all models; every token of prompt and search counts once")
+        ->check(CLI::NonNegativeNumber);
     s->add_option(
         "--dump", a.dump,
         "write the first problem's search tree to this file (JSON), or with DIR/ every problem's to a file of "

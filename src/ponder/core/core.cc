@@ -32,6 +32,8 @@ const char* stop_reason_name(StopReason reason) {
       return "context";
     case StopReason::kCancelled:
       return "cancelled";
+    case StopReason::kDeadline:
+      return "deadline";
   }
   return "stop";
 }

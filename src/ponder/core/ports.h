@@ -1,10 +1,12 @@
 // The ports between search and everything that runs a model. Search calls them, engine (local model), remote
 // (endpoints) and test fakes implement them, recipes hands one to the other. A port belongs to one thread.
 #pragma once
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "ponder/base/clock.h"
 #include "ponder/core/async.h"
 #include "ponder/core/confidence.h"
 #include "ponder/core/trajectory.h"
@@ -35,6 +37,9 @@ struct SampleRequest {
   SampleParams params;
   base::RngKey key;     // token i of the completion is drawn with uniform_at(key, i)
   int64_t written = 0;  // tokens at the end of the prefix that params.endings reads as the completion's own
+  // base::monotonic_seconds() from which on it gets no more tokens (kDeadline). What it has by then depends on the
+  // machine.
+  double deadline = std::numeric_limits<double>::infinity();
 };
 
 struct Completion {
@@ -131,6 +136,9 @@ class Judge {
   virtual ~Judge() = default;
   virtual bool knows(const Problem& problem) const = 0;  // whether it ever says something of this one
   virtual std::optional<double> value(const Problem& problem, TokenSpan completion) const = 0;
+  // A rule of thumb for where value() says nothing: how near the beginning of a completion looks to a right end, 0 to
+  // 1. Nothing where the problem's task has none.
+  virtual std::optional<double> outlook(const Problem& /*problem*/, TokenSpan /*completion*/) const { return {}; }
 };
 
 // What a search is given. Borrowed; all belong to one worker.
@@ -144,6 +152,7 @@ struct Ports {
   // Another model with the same tokens, which completes what the policy has written where a search wants to know
   // whether somebody else comes to the same end; null: the policy does that itself.
   Policy* second = nullptr;
+  double (*now)() = base::monotonic_seconds;  // budgets in seconds
 };
 
 // Who writes: the policy, or Ports::second (where there is none, the policy).

@@ -9,8 +9,8 @@
 
 namespace ponder::core {
 
-enum class StopReason { kStopToken, kMaxTokens, kContextFull, kCancelled };
-const char* stop_reason_name(StopReason reason);  // "stop", "length", "context", "cancelled"
+enum class StopReason { kStopToken, kMaxTokens, kContextFull, kCancelled, kDeadline };
+const char* stop_reason_name(StopReason reason);  // "stop", "length", "context", "cancelled", "deadline"
 
 struct Trajectory {
   Tokens prompt;                     // [P]

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "ponder/base/clock.h"
 #include "ponder/base/error.h"
 #include "ponder/base/rng.h"
 #include "ponder/engine/generate.h"
@@ -311,6 +312,37 @@ TEST(Speculation, ADraftSharesTheMemoryForKeysAndValues) {
   EXPECT_LE(both.kv_bytes(), 100 << 10);
   EXPECT_GT(both.kv_bytes(), 80 << 10);
   EXPECT_THROW(LocalPolicy(parameters, {}, 1, std::make_unique<model::Parameters>(make_model(1, 8)).get()), Error);
+}
+
+TEST(LocalPolicy, WhatIsLateEndsWithWhatItHasAndLeavesTheOthersAlone) {
+  const model::Parameters parameters = make_model(1);
+  for (const char* speculate : {"off", "lookup"}) {
+    auto requests = requests_of(9, 12);
+    LocalPolicy undisturbed(parameters, {.speculate = speculate});
+    const Completions expected = sample_batch(undisturbed, requests);
+    // Some have no time at all, some a little, some plenty, some no limit; of few rows some still wait.
+    const double now = base::monotonic_seconds();
+    for (size_t i = 0; i < requests.size(); ++i) {
+      if (i % 4 == 0) requests[i].deadline = 0;
+      if (i % 4 == 1) requests[i].deadline = now + 0.002;
+      if (i % 4 == 2) requests[i].deadline = now + 1e6;
+    }
+    LocalPolicy policy(parameters, {.max_rows = 5, .kv_pages = 12, .speculate = speculate});
+    const Completions found = sample_batch(policy, requests);
+    EXPECT_FALSE(policy.advance()) << "nobody waits for more";
+    for (size_t i = 0; i < requests.size(); ++i) {
+      const core::Tokens& all = expected[i].tokens;
+      ASSERT_LE(found[i].tokens.size(), all.size());
+      EXPECT_TRUE(std::equal(found[i].tokens.begin(), found[i].tokens.end(), all.begin())) << i;
+      if (i % 4 == 0) {
+        EXPECT_TRUE(found[i].tokens.empty()) << i;
+        EXPECT_EQ(found[i].stop, core::StopReason::kDeadline) << i;
+      } else if (i % 4 > 1) {
+        EXPECT_EQ(found[i].tokens, all) << i;
+        EXPECT_EQ(found[i].stop, expected[i].stop) << i;
+      }
+    }
+  }
 }
 
 TEST(LocalPolicy, WhatIsCancelledLeavesItsPagesAndTheOthersAlone) {

@@ -3,8 +3,10 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
+#include "ponder/base/clock.h"
 #include "ponder/base/error.h"
 #include "ponder/engine/batcher.h"
 #include "ponder/engine/draft.h"
@@ -22,6 +24,7 @@ struct SampleRow : Row {
   core::SampleParams params;
   base::RngKey key;
   size_t written = 0;  // tokens of the completion, those in front of out->tokens included
+  double deadline = 0;
   core::Completion* out = nullptr;
   core::Waiter* waiter = nullptr;
   std::vector<Distribution> guessed_from = {};  // of each guess, where a model made it
@@ -136,6 +139,7 @@ struct PolicyState {
   uint64_t weights = weights_id(parameters);
   at::Tensor logits = {};                    // memory of a step's
   std::vector<core::Waiter*> answered = {};  // requests that needed no forward pass
+  bool timed = false;                        // some request had a deadline
 };
 
 LocalPolicy::LocalPolicy(const model::Parameters& parameters, const EngineOptions& options, int threads,
@@ -178,6 +182,8 @@ void LocalPolicy::submit(core::SampleRequest request, core::Completion* out, cor
   row->params = std::move(request.params);
   row->key = request.key;
   row->written = static_cast<size_t>(request.written);
+  row->deadline = request.deadline;
+  state_->timed |= std::isfinite(request.deadline);
   row->out = out;
   row->waiter = waiter;
   batcher_->submit(std::move(row));
@@ -185,6 +191,7 @@ void LocalPolicy::submit(core::SampleRequest request, core::Completion* out, cor
 
 bool LocalPolicy::advance() {
   std::vector<core::Waiter*> answered = std::exchange(state_->answered, {});
+  if (state_->timed) end_late_rows(answered);
   if (answered.empty() && batcher_->idle()) return false;
   if (!batcher_->idle()) {
     tensor::guarded("engine", [&] {
@@ -244,6 +251,20 @@ void LocalPolicy::guess(const std::vector<Row*>& rows) {
     drafted[i]->guesses = std::move(drafts[i].guesses);
     drafted[i]->round_is_open = !drafted[i]->guesses.empty();
     if (drafted[i]->params.temperature > 0) drafted[i]->guessed_from = std::move(drafts[i].drawn_from);
+  }
+}
+
+// Those whose time is up end with what they have.
+void LocalPolicy::end_late_rows(std::vector<core::Waiter*>& answered) {
+  const double now = base::monotonic_seconds();
+  const auto is_late = [&](const Row& any) {
+    const auto& row = static_cast<const SampleRow&>(any);
+    if (row.deadline > now) return false;
+    row.out->processed = row.processed, row.out->stop = core::StopReason::kDeadline;
+    answered.push_back(row.waiter);
+    return true;
+  };
+  while (batcher_->drop(is_late)) {
   }
 }
 

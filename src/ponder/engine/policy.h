@@ -49,6 +49,7 @@ class LocalPolicy : public core::Policy {
 
  private:
   void guess(const std::vector<Row*>& rows);
+  void end_late_rows(std::vector<core::Waiter*>& answered);
 
   int64_t version_ = 0;
   std::unique_ptr<Batcher> batcher_;

@@ -66,7 +66,8 @@ struct SolveArgs {
   std::vector<std::string> search_options;  // "n=16"
   int64_t budget_tokens = 0;                // 0 = no limit
   int64_t budget_nodes = 0;
-  int64_t n = 0;  // how many problems; 0 = all of a file, 200 of a task
+  double budget_seconds = 0, budget_flops = 0;  // 0 = none
+  int64_t n = 0;                                // how many problems; 0 = all of a file, 200 of a task
   int64_t seed = 1;
   int64_t workers = 0;           // 0 = one a core
   std::string rows;              // eval: also write a row a problem to this file

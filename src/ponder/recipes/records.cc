@@ -54,7 +54,7 @@ core::Trajectory trajectory_from(const base::Json& row) {
   if (t.logp_behavior.size() != t.tokens.size())
     bad(base::cat("\"logp\" holds ", t.logp_behavior.size(), " numbers for ", t.tokens.size(), " tokens"));
   t.policy_version = row.int_at("policy_version");
-  t.stop = named("stop", row.string_at("stop"), core::stop_reason_name, core::StopReason::kCancelled);
+  t.stop = named("stop", row.string_at("stop"), core::stop_reason_name, core::StopReason::kDeadline);
   t.key = key_from(row.string_at("key"));
   return t;
 }

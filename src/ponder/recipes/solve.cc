@@ -72,8 +72,23 @@ void check_outputs(const SolveArgs& args) {
   if (!args.rows.empty()) base::check_output_file(args.rows);
 }
 
-base::Json solve_row(const text::ProblemCodec& codec, const search::Strategy& strategy, const core::Item& item,
-                     const search::SearchRow& row, const std::string& text) {
+// What the rows of one command have in common.
+struct Job {
+  const SolveArgs& args;
+  const Solver& solver;
+  const ProblemFile& file;
+  std::unique_ptr<search::Strategy> strategy = search::make_strategy(args.search, search_options(args, solver));
+  TokenFlops flops = token_flops(solver, longest_sequence(*solver.codec, file.items, *strategy));
+  const text::ProblemCodec& codec() const { return *solver.codec; }
+};
+
+// What a cache that forgets nothing would have the policy read and write: prompts and tree, each token once.
+int64_t unique_tokens(const search::SearchResult& result) {
+  const int64_t prompt = result.prompts.empty() ? 0 : static_cast<int64_t>(result.prompts[0].size());
+  return prompt + result.usage.asked + result.usage.generated;
+}
+
+base::Json solve_row(const Job& job, const core::Item& item, const search::SearchRow& row, const std::string& text) {
   base::Json json = base::Json::object();
   json["id"] = item.problem.id;
   if (!row.ok()) {
@@ -81,16 +96,19 @@ base::Json solve_row(const text::ProblemCodec& codec, const search::Strategy& st
     return json;
   }
   json["answer"] = row.result.answer ? base::Json(*row.result.answer) : base::Json();
-  json["thought"] = codec.thought(text);
-  json["text"] = codec.shown(text);
+  json["thought"] = job.codec().thought(text);
+  json["text"] = job.codec().shown(text);
   json["tokens_generated"] = row.result.usage.generated;
   json["tokens_processed"] = row.result.usage.processed;
+  json["tokens_unique"] = unique_tokens(row.result);
   json["critic_tokens"] = row.result.usage.read();
+  json["flops"] = job.flops.of(row.result.usage);
   if (const int64_t second = row.result.usage.second_processed; second > 0) json["discriminator_processed"] = second;
   if (const core::Usage& usage = row.result.usage; usage.drafted > 0)
     json["tokens_drafted"] = usage.drafted, json["tokens_accepted"] = usage.accepted;
   json["seconds"] = row.seconds;
-  json["search"] = search::search_json(strategy, row.result);
+  if (job.args.budget_seconds > 0) json["reproducible"] = false;
+  json["search"] = search::search_json(*job.strategy, row.result);
   return json;
 }
 
@@ -98,19 +116,18 @@ base::Json solve_row(const text::ProblemCodec& codec, const search::Strategy& st
 bool dumps_all(const SolveArgs& args) { return args.dump.ends_with('/') || base::is_directory(args.dump); }
 
 // What `ponder tree` reads: the problem's row with what was asked of whom, and the nodes.
-void dump_tree(const SolveArgs& args, const Solver& solver, const core::Item& item, size_t i,
-               const search::SearchRow& row) {
+void dump_tree(const Job& job, const core::Item& item, size_t i, const search::SearchRow& row) {
+  const SolveArgs& args = job.args;
   if (args.dump.empty() || (i > 0 && !dumps_all(args))) return;
-  const text::ProblemCodec& codec = *solver.codec;
-  const auto strategy = search::make_strategy(args.search, search_options(args, solver));
-  base::Json json = solve_row(codec, *strategy, item, row, codec.decode(row.result.completion));
+  const text::ProblemCodec& codec = job.codec();
+  base::Json json = solve_row(job, item, row, codec.decode(row.result.completion));
   json["question"] = item.problem.question;
   json["model"] = args.model;
   if (!args.discriminator.empty()) json["discriminator"] = args.discriminator;
   json["seed"] = args.seed;
   if (row.ok()) {
     json["search"]["given"] = base::Json::list(args.search_options);
-    json["search"]["options"] = base::to_json(strategy->options());
+    json["search"]["options"] = base::to_json(job.strategy->options());
   }
   base::Json prompts = base::Json::array();
   for (const core::Tokens& prompt : row.result.prompts) prompts.push_back(codec.decode(prompt));
@@ -123,24 +140,26 @@ void dump_tree(const SolveArgs& args, const Solver& solver, const core::Item& it
 }
 
 // take is called as soon as a problem and all before it are done; after a stop for every one that was done by then.
-Solved solve(const SolveArgs& args, const Solver& solver, const std::vector<core::Item>& items, const Take& take) {
+Solved solve(const Job& job, const Take& take) {
   tensor::set_operator_threads(1);
-  const text::ProblemCodec& codec = *solver.codec;
+  const SolveArgs& args = job.args;
+  const Solver& solver = job.solver;
+  const std::vector<core::Item>& items = job.file.items;
+  const text::ProblemCodec& codec = job.codec();
   const StrategyFactory factory = [&] { return search::make_strategy(args.search, search_options(args, solver)); };
   const Models models = models_of(args, solver);
   check_room(models, longest_sequence(codec, items, *factory()));
-  core::Budget budget;
-  if (args.budget_tokens > 0) budget.tokens = args.budget_tokens;
-  if (args.budget_nodes > 0) budget.nodes = args.budget_nodes;
+  if (args.budget_seconds > 0)
+    base::log_info("with a budget in seconds the answers depend on the machine; they are not reproducible to the bit");
   InOrder rows(items.size(), codec, take);
   Solved solved;
   const base::Stopwatch watch;
   try {
     base::Progress progress("solve", static_cast<int64_t>(items.size()), "problems");
-    search_problems(models, codec, search_inputs(codec, items), factory, budget,
+    search_problems(models, codec, search_inputs(codec, items), factory, budget_of(args, job.flops),
                     base::RngKey(static_cast<uint64_t>(args.seed)).child("solve"),
                     [&](size_t i, search::SearchRow& row) {
-                      dump_tree(args, solver, items[i], i, row);
+                      dump_tree(job, items[i], i, row);
                       progress.update(rows.put(i, std::move(row)), "");
                     });
   } catch (const Error& e) {
@@ -166,13 +185,12 @@ std::string guesses(const core::Usage& usage) {
   return usage.drafted > 0 ? base::cat(", ", usage.accepted, " of ", usage.drafted, " guesses right") : "";
 }
 
-void print_answer(const SolveArgs& args, const text::ProblemCodec& codec, const search::Strategy& strategy,
-                  const core::Item& item, const search::SearchRow& row, const std::string& text) {
+void print_answer(const Job& job, const core::Item& item, const search::SearchRow& row, const std::string& text) {
   if (!row.ok()) base::log_error(base::cat(item.problem.id, ": ", row.error));
-  if (args.json) {
-    base::print_result(solve_row(codec, strategy, item, row, text).dump());
+  if (job.args.json) {
+    base::print_result(solve_row(job, item, row, text).dump());
   } else if (row.ok()) {
-    base::print_result(base::cat(item.problem.id, "  ", item.problem.question, "\n  ", codec.shown(text),
+    base::print_result(base::cat(item.problem.id, "  ", item.problem.question, "\n  ", job.codec().shown(text),
                                  "\n  answer: ", row.result.answer ? *row.result.answer : "none", "   (",
                                  row.result.usage.generated, " tokens", guesses(row.result.usage), ")"));
   }
@@ -184,16 +202,17 @@ struct Graded {
   std::vector<std::string> clusters;
   std::string rows;  // JSON lines
   core::Usage usage;
+  double flops = 0;
   int64_t failed = 0;
 
-  void add(const text::ProblemCodec& codec, const search::Strategy& strategy, const core::Item& item,
-           const search::SearchRow& row, const std::string& text) {
-    const core::Verdict verdict = row.ok() ? grade(codec, item, text) : core::Verdict{};
+  void add(const Job& job, const core::Item& item, const search::SearchRow& row, const std::string& text) {
+    const core::Verdict verdict = row.ok() ? grade(job.codec(), item, text) : core::Verdict{};
     failed += !row.ok();
     correct.push_back(verdict.correct() ? 1.0 : 0.0);
     clusters.push_back(clusters_of({item})[0]);
     usage += row.result.usage;
-    base::Json json = solve_row(codec, strategy, item, row, text);
+    flops += job.flops.of(row.result.usage);
+    base::Json json = solve_row(job, item, row, text);
     json["verdict"] = core::verdict_name(verdict.kind);
     if (!verdict.reason.empty()) json["reason"] = verdict.reason;
     rows += json.dump() + "\n";
@@ -216,6 +235,8 @@ void print_accuracy(const SolveArgs& args, const Graded& graded, const Solved& s
   out["n"] = accuracy.n, out["accuracy"] = accuracy.value, out["stderr"] = accuracy.std_error;
   out["ci_lo"] = accuracy.ci.lo, out["ci_hi"] = accuracy.ci.hi;
   out["tokens_per_problem"] = generated / n, out["critic_tokens_per_problem"] = read / n;
+  out["flops_per_problem"] = graded.flops / n;
+  if (args.budget_seconds > 0) out["reproducible"] = false;
   if (graded.usage.drafted > 0)
     out["tokens_drafted"] = graded.usage.drafted, out["tokens_accepted"] = graded.usage.accepted;
   out["seconds"] = solved.seconds, out["search"] = args.search, out["seed"] = args.seed;
@@ -231,16 +252,16 @@ int command_solve(const SolveArgs& args) {
   check_outputs(args);
   check_discriminator(args, {uses_discriminator(args)});
   const Solver solver = open_solver(args);
-  const auto strategy = search::make_strategy(args.search, search_options(args, solver));
+  (void)search::make_strategy(args.search, search_options(args, solver));  // wrong options before any reading
   const ProblemFile file = readable_problems(args, solver);
+  const Job job{args, solver, file};
   BadRows bad_rows(file, [&](const RowError& error) { report_bad_row(error, args.json); });
   auto failed = static_cast<int64_t>(file.errors.size());
-  const Solved solved =
-      solve(args, solver, file.items, [&](size_t i, const search::SearchRow& row, const std::string& text) {
-        bad_rows.before(file.lines[i]);
-        failed += !row.ok();
-        print_answer(args, *solver.codec, *strategy, file.items[i], row, text);
-      });
+  const Solved solved = solve(job, [&](size_t i, const search::SearchRow& row, const std::string& text) {
+    bad_rows.before(file.lines[i]);
+    failed += !row.ok();
+    print_answer(job, file.items[i], row, text);
+  });
   bad_rows.rest();
   if (solved.stopped)
     throw Error(ErrorCode::kStopped, base::cat("stopped by the user; the answers of ", solved.done, " of ",
@@ -252,16 +273,16 @@ int command_eval(const SolveArgs& args) {
   check_outputs(args);
   check_discriminator(args, {uses_discriminator(args)});
   const Solver solver = open_solver(args);
-  const auto strategy = search::make_strategy(args.search, search_options(args, solver));
+  (void)search::make_strategy(args.search, search_options(args, solver));  // wrong options before any reading
   const ProblemFile file = readable_problems(args, solver);
+  const Job job{args, solver, file};
   for (const RowError& error : file.errors) report_bad_row(error, false);
   if (file.items.empty()) throw Error(ErrorCode::kInput, "there is no problem that could be read", args.problems);
   Graded graded;
   graded.failed = static_cast<int64_t>(file.errors.size());
-  const Solved solved =
-      solve(args, solver, file.items, [&](size_t i, const search::SearchRow& row, const std::string& text) {
-        graded.add(*solver.codec, *strategy, file.items[i], row, text);
-      });
+  const Solved solved = solve(job, [&](size_t i, const search::SearchRow& row, const std::string& text) {
+    graded.add(job, file.items[i], row, text);
+  });
   if (!args.rows.empty()) base::write_file_atomic(args.rows, graded.rows);
   if (solved.done > 0) print_accuracy(args, graded, solved, file.items.size());
   if (solved.stopped)

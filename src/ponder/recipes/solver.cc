@@ -74,6 +74,34 @@ Models models_of(const SolveArgs& args, const Solver& solver) {
   return models;
 }
 
+double TokenFlops::of(const core::Usage& usage) const {
+  const auto d = [](int64_t n) { return static_cast<double>(n); };
+  return policy * d(usage.processed) + critic * d(usage.critic_processed) + second * d(usage.second_processed) +
+         draft * d(usage.drafted);
+}
+
+TokenFlops token_flops(const Solver& solver, int64_t longest) {
+  const auto price = [&](const std::optional<OpenedModel>& model) {
+    return model ? model::forward_flops(model->policy.config, static_cast<double>(longest)) : 0.0;
+  };
+  TokenFlops flops;
+  flops.policy = model::forward_flops(solver.model.policy.config, static_cast<double>(longest));
+  if (solver.model.critic)
+    flops.critic = model::forward_flops(solver.model.critic->config, static_cast<double>(longest));
+  flops.second = price(solver.discriminator), flops.draft = price(solver.draft);
+  return flops;
+}
+
+core::Budget budget_of(const SolveArgs& args, const TokenFlops& flops) {
+  core::Budget budget;
+  if (args.budget_tokens > 0) budget.tokens = args.budget_tokens;
+  if (args.budget_nodes > 0) budget.nodes = args.budget_nodes;
+  if (args.budget_seconds > 0) budget.seconds = args.budget_seconds;
+  if (args.budget_flops > 0) budget.flops = args.budget_flops;
+  budget.write_flops = std::max(flops.policy, flops.second), budget.critic_flops = flops.critic;
+  return budget;
+}
+
 bool uses_discriminator(const SolveArgs& args) {
   return search::make_strategy(args.search, args.search_options)->asks_second();
 }

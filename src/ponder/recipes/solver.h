@@ -37,6 +37,15 @@ ProblemFile readable_problems(const SolveArgs& args, const Solver& solver);
 // for a solution, and its steps are lines; unless the user says otherwise.
 std::vector<std::string> search_options(const SolveArgs& args, const Solver& solver);
 
+// FLOPs of a token in each of the models, with the attention of a sequence of `longest` tokens: at most that. 0 where
+// there is no such model.
+struct TokenFlops {
+  double policy = 0, critic = 0, second = 0, draft = 0;
+  double of(const core::Usage& usage) const;  // what really ran
+};
+TokenFlops token_flops(const Solver& solver, int64_t longest);
+core::Budget budget_of(const SolveArgs& args, const TokenFlops& flops);
+
 // Tokens of the longest prompt with the longest completion behind it, as far as the strategy's options say; of one that
 // asks the model about its own work, whose questions hold what it wrote, with two.
 int64_t longest_sequence(const text::ProblemCodec& codec, const std::vector<core::Item>& items,

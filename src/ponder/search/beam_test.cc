@@ -168,6 +168,33 @@ TEST(BestFirst, FindsTheRightPathWithAnExactCritic) {
   EXPECT_GE(solved, 90);
 }
 
+// The rule of thumb counts how many of its words a path shares with the right one; what the verifier says is known at
+// the end alone.
+TEST(BestFirst, AHeuristicLeadsWhereTheVerifierIsStillSilent) {
+  const std::vector<int> right = {2, 0, 1, 1};
+  int solved[2] = {0, 0};
+  for (const bool heuristic : {false, true}) {
+    World world(path_game(4, {4, 3, 3}, [=](const std::vector<int>& path) { return path == right; }));
+    world.judge.outlook_of = [&](core::TokenSpan path) {
+      double same = 0;
+      size_t depth = 0;
+      for (const core::Token token : path) {
+        if (token < fake::kFirstWord || depth == right.size()) continue;
+        same += token - fake::kFirstWord == right[depth++];
+      }
+      return depth > 0 ? same / static_cast<double>(depth) : 0.5;
+    };
+    const auto strategy = make_strategy(
+        "best-first", {"n=1", "width=8", "sims=8", "temperature=1", heuristic ? "guide=heuristic" : "guide=verifier"});
+    for (const auto& row : world.run(*strategy, 100)) {
+      ASSERT_TRUE(row.ok()) << row.error;
+      solved[heuristic] += world.right(row.result);
+    }
+  }
+  EXPECT_GE(solved[1], 80);
+  EXPECT_LE(solved[0], 40);
+}
+
 // With an exact critic h is the cost of what is still to be written to a right answer or less, so the first answer that
 // comes to the front is the likeliest right one.
 TEST(AStar, FindsTheLikeliestRightPath) {

@@ -19,6 +19,10 @@ constexpr core::Token kAnswer = 3;  // forced: what an answer begins with
 constexpr core::Token kOn = 4;      // forced: what a thought goes on with
 constexpr core::Token kFirstWord = 10;
 
+// The time of this world: a second for each round of a policy.
+inline thread_local double seconds = 0;
+inline double now() { return seconds; }
+
 struct Choice {
   core::Token token;
   double p;
@@ -140,6 +144,8 @@ class FakePolicy : public core::Policy {
   // A token for a random half of the rows, in random order.
   bool advance() override {
     if (rows_.empty()) return false;
+    seconds += 1;
+    if (std::erase_if(rows_, [&](Row& row) { return end_late(row); }) > 0) return true;
     batches_.shuffle(rows_);
     const size_t served = 1 + static_cast<size_t>(batches_.below(static_cast<int64_t>(rows_.size())));
     std::vector<Row> live;
@@ -167,6 +173,15 @@ class FakePolicy : public core::Policy {
     core::Completion* out;
     core::Waiter* waiter;
   };
+
+  bool end_late(Row& row) {
+    if (row.request.deadline > seconds) return false;
+    row.out->stop = core::StopReason::kDeadline;
+    row.out->processed = static_cast<int64_t>(row.request.prefix.size() + row.out->tokens.size());
+    generated[row.request.prefix[0]] += static_cast<int64_t>(row.out->tokens.size());
+    row.waiter->arrived();
+    return true;
+  }
 
   bool write_token(Row& row) {
     core::Completion& c = *row.out;
@@ -342,6 +357,11 @@ class FakeJudge : public core::Judge {
     if (completion.empty() || completion.back() != kEnd) return std::nullopt;
     return game_.correct(completion) ? 1.0 : 0.0;
   }
+  std::optional<double> outlook(const core::Problem&, core::TokenSpan completion) const override {
+    if (!outlook_of) return std::nullopt;
+    return outlook_of(completion);
+  }
+  std::function<double(core::TokenSpan)> outlook_of;  // the game's rule of thumb, where it has one
 
  private:
   const Game& game_;
@@ -363,7 +383,7 @@ struct World {
     return values[completion] = value_of ? value_of(completion) : exact_value(game, completion);
   }
   core::Ports ports() {
-    return {&policy, has_critic ? &critic : nullptr, &codec, nullptr, &confidence, &judge, second.get()};
+    return {&policy, has_critic ? &critic : nullptr, &codec, nullptr, &confidence, &judge, second.get(), &now};
   }
 
   // speaker: a codec of the test's own, in place of the plain one.

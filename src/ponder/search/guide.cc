@@ -34,10 +34,10 @@ Guide guide_named(const std::string& name, double own_share, const core::Ports& 
                        " without top_p, top_k and min_p; sample so, or use guide=likelihood or guide=auto"));
     return {GuideKind::kConfidence};
   }
-  if (name == "verifier") {
+  if (name == "verifier" || name == "heuristic") {
     if (!ports.judge || !ports.judge->knows(problem))
-      refuse("guide=verifier needs problems that say themselves what is right (countdown)");
-    return {GuideKind::kVerifier};
+      refuse(base::cat("guide=", name, " needs problems that say themselves what is right (countdown)"));
+    return {name == "verifier" ? GuideKind::kVerifier : GuideKind::kHeuristic};
   }
   PONDER_CHECK(name == "critic" || name == "mix", "no guide is called ", name);
   if (!ports.critic)

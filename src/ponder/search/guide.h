@@ -10,6 +10,7 @@
 //   critic       the value head
 //   verifier     what the problem itself says, without any gold answer (core::Judge), where it says something;
 //                elsewhere likelihood
+//   heuristic    the same, but of steps the task's rule of thumb where it has one (core::Judge::outlook)
 //   mix          λ · (confidence or likelihood) + (1 − λ) · critic
 //   auto         critic, confidence or likelihood: the first that there is
 #pragma once
@@ -21,7 +22,7 @@
 
 namespace ponder::search {
 
-enum class GuideKind { kLikelihood, kEntropy, kConfidence, kVote, kSemantic, kTrue, kCritic, kVerifier };
+enum class GuideKind { kLikelihood, kEntropy, kConfidence, kVote, kSemantic, kTrue, kCritic, kVerifier, kHeuristic };
 
 struct Guide {
   GuideKind kind = GuideKind::kLikelihood;

@@ -26,10 +26,10 @@ void field_guide(base::Fields& f, std::string& guide, double& mix) {
            "drawn as those were); exp(mean log-prob) (likelihood); auto = the first of these that there is; exp(-mean "
            "entropy) of the model's distributions on the way (entropy); the share of the answers that is equal (vote); "
            "how sure it is what follows a step (semantic: 4 continuations a "
-           "step); the model asked in words (p-true); the problem itself (verifier: where it says what is right); or "
-           "the critic and the model's own signal together (mix)",
+           "step); the model asked in words (p-true); the problem itself (verifier: where it says what is right; "
+           "heuristic: of steps its rule of thumb, too); or the critic and the model's own signal together (mix)",
        .choices = {"auto", "critic", "confidence", "likelihood", "entropy", "vote", "semantic", "p-true", "verifier",
-                   "mix"}});
+                   "heuristic", "mix"}});
   f.field("mix", mix, {.min = 0, .max = 1, .help = "guide=mix: weight of the model's own signal beside the critic's"});
 }
 void field_agg(base::Fields& f, std::string& agg) {

@@ -12,6 +12,7 @@ Search::Search(const core::Problem& problem, core::Tokens prompt, const core::Po
                base::RngKey key)
     : problem_(problem), prompts_{{std::move(prompt), true}}, ports_(ports), budget_(budget), key_(key), tree_(key) {
   guide_.kind = ports_.critic ? GuideKind::kCritic : GuideKind::kLikelihood;
+  if (std::isfinite(budget_.seconds)) start_ = ports_.now();
 }
 
 Growth whole_answers(core::SampleParams params, Scoring scoring) {
@@ -45,13 +46,16 @@ double Search::share_spent() const {
                ? static_cast<double>(used) / static_cast<double>(std::max<int64_t>(1, all))
                : 0.0;
   };
-  return std::max(share(usage_.generated + usage_.read(), budget_.tokens), share(usage_.nodes, budget_.nodes));
+  double spent = std::max(share(usage_.generated + usage_.read(), budget_.tokens), share(usage_.nodes, budget_.nodes));
+  const auto prompt = static_cast<int64_t>(prompts_[0].tokens.size());
+  if (std::isfinite(budget_.flops)) spent = std::max(spent, budget_.flops_spent(usage_, prompt) / budget_.flops);
+  if (std::isfinite(budget_.seconds)) spent = std::max(spent, (ports_.now() - start_) / budget_.seconds);
+  return spent;
 }
 
 int64_t Search::goal(int64_t wanted, int64_t without_budget) const {
-  constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
   if (wanted > 0) return wanted;
-  return budget_.tokens < kNoLimit || budget_.nodes < kNoLimit ? kNoLimit : without_budget;
+  return budget_.limits() ? std::numeric_limits<int64_t>::max() : without_budget;
 }
 
 double Search::path_score(NodeId node, const std::string& agg_strategy) const {
@@ -65,7 +69,15 @@ double Search::path_score(NodeId node, const std::string& agg_strategy) const {
 // ---- Budget -------------------------------------------------------------------------------------------------------
 
 int64_t Search::tokens_left() const {
-  return std::max<int64_t>(0, budget_.tokens_left(usage_) - (has_answer_ ? 0 : answer_reserve_));
+  if (deadline() <= ports_.now()) return 0;
+  const int64_t left = budget_.tokens_left(usage_, static_cast<int64_t>(prompts_[0].tokens.size()));
+  return std::max<int64_t>(0, left - (has_answer_ ? 0 : answer_reserve_));
+}
+
+// What is kept back for an answer is worth as much time as the last wave took for so many tokens, one after the other.
+double Search::deadline() const {
+  const double reserve = has_answer_ ? 0 : static_cast<double>(answer_reserve_) * token_seconds_;
+  return start_ + budget_.seconds - reserve;
 }
 
 int64_t Search::nodes_left() const {
@@ -183,12 +195,12 @@ std::vector<core::SampleRequest> Search::requests(std::vector<Draw>& wave, const
     if (growth.by_step && growth.at_step_ends) params.stop = ports_.codec->step_ends();
     usage_.asked += draw.asked;
     if (draw.prompt == Tree::kBehindParent) {
-      requests.push_back({prefix(draw.parent), std::move(params), draw.key, parent.path_length});
+      requests.push_back({prefix(draw.parent), std::move(params), draw.key, parent.path_length, deadline()});
       continue;
     }
     Prompt& prompt = prompts_[static_cast<size_t>(draw.prompt)];
     prompt.read = true;
-    requests.push_back({prompt.tokens, std::move(params), draw.key, prompt.written});
+    requests.push_back({prompt.tokens, std::move(params), draw.key, prompt.written, deadline()});
   }
   return requests;
 }
@@ -222,7 +234,8 @@ NodeId Search::settle(const Draw& draw, const core::Completion& completion, cons
   }
   tree_[id].asked = growth.asked;
   if (growth.asked) return id;
-  const bool ended = completion.ended || completion.tokens.empty() ||
+  const bool out_of_time = completion.stop == core::StopReason::kDeadline;  // an answer may still be written behind it
+  const bool ended = completion.ended || (completion.tokens.empty() && !out_of_time) ||
                      completion.stop == core::StopReason::kContextFull ||
                      completion.stop == core::StopReason::kCancelled;
   if (!growth.by_step || ended || tree_[id].path_length >= growth.params.max_tokens) close(id);
@@ -335,8 +348,12 @@ core::Task<std::vector<NodeId>> Search::grow(std::vector<NodeId> parents, std::v
   while (children.size() < parents.size()) {
     std::vector<Draw> wave = plan_wave(parents, prompts, children.size(), growth);
     if (wave.empty()) break;
+    const double begun = ports_.now();
     core::SampleAll sampling(ports_, requests(wave, growth), growth.writer);
     const std::vector<core::Completion> completions = co_await sampling;
+    const auto longest = std::ranges::max_element(completions, {}, [](const auto& c) { return c.tokens.size(); });
+    if (const size_t tokens = longest->tokens.size(); tokens > 0)
+      token_seconds_ = (ports_.now() - begun) / static_cast<double>(tokens);
     std::vector<Reading> readings;
     for (size_t i = 0; i < wave.size(); ++i) children.push_back(settle(wave[i], completions[i], growth, readings));
     if (growth.lookahead > 0) {
@@ -362,6 +379,7 @@ core::Task<std::vector<Search::Reading>> Search::look_ahead(std::vector<Reading>
       core::SampleRequest request{prefix(reading.node), growth.params, node.key.child("lookahead").child(step)};
       request.prefix.insert(request.prefix.end(), reading.ahead.begin(), reading.ahead.end());
       request.written = node.path_length + static_cast<int64_t>(reading.ahead.size());
+      request.deadline = deadline();
       request.params.endings = ports_.codec->endings();
       request.params.temperature = 0;
       request.params.max_tokens = std::min(growth.step_tokens, room);
@@ -402,9 +420,13 @@ double Search::own_value(const Reading& reading) const {
   if (kind == GuideKind::kConfidence && node.answered) return ports_.confidence->value(tree_.path_logps(reading.node));
   if (node.answered && (kind == GuideKind::kVote || kind == GuideKind::kSemantic))
     return share_of_votes(*candidates_[static_cast<size_t>(node.candidate)].answer);
-  if (kind == GuideKind::kVerifier) {
+  if (kind == GuideKind::kVerifier || kind == GuideKind::kHeuristic) {
     core::Tokens path = tree_.path_tokens(reading.node);
-    const auto seen = ports_.judge->value(problem_, path);
+    auto seen = ports_.judge->value(problem_, path);
+    if (!seen && kind == GuideKind::kHeuristic) {
+      path.insert(path.end(), reading.ahead.begin(), reading.ahead.end());
+      seen = ports_.judge->outlook(problem_, path);
+    }
     if (seen) return *seen;
   }
   if (kind == GuideKind::kEntropy)

@@ -148,6 +148,7 @@ class Search {
   bool critic_reads() const { return ports_.critic && (guide_.kind == GuideKind::kCritic || guide_.own_share); }
   double own_value(const Reading& reading) const;
   int64_t tokens_left() const;
+  double deadline() const;  // of what is written next, as ports_.now(); infinite without a budget of seconds
   int64_t nodes_left() const;
   int64_t unread_tokens(NodeId node) const;
   int64_t unasked_tokens(int32_t prompt, const std::vector<Draw>& wave) const;
@@ -187,6 +188,8 @@ class Search {
   std::vector<Candidate> candidates_;
   bool has_answer_ = false;
   int64_t answer_reserve_ = 0;
+  double start_ = 0;          // as ports_.now()
+  double token_seconds_ = 0;  // of the longest completion of the last wave, a token
 };
 
 }  // namespace ponder::search

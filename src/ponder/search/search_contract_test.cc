@@ -26,7 +26,8 @@ std::vector<std::string> random_options(Strategy& strategy, base::Rng& rng) {
       {"width", {"1", "3"}},
       {"leaf", {"value", "rollout"}},
       {"select", {"rm", "maj", "wmaj", "random"}},
-      {"guide", {"auto", "confidence", "likelihood", "entropy", "vote", "semantic", "p-true", "verifier", "mix"}},
+      {"guide",
+       {"auto", "confidence", "likelihood", "entropy", "vote", "semantic", "p-true", "verifier", "heuristic", "mix"}},
       {"mix", {"0", "0.5", "1"}},
       {"actions", {"1", "12", "12345", ""}},
       {"checks", {"0", "2"}},
@@ -143,9 +144,18 @@ TEST_P(EverySearch, NeverExceedsItsBudget) {
     core::Budget budget;
     if (rng.chance(0.8)) budget.tokens = rng.below(rng.chance(0.3) ? 12 : 500);
     if (rng.chance(0.4) || budget.tokens > 1000) budget.nodes = rng.below(60);
-    what += base::cat(" tokens=", budget.tokens, " nodes=", budget.nodes);
+    base::Rng prices(base::RngKey(static_cast<uint64_t>(trial)).child("flops"));
+    if (prices.chance(0.2)) {
+      budget.flops = static_cast<double>(prices.below(2000));
+      budget.write_flops = 3, budget.critic_flops = prices.chance(0.5) ? 1 : 5;
+    }
+    what += base::cat(" tokens=", budget.tokens, " nodes=", budget.nodes, " flops=", budget.flops);
     const auto rows = world.run(*strategy, 1, {.budget = budget}, static_cast<uint64_t>(trial));
     expect_true_books(world, rows[0], budget, what);
+    const core::Usage& usage = rows[0].result.usage;
+    if (usage.generated + usage.read() > 0) {  // the prompt alone may be too much
+      EXPECT_LE(budget.flops_spent(usage, 3), budget.flops) << what;
+    }
     if (world.second && !strategy->asks_second()) {
       EXPECT_EQ(world.second->requests, 0) << what;
     }
@@ -153,6 +163,28 @@ TEST_P(EverySearch, NeverExceedsItsBudget) {
     if (HasFailure()) break;
   }
   EXPECT_EQ(second_asked > 0, GetParam() == "rstar" || GetParam() == "auto");
+}
+
+// What is in flight then is cut, and whatever has been found is chosen from.
+TEST_P(EverySearch, EndsWhenItsTimeIsUp) {
+  base::Rng rng(base::RngKey(11).child(GetParam()));
+  int late = 0;
+  for (int trial = 0; trial < 120; ++trial) {
+    std::string what;
+    const auto strategy = random_strategy(rng, what);
+    World world(fake::messy_game(), static_cast<uint64_t>(trial));
+    world.value_of = some_value;
+    if (trial % 2 == 0) add_second(world, static_cast<uint64_t>(trial));
+    const core::Budget budget{.nodes = 2000, .seconds = static_cast<double>(rng.below(rng.chance(0.3) ? 4 : 150))};
+    what += base::cat(" seconds=", budget.seconds);
+    const double begun = fake::seconds;
+    const auto rows = world.run(*strategy, 1, {.budget = budget}, static_cast<uint64_t>(trial));
+    EXPECT_LE(fake::seconds - begun, budget.seconds + 2) << what;  // a round of each writer
+    late += fake::seconds - begun >= budget.seconds;
+    expect_true_books(world, rows[0], budget, what);
+    if (HasFailure()) break;
+  }
+  EXPECT_GT(late, 5);
 }
 
 TEST_P(EverySearch, TheSameKeyGivesTheSameTree) {

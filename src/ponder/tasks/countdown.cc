@@ -98,6 +98,7 @@ class CountdownReplay {
     }
     return unreadable_step();
   }
+  const std::vector<int>& at_hand() const { return path_.back(); }
 
  private:
   StepVerdict check_goal(const text::ThoughtStep& step) const {
@@ -293,6 +294,20 @@ std::vector<StepVerdict> CountdownTask::check_steps(const core::Problem& problem
   std::vector<StepVerdict> verdicts;
   for (const auto& step : text::parse_thought(thought)) verdicts.push_back(replay.check(step));
   return verdicts;
+}
+
+std::optional<double> CountdownTask::outlook(const core::Problem& problem, const std::string& thought) const {
+  const Countdown countdown = countdown_of(problem);
+  CountdownReplay replay(countdown);
+  for (const auto& step : text::parse_thought(thought)) replay.check(step);
+  double distance = 0;
+  for (const int number : replay.at_hand()) {
+    int nearest = std::abs(number - countdown.target);
+    for (int factor = 2; factor < countdown.target; ++factor)
+      if (countdown.target % factor == 0) nearest = std::min(nearest, std::abs(number - factor));
+    distance += nearest;
+  }
+  return 1 / (1 + distance / static_cast<double>(replay.at_hand().size()));
 }
 
 std::optional<std::string> CountdownTask::solve(const core::Problem& problem) const {

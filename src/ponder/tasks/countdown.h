@@ -52,6 +52,9 @@ class CountdownTask : public Task {
   core::Verdict verify(const core::Item& item, const std::string& answer) const override;
   bool judges_alone() const override { return true; }
   std::vector<StepVerdict> check_steps(const core::Problem& problem, const std::string& thought) const override;
+  // Of the numbers at hand, how far they are from factors of the target: 1 / (1 + mean distance to the nearest one),
+  // after the "multiply" heuristic of Gandhi et al. 2024 (arXiv 2404.03683).
+  std::optional<double> outlook(const core::Problem& problem, const std::string& thought) const override;
   std::optional<std::string> solve(const core::Problem& problem) const override;
 
  private:

@@ -169,6 +169,19 @@ TEST(Countdown, TheProblemItselfJudgesAnswersAndBrokenSteps) {
   EXPECT_EQ(value("ans 13 + 2 ; 15 + 8 end"), std::nullopt);
 }
 
+// Factors of 18: 2, 3, 6, 9, 18.
+TEST(Countdown, TheOutlookIsHowNearTheNumbersAreToFactorsOfTheTarget) {
+  const text::TaskCodec codec(text::task_tokenizer());
+  const ProblemJudge judge(codec);
+  core::Item item = find_task("countdown3").parse(base::Json::parse(R"({"numbers":[13,8,2],"target":18})"), "a");
+  const auto outlook = [&](const char* words) { return *judge.outlook(item.problem, text::known_ids(words)); };
+  EXPECT_DOUBLE_EQ(outlook(""), 1 / (1 + (4 + 1 + 0) / 3.0));
+  EXPECT_DOUBLE_EQ(outlook("goal 18 below ; try 8 + 2 = 10 , 10 13 ;"), 1 / (1 + (1 + 4) / 2.0));
+  EXPECT_DOUBLE_EQ(outlook("goal 18 below ; try 8 + 2 = 10 , 10 13 ; try 13 - 8 = 5 , 5 2 ;"), 1 / (1 + (1 + 0) / 2.0));
+  item.problem.task = "vm3";
+  EXPECT_FALSE(judge.outlook(item.problem, {}));
+}
+
 TEST(Countdown, RejectsEveryTrick) {
   core::Item item = problem({13, 8, 2}, 18);
   const std::pair<const char*, VerdictKind> tricks[] = {

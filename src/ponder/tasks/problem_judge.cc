@@ -26,4 +26,9 @@ std::optional<double> ProblemJudge::value(const core::Problem& problem, core::To
   return std::nullopt;
 }
 
+std::optional<double> ProblemJudge::outlook(const core::Problem& problem, core::TokenSpan completion) const {
+  const Task* task = judging_task(problem);
+  return task ? task->outlook(problem, codec_.thought(codec_.decode(completion))) : std::nullopt;
+}
+
 }  // namespace ponder::tasks

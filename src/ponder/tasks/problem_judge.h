@@ -5,12 +5,14 @@
 namespace ponder::tasks {
 
 // For tasks that judge alone (Task::judges_alone()): an answer is right or wrong, and a thought whose last step breaks
-// the rules is worth 0. It says nothing of other tasks' problems, nor of thoughts that are in order. Thread-safe.
+// the rules is worth 0. It says nothing of other tasks' problems; of thoughts that are in order it knows the task's
+// heuristic alone. Thread-safe.
 class ProblemJudge : public core::Judge {
  public:
   explicit ProblemJudge(const text::ProblemCodec& codec) : codec_(codec) {}
   bool knows(const core::Problem& problem) const override;
   std::optional<double> value(const core::Problem& problem, core::TokenSpan completion) const override;
+  std::optional<double> outlook(const core::Problem& problem, core::TokenSpan completion) const override;
 
  private:
   const text::ProblemCodec& codec_;

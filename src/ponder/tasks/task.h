@@ -57,6 +57,11 @@ class Task : public core::Verifier {
   virtual std::vector<StepVerdict> check_steps(const core::Problem& problem, const std::string& thought) const = 0;
   // Whether verify() needs no more than the problem, so that looking for what it accepts is a search like any other.
   virtual bool judges_alone() const { return false; }
+  // A heuristic of such tasks for search: how near the state that a thought has reached looks to a solution, 0 to 1.
+  // Nothing where the task has none.
+  virtual std::optional<double> outlook(const core::Problem& /*problem*/, const std::string& /*thought*/) const {
+    return std::nullopt;
+  }
   // Some correct answer, or nothing when the problem has none. Exact.
   virtual std::optional<std::string> solve(const core::Problem& problem) const = 0;
 };

@@ -217,6 +217,6 @@ if __name__ == "__main__":
         SHOTS.mkdir(parents=True, exist_ok=True)
         del sys.argv[at:at + 2]
     if missing():
-        print(f"browser tests are skipped: {missing()}")
+        print(f"skipped: {missing()}")  # scripts/test_summary.py reads it
         sys.exit(77)
     unittest.main()

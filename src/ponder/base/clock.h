@@ -1,4 +1,4 @@
-// Monotonic time for rates and ledgers. Results never depend on it.
+// Monotonic time for rates, ledgers and budgets in seconds. No other result depends on it.
 #pragma once
 #include <chrono>
 

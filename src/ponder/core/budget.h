@@ -30,27 +30,37 @@ struct Usage {
   int64_t read() const { return critic + asked; }  // to judge: by the critic, the policy itself or a second model
 };
 
+// FLOPs of a token in a model: what it costs alone, and attention over each token in front of it.
+struct TokenFlops {
+  double alone = 0, each_before = 0;
+  double behind(int64_t tokens) const { return alone + each_before * static_cast<double>(tokens); }
+};
+
 // Tokens are those written and those read to judge. FLOPs are charged for each of these, and for the prompt, once, as a
-// cache that forgets nothing reads them. Seconds are of one search beside all others that are alive with it: what a
-// budget of seconds buys depends on the machine.
+// cache that forgets nothing reads them, and as if it stood at the end of the longest completion; guesses that were
+// wrong are not charged. Seconds are of one search beside all others that are alive with it: what a budget of seconds
+// buys depends on the machine.
 struct Budget {
   int64_t tokens = std::numeric_limits<int64_t>::max();
   int64_t nodes = std::numeric_limits<int64_t>::max();
   double seconds = std::numeric_limits<double>::infinity();
   double flops = std::numeric_limits<double>::infinity();
-  double write_flops = 0, critic_flops = 0;  // of a token at most, where flops is a limit
+  TokenFlops write_flops = {}, critic_flops = {};  // where flops is a limit: of whoever writes, and of the critic
+  int64_t longest = 0;                             // tokens behind the prompt at most
   double flops_spent(const Usage& used, int64_t prompt_tokens) const {
-    return write_flops * static_cast<double>(prompt_tokens + used.generated + used.asked) +
-           critic_flops * static_cast<double>(used.critic);
+    return write_flops.behind(prompt_tokens + longest) *
+               static_cast<double>(prompt_tokens + used.generated + used.asked) +
+           critic_flops.behind(prompt_tokens + longest) * static_cast<double>(used.critic);
   }
   bool limits() const {  // anything
     constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
     return tokens < kNone || nodes < kNone || std::isfinite(seconds) || std::isfinite(flops);
   }
-  int64_t tokens_left(const Usage& used, int64_t prompt_tokens = 0) const {
+  int64_t tokens_left(const Usage& used, int64_t prompt_tokens) const {
     int64_t left = std::max<int64_t>(0, tokens - used.generated - used.read());
     if (std::isfinite(flops)) {
-      const double price = std::max({write_flops, critic_flops, 1.0});  // whatever the next tokens are
+      const int64_t end = prompt_tokens + longest;
+      const double price = std::max({write_flops.behind(end), critic_flops.behind(end), 1.0});  // whatever comes next
       const double affordable = (flops - flops_spent(used, prompt_tokens)) / price;
       left = std::min(left, static_cast<int64_t>(std::clamp(affordable, 0.0, 1e15)));
     }

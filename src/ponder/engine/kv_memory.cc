@@ -60,7 +60,7 @@ int64_t kv_pages(const model::DecoderConfig& config, const EngineOptions& option
                           (least >> 20) + 1),
                 "engine");
   const int64_t usual = options.max_rows * one;
-  const int64_t most = options.kv_bytes > 0 ? std::max(usual, kMostPages) : usual;
+  const int64_t most = options.kv_roomy ? std::max(usual, kMostPages) : usual;
   return std::min(bytes / kv_page_bytes(config, options), most);
 }
 

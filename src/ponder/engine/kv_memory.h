@@ -20,7 +20,7 @@ int64_t kv_bytes(const EngineOptions& options);
 // The smallest cache in which a sequence of so many tokens (of a whole context where that is shorter) comes to its end.
 int64_t kv_bytes_for(const model::DecoderConfig& config, const EngineOptions& options, int64_t tokens);
 
-// How many pages the options give a cache: all that fit into kv_bytes, where somebody set it (trees that are larger
+// How many pages the options give a cache: all that fit where kv_roomy says so (trees that are larger
 // than max_rows contexts find their prefixes again then); otherwise room for max_rows contexts at most. One whole
 // context should fit, and one page more to copy from; but a published model's context is often longer than anybody asks
 // for, so it is cut to what the memory holds rather than to refuse the model. Error(kUsage) when there is room for

@@ -16,8 +16,10 @@ struct EngineOptions {
   int64_t max_forward_tokens = 1024;  // rows of one forward pass: one a decoding sequence, the rest prefill
   int64_t kv_pages = 0;               // pages of 16 positions; 0 = room for max_rows whole contexts, within kv_mib
   int64_t kv_mib = 1024;
-  int64_t kv_bytes =
-      0;  // no knob: where it is set it stands in place of kv_mib and max_rows, for callers who share it out
+  // No knobs, for callers who share a limit out: kv_bytes stands in place of kv_mib where it is set; kv_roomy: all of
+  // it may be used, also where max_rows contexts need less.
+  int64_t kv_bytes = 0;
+  bool kv_roomy = false;
   std::string kv_dtype = "auto";
   bool share_prefixes = true;
   std::string speculate = "off";

@@ -52,9 +52,10 @@ Pairs pairs_of(const SignalProblem& problem) {
   return {all > 0 ? auroc(problem.values, problem.correct) * all : 0, all};
 }
 
-bool has_pairs(const SignalProblem& problem) {
-  return std::ranges::count(problem.correct, 1) > 0 && std::ranges::count(problem.correct, 0) > 0;
+bool has(const SignalProblem& problem, double verdict) {
+  return std::ranges::find(problem.correct, verdict) != problem.correct.end();
 }
+bool has_pairs(const SignalProblem& problem) { return has(problem, 1) && has(problem, 0); }
 
 double within(std::span<const Pairs> pairs, std::span<const double> weights) {
   double won = 0, all = 0;
@@ -117,7 +118,8 @@ int64_t clusters_of(std::span<const SignalProblem> problems, const std::function
   return static_cast<int64_t>(clusters.size());
 }
 
-// An AUROC against chance. With fewer than six clusters not even a sign test in which all agree is below 5%.
+// An AUROC against chance. With fewer than six clusters that have right answers, or wrong ones, not even a sign test in
+// which all agree is below 5%, and the bootstrap hardly sees any spread.
 constexpr int64_t kFewestClusters = 6;
 
 std::string verdict(const Estimate& e, int64_t clusters) {
@@ -172,7 +174,8 @@ Json signal_json(const Signal& signal, base::RngKey key) {
   const auto right = std::ranges::count(correct, 1);
   if (right > 0 && right < std::ssize(correct))
     put_auroc(json, "auroc", "", auroc(values, correct, of_answers, key),
-              clusters_of(signal.problems, [](const SignalProblem& p) { return !p.values.empty(); }));
+              std::min(clusters_of(signal.problems, [](const SignalProblem& p) { return has(p, 1); }),
+                       clusters_of(signal.problems, [](const SignalProblem& p) { return has(p, 0); })));
   else
     put_no_auroc(json, "auroc", "");
   if (std::ranges::any_of(signal.problems, has_pairs))

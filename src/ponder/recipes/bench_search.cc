@@ -206,7 +206,7 @@ std::function<BenchRun()> make_search_bench(const model::Parameters& model, int 
     bench->inputs.push_back(std::move(input));
   }
   const engine::Crew crew = engine::crew_of({}, model.config.parameter_count(), workers);
-  const engine::EngineOptions options{.kv_bytes = (shape.kv_mib << 20) / crew.engines};
+  const engine::EngineOptions options{.kv_bytes = (shape.kv_mib << 20) / crew.engines, .kv_roomy = shape.kv_mib > 0};
   for (int i = 0; i < crew.engines; ++i)
     bench->policies.push_back(std::make_unique<engine::LocalPolicy>(model, options, crew.threads));
   if (shape.critic) {

@@ -52,7 +52,11 @@ int64_t caches_of(const Models& models) { return 1 + (local_critic(models) != nu
 // Caches of one call share its memory out evenly.
 engine::EngineOptions cache_share(const Models& models, int64_t caches) {
   engine::EngineOptions options = models.engine;
-  if (models.kv_memory > 0) options.kv_pages = 0, options.kv_bytes = (models.kv_memory << 20) / caches;
+  if (models.kv_memory > 0) {
+    options.kv_pages = 0;
+    options.kv_bytes = (models.kv_memory << 20) / caches;
+    options.kv_roomy = true;
+  }
   return options;
 }
 

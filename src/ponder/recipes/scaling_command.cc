@@ -135,6 +135,7 @@ std::string guide_of(const Unit& unit, search::Strategy& strategy, const Models&
   for (const char* judge : {"eval", "judge"})
     if (const base::Json* who = options.find(judge); who && who->as_string() != "score") return "";
   const std::string guide = options.at("guide").as_string();
+  if (guide == "verifier" || guide == "heuristic") return "";  // of an answer they say what the grade says
   if (guide != "auto") return guide;
   if (models.critic) return "critic";
   core::Ports ports;

@@ -78,11 +78,12 @@ struct Job {
   const Solver& solver;
   const ProblemFile& file;
   std::unique_ptr<search::Strategy> strategy = search::make_strategy(args.search, search_options(args, solver));
-  TokenFlops flops = token_flops(solver, longest_sequence(*solver.codec, file.items, *strategy));
+  SearchFlops flops = SearchFlops(solver, *strategy);
   const text::ProblemCodec& codec() const { return *solver.codec; }
 };
 
-// What a cache that forgets nothing would have the policy read and write: prompts and tree, each token once.
+// What a cache that forgets nothing would have the models read and write at most, a critic aside: prompts and tree,
+// each token once.
 int64_t unique_tokens(const search::SearchResult& result) {
   const int64_t prompt = result.prompts.empty() ? 0 : static_cast<int64_t>(result.prompts[0].size());
   return prompt + result.usage.asked + result.usage.generated;
@@ -102,7 +103,7 @@ base::Json solve_row(const Job& job, const core::Item& item, const search::Searc
   json["tokens_processed"] = row.result.usage.processed;
   json["tokens_unique"] = unique_tokens(row.result);
   json["critic_tokens"] = row.result.usage.read();
-  json["flops"] = job.flops.of(row.result.usage);
+  json["flops"] = job.flops.of(row.result);
   if (const int64_t second = row.result.usage.second_processed; second > 0) json["discriminator_processed"] = second;
   if (const core::Usage& usage = row.result.usage; usage.drafted > 0)
     json["tokens_drafted"] = usage.drafted, json["tokens_accepted"] = usage.accepted;
@@ -203,7 +204,7 @@ struct Graded {
   std::string rows;  // JSON lines
   core::Usage usage;
   double flops = 0;
-  int64_t failed = 0;
+  int64_t unique = 0, failed = 0;
 
   void add(const Job& job, const core::Item& item, const search::SearchRow& row, const std::string& text) {
     const core::Verdict verdict = row.ok() ? grade(job.codec(), item, text) : core::Verdict{};
@@ -211,7 +212,8 @@ struct Graded {
     correct.push_back(verdict.correct() ? 1.0 : 0.0);
     clusters.push_back(clusters_of({item})[0]);
     usage += row.result.usage;
-    flops += job.flops.of(row.result.usage);
+    flops += job.flops.of(row.result);
+    unique += unique_tokens(row.result);
     base::Json json = solve_row(job, item, row, text);
     json["verdict"] = core::verdict_name(verdict.kind);
     if (!verdict.reason.empty()) json["reason"] = verdict.reason;
@@ -235,6 +237,8 @@ void print_accuracy(const SolveArgs& args, const Graded& graded, const Solved& s
   out["n"] = accuracy.n, out["accuracy"] = accuracy.value, out["stderr"] = accuracy.std_error;
   out["ci_lo"] = accuracy.ci.lo, out["ci_hi"] = accuracy.ci.hi;
   out["tokens_per_problem"] = generated / n, out["critic_tokens_per_problem"] = read / n;
+  out["tokens_processed_per_problem"] = static_cast<double>(graded.usage.processed) / n;
+  out["tokens_unique_per_problem"] = static_cast<double>(graded.unique) / n;
   out["flops_per_problem"] = graded.flops / n;
   if (args.budget_seconds > 0) out["reproducible"] = false;
   if (graded.usage.drafted > 0)

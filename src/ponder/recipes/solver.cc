@@ -74,31 +74,40 @@ Models models_of(const SolveArgs& args, const Solver& solver) {
   return models;
 }
 
-double TokenFlops::of(const core::Usage& usage) const {
-  const auto d = [](int64_t n) { return static_cast<double>(n); };
-  return policy * d(usage.processed) + critic * d(usage.critic_processed) + second * d(usage.second_processed) +
-         draft * d(usage.drafted);
+namespace {
+
+// In the tokens in front it is a straight line, but for windows, where the line lies above.
+core::TokenFlops token_flops(const model::DecoderConfig& config) {
+  const double alone = model::forward_flops(config, 0);
+  return {alone, model::forward_flops(config, 1) - alone};
 }
 
-TokenFlops token_flops(const Solver& solver, int64_t longest) {
-  const auto price = [&](const std::optional<OpenedModel>& model) {
-    return model ? model::forward_flops(model->policy.config, static_cast<double>(longest)) : 0.0;
-  };
-  TokenFlops flops;
-  flops.policy = model::forward_flops(solver.model.policy.config, static_cast<double>(longest));
-  if (solver.model.critic)
-    flops.critic = model::forward_flops(solver.model.critic->config, static_cast<double>(longest));
-  flops.second = price(solver.discriminator), flops.draft = price(solver.draft);
-  return flops;
+}  // namespace
+
+SearchFlops::SearchFlops(const Solver& solver, search::Strategy& strategy)
+    : policy(token_flops(solver.model.policy.config)), longest(longest_completion(strategy)) {
+  if (solver.model.critic) critic = token_flops(solver.model.critic->config);
+  if (solver.discriminator) second = token_flops(solver.discriminator->policy.config);
+  if (solver.draft) draft = token_flops(solver.draft->policy.config);
 }
 
-core::Budget budget_of(const SolveArgs& args, const TokenFlops& flops) {
+double SearchFlops::of(const search::SearchResult& result) const {
+  const core::Usage& usage = result.usage;
+  const int64_t end = (result.prompts.empty() ? 0 : static_cast<int64_t>(result.prompts[0].size())) + longest;
+  const auto all = [&](const core::TokenFlops& each, int64_t n) { return each.behind(end) * static_cast<double>(n); };
+  return all(policy, usage.processed) + all(critic, usage.critic_processed) + all(second, usage.second_processed) +
+         all(draft, usage.drafted);
+}
+
+core::Budget budget_of(const SolveArgs& args, const SearchFlops& flops) {
   core::Budget budget;
   if (args.budget_tokens > 0) budget.tokens = args.budget_tokens;
   if (args.budget_nodes > 0) budget.nodes = args.budget_nodes;
   if (args.budget_seconds > 0) budget.seconds = args.budget_seconds;
   if (args.budget_flops > 0) budget.flops = args.budget_flops;
-  budget.write_flops = std::max(flops.policy, flops.second), budget.critic_flops = flops.critic;
+  budget.write_flops = {std::max(flops.policy.alone, flops.second.alone),
+                        std::max(flops.policy.each_before, flops.second.each_before)};
+  budget.critic_flops = flops.critic, budget.longest = flops.longest;
   return budget;
 }
 
@@ -144,18 +153,22 @@ std::vector<std::string> search_options(const SolveArgs& args, const Solver& sol
   return options;
 }
 
-int64_t longest_sequence(const text::ProblemCodec& codec, const std::vector<core::Item>& items,
-                         search::Strategy& strategy) {
+int64_t longest_completion(search::Strategy& strategy) {
   constexpr int64_t kQuestion = 256;  // the words of a question and of the feedback in it
-  size_t prompt = 0;
-  for (const core::Item& item : items) prompt = std::max(prompt, codec.prompt(item.problem).size());
   const base::Json options = base::to_json(strategy.options());
   const base::Json* most = options.find("max_tokens");
   const int64_t answer = most ? most->as_int() : 0;
-  bool asks = options.find("guide") && options.at("guide").as_string() == "p-true";
+  bool asks = strategy.name() == "auto" || (options.find("guide") && options.at("guide").as_string() == "p-true");
   for (const char* field : {"feedback_tokens", "plan_tokens", "part_tokens", "eval_tokens"})
     asks |= options.find(field) != nullptr;
-  return static_cast<int64_t>(prompt) + answer + (asks ? answer + kQuestion : 0);
+  return answer + (asks ? answer + kQuestion : 0);
+}
+
+int64_t longest_sequence(const text::ProblemCodec& codec, const std::vector<core::Item>& items,
+                         search::Strategy& strategy) {
+  size_t prompt = 0;
+  for (const core::Item& item : items) prompt = std::max(prompt, codec.prompt(item.problem).size());
+  return static_cast<int64_t>(prompt) + longest_completion(strategy);
 }
 
 }  // namespace ponder::recipes

@@ -37,17 +37,20 @@ ProblemFile readable_problems(const SolveArgs& args, const Solver& solver);
 // for a solution, and its steps are lines; unless the user says otherwise.
 std::vector<std::string> search_options(const SolveArgs& args, const Solver& solver);
 
-// FLOPs of a token in each of the models, with the attention of a sequence of `longest` tokens: at most that. 0 where
-// there is no such model.
-struct TokenFlops {
-  double policy = 0, critic = 0, second = 0, draft = 0;
-  double of(const core::Usage& usage) const;  // what really ran
+// What the tokens of a search cost in each of the models; nothing where there is no such model. Each is taken to stand
+// at the end of the longest completion. Of a draft its guesses are counted, not what it read for them.
+struct SearchFlops {
+  SearchFlops(const Solver& solver, search::Strategy& strategy);
+  double of(const search::SearchResult& result) const;  // what ran through the models
+  core::TokenFlops policy = {}, critic = {}, second = {}, draft = {};
+  int64_t longest = 0;
 };
-TokenFlops token_flops(const Solver& solver, int64_t longest);
-core::Budget budget_of(const SolveArgs& args, const TokenFlops& flops);
+core::Budget budget_of(const SolveArgs& args, const SearchFlops& flops);
 
-// Tokens of the longest prompt with the longest completion behind it, as far as the strategy's options say; of one that
-// asks the model about its own work, whose questions hold what it wrote, with two.
+// Tokens of the longest completion, as far as the strategy's options say; of one that asks the model about its own
+// work, whose questions hold what it wrote, as many again. An estimate: ballots and long plans can be longer.
+int64_t longest_completion(search::Strategy& strategy);
+// The same behind the longest prompt.
 int64_t longest_sequence(const text::ProblemCodec& codec, const std::vector<core::Item>& items,
                          search::Strategy& strategy);
 

@@ -131,6 +131,29 @@ TEST(Samples, ASmallerBudgetDrawsAPrefix) {
   }
 }
 
+// Claims whatever stands there, like a number at the end of a text.
+class OpenCodec : public fake::FakeCodec {
+ public:
+  std::optional<std::string> answer(const core::Problem&, core::TokenSpan completion) const override {
+    std::string text;
+    for (const core::Token token : completion)
+      if (token >= fake::kFirstWord) text += static_cast<char>('a' + (token - fake::kFirstWord));
+    return text;
+  }
+};
+
+TEST(Samples, AnAnswerThatWasCutOffIsNone) {
+  World world(fake::path_game(5, {1}, [](const auto&) { return true; }));
+  const OpenCodec codec;
+  const auto answer = [&](int64_t max_tokens) {
+    const auto strategy = make_strategy("sample", {base::cat("max_tokens=", max_tokens)});
+    return world.run(*strategy, 1, {}, 0, &codec)[0].result.answer;
+  };
+  EXPECT_EQ(answer(3), std::nullopt) << "the last token is a word, which may go on";
+  EXPECT_EQ(answer(4), "aa") << "the last token is none of its words";
+  EXPECT_EQ(answer(20), "aaaaa");
+}
+
 TEST(Samples, CandidatesCarryWhatWasSpentSoFar) {
   World world(fake::messy_game());
   world.value_of = [](const core::Tokens& c) { return c.size() % 7 / 7.0; };

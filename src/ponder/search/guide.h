@@ -1,4 +1,4 @@
-// What scores steps and answers (S6): signals of the model's own, which are cheap and move with it, and judges from
+// What scores steps and answers: signals of the model's own, which are cheap and move with it, and judges from
 // outside. Search::use_guide() takes one by name; options.cc lists them for people.
 //
 //   likelihood   exp(mean log-prob) of the path

@@ -64,6 +64,34 @@ TEST(Revise, GainsWhatItsFeedbackIsWorth) {
   EXPECT_GT(poor.spoiled, good.spoiled);
 }
 
+// The same feedback at equal tokens, spent on writing an answer anew and on choosing among several: what revision leads
+// by is worth of the feedback.
+TEST(Revise, LeadsAChoiceAmongManyByWhatItsFeedbackIsWorth) {
+  const auto accuracy = [](const std::string& search, double reliability) {
+    World world(guess());
+    SpeakingCodec codec;
+    const int right = fake::FakeCodec::text_number(codec.decode(core::Tokens{kFirstWord + 1, fake::kStep, kEnd}));
+    world.policy.asked = [&](int, int texts, core::TokenSpan reply) -> std::vector<Choice> {
+      if (!reply.empty()) return {{kEnd, 1.0}};
+      const double says_right = texts == right ? reliability : 1 - reliability;
+      return {{11 + kFirstWord, says_right}, {12 + kFirstWord, 1 - says_right}};
+    };
+    const std::vector<std::string> options =
+        search == "revise" ? std::vector<std::string>{"rounds=50", "temperature=1"}
+                           : std::vector<std::string>{"n=0", "guide=p-true", "select=rm", "temperature=1"};
+    constexpr int kProblems = 600;
+    double correct = 0;
+    for (const SearchRow& row :
+         world.run(*make_strategy(search, options), kProblems, {.budget = {.tokens = 48}}, 3, &codec))
+      correct += world.right(row.result);
+    return correct / kProblems;
+  };
+  const auto lead = [&](double reliability) { return accuracy("revise", reliability) - accuracy("bon", reliability); };
+  EXPECT_GT(lead(1), 0.15);
+  EXPECT_GT(lead(0.9), lead(0.6) + 0.05);
+  EXPECT_NEAR(lead(0.5), 0, 0.06) << "a coin helps neither";
+}
+
 // An exact verifier is as good as feedback that is always true, and asks the model nothing.
 TEST(Revise, AVerifierMayGiveTheFeedback) {
   World world(guess());

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "ponder/search/replies.h"
-
 namespace ponder::search {
 
 Search::Search(const core::Problem& problem, core::Tokens prompt, const core::Ports& ports, core::Budget budget,
@@ -74,10 +72,14 @@ int64_t Search::tokens_left() const {
   return std::max<int64_t>(0, left - (has_answer_ ? 0 : answer_reserve_));
 }
 
-// What is kept back for an answer is worth as much time as the last wave took for so many tokens, one after the other.
+// What is kept back for an answer is worth as much time as the last wave took for so many tokens, one after the other:
+// at most half of all, and a quarter where no wave has told yet.
 double Search::deadline() const {
-  const double reserve = has_answer_ ? 0 : static_cast<double>(answer_reserve_) * token_seconds_;
-  return start_ + budget_.seconds - reserve;
+  const double end = start_ + budget_.seconds;
+  if (has_answer_ || answer_reserve_ == 0 || !std::isfinite(end)) return end;
+  const double wanted =
+      token_seconds_ > 0 ? static_cast<double>(answer_reserve_) * token_seconds_ : budget_.seconds / 4;
+  return end - std::min(wanted, budget_.seconds / 2);
 }
 
 int64_t Search::nodes_left() const {
@@ -205,13 +207,18 @@ std::vector<core::SampleRequest> Search::requests(std::vector<Draw>& wave, const
   return requests;
 }
 
-// A finished completion becomes a candidate. Without an answer it is worth 0: that can be seen in its text.
-void Search::close(NodeId id) {
+// A finished completion becomes a candidate. Without an answer it is worth 0: that can be seen in its text. Where it
+// was cut off, what its very last token belongs to claims nothing: "12" may have been the beginning of 125.
+void Search::close(NodeId id, bool cut) {
   Node& node = tree_[id];
   node.terminal = true;
   Candidate candidate;
   candidate.tokens = tree_.path_tokens(id);
   candidate.answer = ports_.codec->answer(problem_, candidate.tokens);
+  if (cut && candidate.answer) {
+    const core::TokenSpan before = core::TokenSpan(candidate.tokens).first(candidate.tokens.size() - 1);
+    if (ports_.codec->answer(problem_, before) != candidate.answer) candidate.answer.reset();
+  }
   candidate.node = id;
   node.answered = candidate.answer.has_value();
   node.candidate = static_cast<int32_t>(candidates_.size());
@@ -238,7 +245,8 @@ NodeId Search::settle(const Draw& draw, const core::Completion& completion, cons
   const bool ended = completion.ended || (completion.tokens.empty() && !out_of_time) ||
                      completion.stop == core::StopReason::kContextFull ||
                      completion.stop == core::StopReason::kCancelled;
-  if (!growth.by_step || ended || tree_[id].path_length >= growth.params.max_tokens) close(id);
+  if (!growth.by_step || ended || tree_[id].path_length >= growth.params.max_tokens)
+    close(id, !completion.ended && completion.stop != core::StopReason::kStopToken);
 
   const Node& node = tree_[id];
   if (growth.scoring != Scoring::kNothing) {
@@ -355,7 +363,13 @@ core::Task<std::vector<NodeId>> Search::grow(std::vector<NodeId> parents, std::v
     if (const size_t tokens = longest->tokens.size(); tokens > 0)
       token_seconds_ = (ports_.now() - begun) / static_cast<double>(tokens);
     std::vector<Reading> readings;
-    for (size_t i = 0; i < wave.size(); ++i) children.push_back(settle(wave[i], completions[i], growth, readings));
+    bool late = false;  // a reply that time has cut says nothing
+    for (size_t i = 0; i < wave.size(); ++i) {
+      const NodeId child = settle(wave[i], completions[i], growth, readings);
+      late |= growth.asked && completions[i].stop == core::StopReason::kDeadline;
+      if (!late) children.push_back(child);
+    }
+    if (late) break;
     if (growth.lookahead > 0) {
       auto looking = look_ahead(std::move(readings), growth);
       readings = co_await looking;
@@ -401,175 +415,6 @@ core::Task<std::vector<Search::Reading>> Search::look_ahead(std::vector<Reading>
     }
   }
   co_return readings;
-}
-
-// ---- Scoring ------------------------------------------------------------------------------------------------------
-
-double Search::share_of_votes(const std::string& answer) const {
-  double votes = 0, all = 0;
-  for (const Candidate& c : candidates_)
-    if (c.answer) ++all, votes += *c.answer == answer;
-  return all > 0 ? votes / all : 0;
-}
-
-// What costs nothing. Answers alone can be counted, and be what a confidence was fitted to; of steps the log-probs say
-// something.
-double Search::own_value(const Reading& reading) const {
-  const Node& node = tree_[reading.node];
-  const GuideKind kind = guide_.kind;
-  if (kind == GuideKind::kConfidence && node.answered) return ports_.confidence->value(tree_.path_logps(reading.node));
-  if (node.answered && (kind == GuideKind::kVote || kind == GuideKind::kSemantic))
-    return share_of_votes(*candidates_[static_cast<size_t>(node.candidate)].answer);
-  if (kind == GuideKind::kVerifier || kind == GuideKind::kHeuristic) {
-    core::Tokens path = tree_.path_tokens(reading.node);
-    auto seen = ports_.judge->value(problem_, path);
-    if (!seen && kind == GuideKind::kHeuristic) {
-      path.insert(path.end(), reading.ahead.begin(), reading.ahead.end());
-      seen = ports_.judge->outlook(problem_, path);
-    }
-    if (seen) return *seen;
-  }
-  if (kind == GuideKind::kEntropy)
-    return node.path_length > 0 ? std::exp(-static_cast<double>(node.path_entropy) / node.path_length) : 0;
-  const auto length = static_cast<double>(node.path_length) + static_cast<double>(reading.ahead_logps.size());
-  double logp = 0;
-  for (float ahead : reading.ahead_logps) logp += ahead;
-  return length > 0 ? std::exp((node.path_logp + logp) / length) : 0;
-}
-
-core::Task<bool> Search::score(std::vector<Reading> readings) {
-  if (!critic_reads()) {
-    std::vector<NodeId> asked;
-    for (const Reading& r : readings) {
-      const bool opens = guide_.kind == GuideKind::kSemantic && !tree_[r.node].terminal;
-      if (guide_.kind == GuideKind::kTrue || opens)
-        asked.push_back(r.node);
-      else
-        set_value(r.node, own_value(r));
-    }
-    if (asked.empty()) co_return true;
-    auto asking =
-        guide_.kind == GuideKind::kTrue ? ask_whether_true(std::move(asked)) : see_how_they_end(std::move(asked));
-    co_return co_await asking;
-  }
-  std::vector<core::ScoreRequest> requests;
-  requests.reserve(readings.size());
-  for (const Reading& r : readings) {
-    requests.push_back({judged(r.node)});
-    requests.back().prefix.insert(requests.back().prefix.end(), r.ahead.begin(), r.ahead.end());
-  }
-  core::ScoreAll scoring(ports_, std::move(requests));
-  const std::vector<core::Score> scores = co_await scoring;
-  for (size_t i = 0; i < readings.size(); ++i) {
-    usage_.critic_processed += scores[i].processed;
-    usage_.critic_calls += 1;
-    double value = scores[i].value;
-    if (const auto share = guide_.own_share) value = *share * own_value(readings[i]) + (1 - *share) * value;
-    set_value(readings[i].node, value);
-  }
-  co_return true;
-}
-
-// P(True) (Kadavath et al. 2022, arXiv 2207.05221, §3), by sampling: of several replies the share that says yes. Of an
-// unfinished solution the model is asked what becomes of it.
-core::Task<bool> Search::ask_whether_true(std::vector<NodeId> nodes) {
-  constexpr int64_t kReply = 8;
-  constexpr size_t kReplies = 4;
-  constexpr double kNoOpinion = 0.5;
-  core::SampleParams params;
-  std::vector<NodeId> about;
-  std::vector<int32_t> prompts;
-  std::erase_if(nodes, [&](NodeId node) {
-    const core::Ask ask = tree_[node].terminal ? core::Ask::kTrue : core::Ask::kJudge;
-    const core::Tokens prompt = prompt_of({ask, {text_of(node)}});
-    if (prompt.empty()) {  // too long to be asked about
-      set_value(node, kNoOpinion);
-      return true;
-    }
-    about.insert(about.end(), kReplies, node);
-    prompts.insert(prompts.end(), kReplies, prompt_number(prompt));
-    return false;
-  });
-  auto asking = reply(std::move(about), std::move(prompts), std::move(params), kReply);
-  const std::vector<NodeId> replies = co_await asking;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    double sum = 0, opinions = 0;
-    for (size_t k = 0; k < kReplies; ++k) {
-      const NodeId reply = replies[i * kReplies + k];
-      if (reply == kNoNode) co_return false;
-      const auto says = opinion_in(ports_.codec->said(tree_.tokens(reply)));
-      if (says) ++opinions, sum += *says;
-    }
-    judge(nodes[i], opinions > 0 ? sum / opinions : kNoOpinion);
-  }
-  co_return true;
-}
-
-// Semantic entropy (Kuhn et al. 2023, arXiv 2302.09664; by counts of equal answers, as in Farquhar et al. 2024): a step
-// is as good as the model is sure of what follows, 1 − H/ln k over the answers of k continuations, one without an
-// answer standing for itself.
-core::Task<bool> Search::see_how_they_end(std::vector<NodeId> nodes) {
-  constexpr size_t kEnds = 4;
-  std::vector<Cut> cuts;
-  for (NodeId node : nodes)
-    for (size_t i = 0; i < kEnds; ++i) cuts.push_back({node, tree_[node].path_length});
-  auto writing = write_on(std::move(cuts), guide_params_);
-  const std::vector<NodeId> ends = co_await writing;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    std::vector<std::optional<std::string>> answers;
-    for (size_t k = 0; k < kEnds; ++k) {
-      const NodeId end = ends[i * kEnds + k];
-      if (end == kNoNode) co_return false;
-      core::Tokens whole = tree_.path_tokens(nodes[i]);
-      const core::TokenSpan rest = tree_.tokens(end);
-      whole.insert(whole.end(), rest.begin(), rest.end());
-      answers.push_back(ports_.codec->answer(problem_, whole));
-    }
-    judge(nodes[i], 1 - semantic_entropy(answers) / std::log(static_cast<double>(kEnds)));
-  }
-  co_return true;
-}
-
-void Search::set_value(NodeId id, double value) {
-  Node& node = tree_[id];
-  node.value = std::isfinite(value) ? static_cast<float>(std::clamp(value, 0.0, 1.0)) : 0.0f;
-  node.scored = true;
-  if (node.answered) candidates_[static_cast<size_t>(node.candidate)].score = node.value;
-}
-
-void Search::judge(NodeId node, double value, bool bought) {
-  set_value(node, value);
-  if (bought && tree_[node].answered) candidates_[static_cast<size_t>(tree_[node].candidate)].usage = usage_;
-}
-
-core::Task<std::vector<bool>> Search::evaluate_all(std::vector<NodeId> nodes) {
-  std::vector<Reading> readings;
-  std::vector<bool> paid(nodes.size(), false);
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    const NodeId id = nodes[i];
-    const bool twice = std::ranges::find(readings, id, &Reading::node) != readings.end();
-    if (tree_[id].terminal && !tree_[id].answered && !tree_[id].scored) set_value(id, 0);
-    if (!tree_[id].scored && !twice) {
-      if (critic_reads()) {
-        const int64_t prompt = tree_[kRoot].read ? 0 : static_cast<int64_t>(prompts_[0].tokens.size());
-        if (unread_tokens(id) + prompt > tokens_left()) break;
-        charge_reading(id);
-      }
-      readings.push_back({id, 0, {}, {}});
-    }
-    paid[i] = true;
-  }
-  auto scoring = score(std::move(readings));
-  co_await scoring;
-  for (size_t i = 0; i < nodes.size(); ++i) paid[i] = paid[i] && tree_[nodes[i]].scored;  // guides that ask pay then
-  co_return paid;
-}
-
-core::Task<bool> Search::evaluate(NodeId node) {
-  std::vector<NodeId> nodes = {node};
-  auto evaluation = evaluate_all(std::move(nodes));
-  const std::vector<bool> paid = co_await evaluation;
-  co_return paid[0];
 }
 
 NodeId Search::force(NodeId parent, const core::Tokens& tokens) {

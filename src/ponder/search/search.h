@@ -165,7 +165,7 @@ class Search {
   std::vector<core::SampleRequest> requests(std::vector<Draw>& wave, const Growth& growth);
   NodeId settle(const Draw& draw, const core::Completion& completion, const Growth& growth,
                 std::vector<Reading>& readings);
-  void close(NodeId node);
+  void close(NodeId node, bool cut);
   void account(const core::Completion& completion, int64_t max_tokens, core::Writer writer);
   core::Task<std::vector<Reading>> look_ahead(std::vector<Reading> readings, Growth growth);
   core::Task<bool> score(std::vector<Reading> readings);         // by the critic: already paid; true

@@ -147,7 +147,7 @@ TEST_P(EverySearch, NeverExceedsItsBudget) {
     base::Rng prices(base::RngKey(static_cast<uint64_t>(trial)).child("flops"));
     if (prices.chance(0.2)) {
       budget.flops = static_cast<double>(prices.below(2000));
-      budget.write_flops = 3, budget.critic_flops = prices.chance(0.5) ? 1 : 5;
+      budget.write_flops = {2, 0.1}, budget.critic_flops = {prices.chance(0.5) ? 1.0 : 4.0, 0.2}, budget.longest = 40;
     }
     what += base::cat(" tokens=", budget.tokens, " nodes=", budget.nodes, " flops=", budget.flops);
     const auto rows = world.run(*strategy, 1, {.budget = budget}, static_cast<uint64_t>(trial));
@@ -231,7 +231,11 @@ TEST_P(EverySearch, SurvivesGarbage) {
       [](core::Completion& c) { std::ranges::fill(c.logps, -std::numeric_limits<float>::infinity()); },
       [](core::Completion& c) { std::ranges::fill(c.logps, std::numeric_limits<float>::quiet_NaN()); },
       [](core::Completion& c) { c.stop = core::StopReason::kContextFull; },
-      [](core::Completion& c) { c.stop = core::StopReason::kCancelled, c.ended = false; },
+      [](core::Completion& c) {
+        c.stop = core::StopReason::kCancelled, c.ended = false;
+        c.tokens.pop_back(), c.logps.pop_back();
+        if (!c.entropies.empty()) c.entropies.pop_back();
+      },
       [](core::Completion& c) { std::ranges::fill(c.tokens, -7); },
       [](core::Completion& c) { std::ranges::fill(c.tokens, fake::kStep), c.ended = false; },
   };

@@ -300,6 +300,7 @@ std::optional<double> CountdownTask::outlook(const core::Problem& problem, const
   const Countdown countdown = countdown_of(problem);
   CountdownReplay replay(countdown);
   for (const auto& step : text::parse_thought(thought)) replay.check(step);
+  if (replay.at_hand().size() == 1) return replay.at_hand()[0] == countdown.target ? 1.0 : 0.0;
   double distance = 0;
   for (const int number : replay.at_hand()) {
     int nearest = std::abs(number - countdown.target);

@@ -53,7 +53,7 @@ class CountdownTask : public Task {
   bool judges_alone() const override { return true; }
   std::vector<StepVerdict> check_steps(const core::Problem& problem, const std::string& thought) const override;
   // Of the numbers at hand, how far they are from factors of the target: 1 / (1 + mean distance to the nearest one),
-  // after the "multiply" heuristic of Gandhi et al. 2024 (arXiv 2404.03683).
+  // after the "multiply" heuristic of Gandhi et al. 2024 (arXiv 2404.03683). Of a last number whether it is the target.
   std::optional<double> outlook(const core::Problem& problem, const std::string& thought) const override;
   std::optional<std::string> solve(const core::Problem& problem) const override;
 

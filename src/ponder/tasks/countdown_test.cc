@@ -178,6 +178,8 @@ TEST(Countdown, TheOutlookIsHowNearTheNumbersAreToFactorsOfTheTarget) {
   EXPECT_DOUBLE_EQ(outlook(""), 1 / (1 + (4 + 1 + 0) / 3.0));
   EXPECT_DOUBLE_EQ(outlook("goal 18 below ; try 8 + 2 = 10 , 10 13 ;"), 1 / (1 + (1 + 4) / 2.0));
   EXPECT_DOUBLE_EQ(outlook("goal 18 below ; try 8 + 2 = 10 , 10 13 ; try 13 - 8 = 5 , 5 2 ;"), 1 / (1 + (1 + 0) / 2.0));
+  EXPECT_EQ(outlook("goal 18 below ; try 13 + 2 = 15 , 15 8 ; 15 - 8 = 7 ? 18 no ;"), 0) << "nothing can follow";
+  EXPECT_EQ(outlook("goal 18 below ; try 13 * 2 = 26 , 26 8 ; 26 - 8 = 18 ? 18 yes ;"), 1);
   item.problem.task = "vm3";
   EXPECT_FALSE(judge.outlook(item.problem, {}));
 }

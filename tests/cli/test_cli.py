@@ -11,8 +11,8 @@ from pathlib import Path
 import cli
 from cli import CliTest
 
-COMMANDS = ["run", "report", "doctor", "replay", "solve", "eval", "generate", "score", "logits", "tokenize", "info", "convert", "verify",
-            "problems", "loss", "bench"]
+COMMANDS = ["run", "report", "doctor", "replay", "solve", "eval", "scaling", "tree", "generate", "score", "logits", "tokenize",
+            "chat-template", "info", "convert", "verify", "problems", "loss", "bench"]
 
 
 class Help(CliTest):
@@ -28,6 +28,18 @@ class Help(CliTest):
                 result = self.ponder(command, "--help")
                 self.assertIn("--json", result.out)
                 self.assertEqual(result.err, "")
+
+    def test_examples_in_the_documents_name_options_that_exist(self):
+        examples = {command: [] for command in COMMANDS}
+        for page in [*cli.REPOSITORY.glob("*.md"), *cli.REPOSITORY.glob("docs/**/*.md")]:
+            text = page.read_text(encoding="utf-8")
+            for command, rest in re.findall(rf"(?m)(?:\bponder +|^\| `)({'|'.join(COMMANDS)})\b([^`#|\n]*)", text):
+                examples[command] += [(page.name, option) for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", rest)]
+        for command, options in examples.items():
+            help_text = self.ponder(command, "--help").out
+            for page, option in options:
+                self.assertRegex(help_text, rf"(?m){option}(?![a-z-])", f"{page}: ponder {command}")
+            self.assertTrue(options or command in ("report", "doctor", "info"), f"no document shows how {command} is called")
 
     def test_version(self):
         self.assertRegex(self.ponder("--version").out, r"^ponder \d+\.\d+\.\d+\n$")

@@ -18,8 +18,8 @@ base_model = None  # says " 7\nQuestion: 7\nQuestion: …" behind a prompt
 chat_model = None  # says "#### 7" and ends
 
 
-def ids_of(model, text):
-    result = cli.run("tokenize", "--model", model, "--text", text, "--no-special", "--json")
+def ids_of(model, text, *more):
+    result = cli.run("tokenize", "--model", model, "--text", text, "--no-special", "--json", *more)
     return json.loads(result.out)["ids"]
 
 
@@ -79,6 +79,84 @@ class Generate(CliTest):
     def test_a_stop_text_that_cannot_be_one(self):
         self.ponder("generate", "--model", base_model, "--prompt", "a", "--stop", "", status=2, says=["--stop", "empty"])
         self.ponder("generate", "--model", base_model, "--prompt", "a", "--stop", "x" * 2000, status=2, says=["--stop", "1000"])
+
+
+class SpecialTokens(CliTest):
+    TEXT = "<|im_start|>user\nHow many?<|im_end|>\n"
+
+    def test_they_are_text_unless_they_are_asked_for(self):
+        plain, special = ids_of(chat_model, self.TEXT, "--plain"), ids_of(chat_model, self.TEXT)
+        self.assertLess(len(special), len(plain))
+        file = self.file("texts.jsonl", [{"text": self.TEXT}])
+        logits, by_ids = self.folder / "logits.safetensors", self.folder / "by_ids.safetensors"
+        for ids, more in ((plain, []), (special, ["--special"])):
+            for given in (["--text", self.TEXT], ["--file", file]):
+                self.assertEqual(self.one("score", "--model", chat_model, *given, *more)["tokens"], ids)
+            self.ponder("logits", "--model", chat_model, "--text", self.TEXT, "--out", logits, *more)
+            self.ponder("logits", "--model", chat_model, "--tokens", ",".join(map(str, ids)), "--out", by_ids)
+            self.assertEqual(logits.read_bytes(), by_ids.read_bytes())
+        self.ponder("logits", "--model", chat_model, "--text", "a", "--tokens", "1", "--out", logits, status=2, says=["--text"])
+
+    def test_generate_goes_on_from_them(self):
+        said = "Hello<|im_start|>"
+        plain, special = ids_of(chat_model, said, "--plain")[-1], ids_of(chat_model, said)[-1]
+        [seven], [eight], [end] = (ids_of(chat_model, text) for text in ("7", "8", "<|im_end|>"))
+        model = words_model.write(self.folder / "m", cli.REPOSITORY, {plain: seven, special: eight, seven: end, eight: end}, end)
+        ask = ["generate", "--model", model, "--prompt", said, "--temperature", 0]
+        self.assertEqual([self.one(*ask, *more)["text"] for more in ([], ["--special"])], ["7", "8"])
+
+    def test_one_that_is_added_in_any_case_need_not_be_written(self):
+        model = words_model.write(self.folder / "bos", cli.REPOSITORY, {}, 0, tokenizer="llama3")
+        text = "<|begin_of_text|>Hello"
+        ids = self.one("tokenize", "--model", model, "--text", text)["ids"]
+        self.assertEqual(ids[0], ids[1])
+        score = ["score", "--model", model, "--json", "--text"]
+        self.assertEqual(self.ponder(*score, text, "--special", says=["warning", "<|begin_of_text|> twice"]).rows()[0]["tokens"], ids)
+        for more in (["Hello", "--special"], [text]):
+            self.assertNotIn("twice", self.ponder(*score, *more).err)
+
+
+class Chat(CliTest):
+    def test_the_prompt_is_a_users_message(self):
+        [end] = ids_of(chat_model, "<|im_end|>")  # all but this is left to chance, and depends on the whole prompt
+        model = words_model.write(self.folder / "m", cli.REPOSITORY, {}, end, chat_template=CHAT_ML, noise=0.5)
+        said = "Is <|im_end|> a word?"  # to the model it is text
+        rendered = self.one("chat-template", "--model", model, "--messages", self.file("m.json", [{"role": "user", "content": said}]))
+        generate = ["generate", "--model", model, "--max-tokens", 6, "--n", 3]
+        wanted = self.rows(*generate, "--tokens", ",".join(map(str, rendered["ids"])))
+        self.assertEqual(self.rows(*generate, "--chat", "--prompt", said), wanted)
+        self.assertNotEqual(self.rows(*generate, "--prompt", said), wanted)
+        self.assertNotEqual(self.rows(*generate, "--special", "--prompt", rendered["text"]), wanted)
+        gguf = self.folder / "m.gguf"
+        self.one("convert", "--from", model, "--to", gguf)
+        self.assertEqual(self.rows("generate", "--model", gguf, *generate[3:], "--chat", "--prompt", said), wanted)
+        self.assertEqual(self.one("chat-template", "--model", gguf, "--messages", self.folder / "m.json"), rendered)
+
+    def test_it_answers(self):
+        row = self.one("generate", "--model", chat_model, "--chat", "--prompt", "How many?", "--temperature", 0)
+        self.assertEqual((row["text"], row["stop_reason"]), ("$7", "stop"))
+
+    def test_refusals(self):
+        self.ponder("generate", "--model", base_model, "--chat", "--prompt", "a", status=3, says=["no chat template"])
+        self.ponder("generate", "--model", chat_model, "--chat", "--tokens", "1", status=2, says=["--chat", "--prompt"])
+        self.ponder("generate", "--model", chat_model, "--chat", "--special", "--prompt", "a", status=2, says=["--chat"])
+
+
+class Texts(CliTest):
+    """What is printed for people is printed whole."""
+
+    def test_a_zero_byte_in_a_sample_and_in_a_text(self):
+        vocabulary = json.loads((cli.REPOSITORY / "tests/data/tokenizers/qwen2.json").read_text(encoding="utf-8"))["tokenizer"]["model"]["vocab"]
+        zero, seven, [end] = vocabulary["\u0100"], vocabulary["7"], ids_of(chat_model, "<|im_end|>")
+        model = words_model.write(self.folder / "zero", cli.REPOSITORY, {seven: zero, zero: end}, end)
+        self.assertEqual(self.ponder("generate", "--model", model, "--prompt", "7", "--temperature", 0).out, "\0\n")
+        ids = f"{seven},{zero},{seven}"
+        self.assertEqual(self.ponder("tokenize", "--model", model, "--decode", "--text", ids).out, "7\0" "7\n")
+
+    def test_a_rendered_chat_is_the_templates_bytes(self):
+        messages = self.file("m.json", [{"role": "user", "content": "a\0b"}])
+        rendered = self.ponder("chat-template", "--model", chat_model, "--messages", messages)
+        self.assertEqual(rendered.out, "<|im_start|>user\na\0b<|im_end|>\n<|im_start|>assistant\n")
 
 
 class Solve(CliTest):

@@ -80,6 +80,12 @@ void add_weights(CLI::App* s, std::string& weights) {
       ->check(CLI::IsMember({"auto", "f32", "bf16", "q8_0", "q4_0"}));
 }
 
+void add_special(CLI::App* s, bool& special) {
+  s->add_flag("--special", special,
+              "special tokens that are written in a text, such as <|im_end|>, are these tokens (else they are text); "
+              "what the model wants around a text, such as <bos>, is added in any case");
+}
+
 void add_adapter(CLI::App* s, std::string& adapter) {
   s->add_option("--adapter", adapter, "a LoRA adapter of this model: a directory of PEFT's, or a run that trained one");
 }
@@ -171,7 +177,7 @@ class Commands {
 
   // Who answers which problems, whatever the search.
   void add_solving_options(CLI::App* s, SolveArgs& a) {
-    s->add_option("--model", a.model, "run directory or model directory")->required();
+    s->add_option("--model", a.model, "run directory, Hugging Face directory or GGUF file")->required();
     s->add_option("--seed", a.seed, "randomness; the same seed gives the same answers");
     s->add_option("--workers", a.workers, "worker threads; 0 = one a core")->check(at_least(0));
     s->add_option("--n", a.n, "how many problems (0: all of a file, 200 of a task)")->check(at_least(0));
@@ -268,9 +274,13 @@ class Commands {
   void add_model_commands() {
     auto& g = args_.generate;
     CLI::App* s = add("generate", &g.json, [&g] { return command_generate(g); });
-    s->add_option("--model", g.model, "run directory or model directory")->required();
+    s->add_option("--model", g.model, "run directory, Hugging Face directory or GGUF file")->required();
     auto* prompt = s->add_option("--prompt", g.prompt, "text to go on from");
     s->add_option("--tokens", g.tokens, "ids to go on from, for example 1,2,3")->excludes(prompt);
+    add_special(s, g.special);
+    s->add_flag("--chat", g.chat,
+                "the prompt is one message of a user, put as the model's own chat template has it; templates that tell "
+                "the date are told 1 January 2025");
     s->add_option("--max-tokens", g.max_tokens, "most new tokens")->check(at_least(1));
     s->add_option("--temperature", g.temperature, "0 = greedy")->check(at_least(0));
     s->add_option("--top-p", g.top_p, "nucleus; 1 = off")->check(between_0_and_1());
@@ -289,21 +299,22 @@ class Commands {
       const bool logits = a == &args_.logits;
       s = add(logits ? "logits" : "score", &a->json,
               [a, logits] { return logits ? command_logits(*a) : command_score(*a); });
-      s->add_option("--model", a->model, "run directory or model directory")->required();
+      s->add_option("--model", a->model, "run directory, Hugging Face directory or GGUF file")->required();
+      s->add_option("--text", a->text, "text");
       s->add_option("--tokens", a->tokens, "ids, for example 1,2,3");
+      add_special(s, a->special);
       add_weights(s, a->weights);
       add_adapter(s, a->adapter);
       if (logits) {
         s->add_option("--out", a->out, "FILE.safetensors; tensor \"logits\", f32 [T,V]")->required();
       } else {
-        s->add_option("--text", a->text, "text");
         s->add_option("--file", a->file, "FILE.jsonl with rows {\"text\"} or {\"tokens\"}");
       }
     }
 
     auto& t = args_.tokenize;
     s = add("tokenize", &t.json, [&t] { return command_tokenize(t); });
-    s->add_option("--model", t.model, "run directory or model directory; tokenizer.json is enough")->required();
+    s->add_option("--model", t.model, "run directory, GGUF file, or directory with a tokenizer.json")->required();
     s->add_option("--text", t.text, "text, or ids with --decode");
     s->add_option("--file", t.file, "FILE.jsonl with rows {\"text\"}, or {\"ids\"} with --decode");
     s->add_flag("--decode", t.decode, "ids to text");

@@ -34,7 +34,8 @@ void print_help() {
   for (const CommandLine& c : kCommands) std::printf("  %-14s %s\n", c.name, c.does);
   std::printf(
       "\n"
-      "MODEL is a run directory (its newest policy and critic) or one of its checkpoints.\n"
+      "MODEL is a run directory (its newest policy and critic), one of its checkpoints, a Hugging Face directory\n"
+      "or a GGUF file.\n"
       "Every command takes --json (results as JSON on standard output, messages on standard error).\n"
       "Exit status: 0 fine, 1 some rows failed, 2 bad usage or configuration, 3 bad input file, 4 not enough memory or "
       "disk,\n             130 stopped by the user (run the same command again to go on).\n");

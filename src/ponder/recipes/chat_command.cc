@@ -23,27 +23,8 @@ struct ChatFiles {
 
 ChatFiles open_gguf(const std::string& path) {
   const store::GgufFile file(path);
-  const store::GgufMetadata& m = file.metadata();
-  ChatFiles out;
-  constexpr std::string_view kTemplate = "tokenizer.chat_template";
-  if (m.has(kTemplate))
-    out.source.templates.push_back({"default", std::string(m.string_at(kTemplate)), base::cat(path, ":", kTemplate)});
-  if (m.has("tokenizer.chat_templates"))
-    for (const std::string_view name : m.strings_at("tokenizer.chat_templates")) {
-      const std::string key = base::cat(kTemplate, ".", name);
-      out.source.templates.push_back({std::string(name), std::string(m.string_at(key)), base::cat(path, ":", key)});
-    }
-  const text::GgufVocabulary vocabulary = gguf_vocabulary(m);
-  const auto token = [&](const char* name, int64_t id) {
-    if (id >= 0 && id < static_cast<int64_t>(vocabulary.tokens.size()))
-      out.source.special_tokens.emplace_back(name, vocabulary.tokens[static_cast<size_t>(id)]);
-  };
-  token("bos_token", vocabulary.bos);
-  token("eos_token", vocabulary.eos);
-  token("unk_token", vocabulary.unk);
-  token("pad_token", vocabulary.pad);
-  out.tokenizer = text::make_gguf_tokenizer(vocabulary, path);
-  return out;
+  const text::GgufVocabulary vocabulary = gguf_vocabulary(file.metadata());
+  return {gguf_chat_source(file.metadata(), vocabulary, path), text::make_gguf_tokenizer(vocabulary, path)};
 }
 
 ChatFiles open_directory(const std::string& directory) {
@@ -102,7 +83,7 @@ int command_chat_template(const ChatTemplateArgs& args) {
   const std::vector<text::JinjaPiece> pieces = chat_template.render(chat, text::local_time_now(), args.trust);
   const std::string rendered = text::joined_text(pieces);
   if (!args.json) {
-    std::printf("%s\n", rendered.c_str());
+    std::fwrite(rendered.data(), 1, rendered.size(), stdout);  // nothing behind it: these are the template's bytes
     return 0;
   }
   Json json = Json::object();

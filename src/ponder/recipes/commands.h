@@ -105,6 +105,8 @@ int command_tree(const TreeArgs& args);
 
 struct GenerateArgs {
   std::string model, prompt, tokens;  // one of the last two
+  bool special = false;               // "<|im_end|>" in the prompt is that token
+  bool chat = false;                  // the prompt is a user's message in the model's chat template
   std::string adapter;                // a directory with an adapter, or ""
   int64_t max_tokens = 256, top_k = 0, seed = 1, n = 1;
   double temperature = 1.0, top_p = 1.0, min_p = 0.0;
@@ -116,7 +118,8 @@ struct GenerateArgs {
 int command_generate(const GenerateArgs& args);
 
 struct ScoreArgs {
-  std::string model, text, tokens, file;  // one of the last three
+  std::string model, text, tokens, file;  // one of the last three; logits: of text and tokens
+  bool special = false;                   // "<|im_end|>" in a text is that token
   std::string out;                        // logits only: FILE.safetensors
   std::string weights = "auto";           // how they are kept (model/load.h)
   std::string adapter;                    // a directory with an adapter, or ""

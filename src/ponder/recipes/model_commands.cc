@@ -12,7 +12,10 @@
 #include "ponder/recipes/rollout.h"
 #include "ponder/store/gguf_info.h"
 #include "ponder/store/safetensors.h"
+#include "ponder/tasks/word_codec.h"
 #include "ponder/tensor/device.h"
+#include "ponder/text/chat_encode.h"
+#include "ponder/text/chat_template.h"
 #include "ponder/text/stop_strings.h"
 
 namespace ponder::recipes {
@@ -50,12 +53,27 @@ std::string id_list(const core::Tokens& ids) {
 
 // A text that stands on the command line.
 core::Tokens encode_argument(const text::Tokenizer& tokenizer, const std::string& text, const char* option,
-                             const text::EncodeOptions& options = {}) {
+                             const text::EncodeOptions& options) {
+  core::Tokens ids;
   try {
-    return tokenizer.encode(text, options);
+    ids = tokenizer.encode(text, options);
   } catch (const Error& e) {
     throw Error(e.code(), e.message(), option);
   }
+  const core::Tokens added = tokenizer.encode("", options);
+  if (!added.empty() && ids.size() > 1 && ids[0] == added[0] && ids[1] == added[0])
+    base::log_warning(base::cat(option, ": begins with ", tokenizer.token_bytes(added[0], true),
+                                " twice, for it is added to every text of this model and stands in this one too"));
+  return ids;
+}
+
+// The ids of a text as one user message of the model's own chat template.
+core::Tokens encode_message(const OpenedModel& model, const std::string& message) {
+  const text::Tokenizer& tokenizer = model.tokenizer();
+  text::Chat chat;
+  chat.messages.push_back(base::Json(base::Json::Object{{"role", "user"}, {"content", message}}));
+  const text::ChatTemplate chat_template(open_chat_source(model.policy_path), model.policy_path);
+  return text::encode_chat(chat_template.render(chat, tasks::fixed_date()), text::chat_encoder(tokenizer)).ids;
 }
 
 core::Tokens ids_at(const base::Json& row, const char* key, int64_t vocab) {
@@ -64,8 +82,8 @@ core::Tokens ids_at(const base::Json& row, const char* key, int64_t vocab) {
   return {ids.begin(), ids.end()};
 }
 
-core::Tokens ids_of_row(const base::Json& row, const OpenedModel& model) {
-  if (row.find("text")) return model.tokenizer().encode(row.string_at("text"));
+core::Tokens ids_of_row(const base::Json& row, const OpenedModel& model, const text::EncodeOptions& options) {
+  if (row.find("text")) return model.tokenizer().encode(row.string_at("text"), options);
   if (row.find("tokens")) return ids_at(row, "tokens", model.policy.config.vocab);
   throw Error(ErrorCode::kInput, "the row has neither \"text\" nor \"tokens\"");
 }
@@ -128,13 +146,17 @@ int command_generate(const GenerateArgs& args) {
   tensor::set_operator_threads(1);
   if (args.prompt.empty() == args.tokens.empty())
     throw Error(ErrorCode::kUsage, "give one of --prompt and --tokens", "command line");
+  if (args.chat && (args.special || args.prompt.empty()))
+    throw Error(ErrorCode::kUsage, "it is for --prompt alone, which is text then, without special tokens", "--chat");
   const char* option = args.tokens.empty() ? "--prompt" : "--tokens";
   const OpenOptions open{.weights = args.weights, .adapter = args.adapter};
   const OpenedModel model = open_model(args.model, open);
   const std::optional<OpenedModel> draft = open_draft(args.decode, model, open);
+  const text::EncodeOptions options{.parse_special = args.special};
   core::SampleRequest request;
-  request.prefix = args.tokens.empty() ? encode_argument(model.tokenizer(), args.prompt, option)
-                                       : parse_ids(args.tokens, model.policy.config.vocab, option);
+  request.prefix = args.chat             ? encode_message(model, args.prompt)
+                   : args.tokens.empty() ? encode_argument(model.tokenizer(), args.prompt, option, options)
+                                         : parse_ids(args.tokens, model.policy.config.vocab, option);
   const int64_t room = model.policy.config.context - static_cast<int64_t>(request.prefix.size());
   if (request.prefix.empty() || room < 1)
     throw Error(ErrorCode::kUsage,
@@ -160,7 +182,7 @@ int command_generate(const GenerateArgs& args) {
   };
   for (const core::Completion& c : sample_requests(models, std::move(requests), static_cast<size_t>(args.n))) {
     if (!args.json) {
-      std::printf("%s\n", (model.text ? text_of(c.tokens) : id_list(c.tokens)).c_str());
+      base::print_result(model.text ? text_of(c.tokens) : id_list(c.tokens));
       continue;
     }
     base::Json json = base::Json::object();
@@ -179,21 +201,26 @@ int command_score(const ScoreArgs& args) {
   if (args.text.empty() + args.tokens.empty() + args.file.empty() != 2)
     throw Error(ErrorCode::kUsage, "give one of --text, --tokens and --file", "command line");
   const OpenedModel model = open_model(args.model, {.weights = args.weights, .adapter = args.adapter});
+  const text::EncodeOptions options{.parse_special = args.special};
   if (!args.text.empty())
-    print_score(score_json(model, encode_argument(model.tokenizer(), args.text, "--text")), args.json);
+    print_score(score_json(model, encode_argument(model.tokenizer(), args.text, "--text", options)), args.json);
   if (!args.tokens.empty())
     print_score(score_json(model, parse_ids(args.tokens, model.policy.config.vocab, "--tokens")), args.json);
   if (args.file.empty()) return 0;
-  return for_each_row(
-      args.file, [&](const base::Json& row) { print_score(score_json(model, ids_of_row(row, model)), args.json); });
+  return for_each_row(args.file, [&](const base::Json& row) {
+    print_score(score_json(model, ids_of_row(row, model, options)), args.json);
+  });
 }
 
 int command_logits(const ScoreArgs& args) {
   tensor::set_operator_threads(1);
+  if (args.text.empty() == args.tokens.empty())
+    throw Error(ErrorCode::kUsage, "give one of --text and --tokens", "command line");
   base::check_output_file(args.out);
   const OpenedModel model = open_model(args.model, {.weights = args.weights, .adapter = args.adapter});
-  const core::Tokens ids = parse_ids(args.tokens, model.policy.config.vocab, "--tokens");
-  if (ids.empty()) throw Error(ErrorCode::kUsage, "give --tokens, for example 1,2,3", "command line");
+  const core::Tokens ids =
+      args.text.empty() ? parse_ids(args.tokens, model.policy.config.vocab, "--tokens")
+                        : encode_argument(model.tokenizer(), args.text, "--text", {.parse_special = args.special});
   const at::Tensor logits = engine::token_logits(model.policy, ids);
   store::write_safetensors(args.out, {{"logits", "F32", logits.sizes().vec(), logits.const_data_ptr()}});
   if (args.json)
@@ -213,7 +240,7 @@ int command_tokenize(const TokenizeArgs& args) {
   const auto print = [&](const std::string& key, base::Json value, const std::string& plain) {
     base::Json json = base::Json::object();
     json[key] = std::move(value);
-    std::printf("%s\n", args.json ? json.dump().c_str() : plain.c_str());
+    base::print_result(args.json ? json.dump() : plain);
   };
   const auto print_ids = [&](const core::Tokens& ids) { print("ids", base::Json::list(ids), id_list(ids)); };
   const auto print_text = [&](const core::Tokens& ids) {

@@ -47,13 +47,7 @@ tasks::WordModel word_model(std::shared_ptr<const text::Tokenizer> tokenizer, co
                             const std::string& path) {
   tasks::WordModel model;
   model.tokenizer = std::move(tokenizer);
-  const std::string home = tokenizer_home(path);
-  if (is_gguf_file(home)) {
-    const store::GgufFile file(home);
-    model.chat = text::parse_tokenizer_config(gguf_config(file), home);
-  } else {
-    model.chat = text::read_chat_template_source(home);
-  }
+  model.chat = open_chat_source(path);
   model.ends.assign(config.eos_ids.begin(), config.eos_ids.end());
   model.context = config.context;
   model.path = path;

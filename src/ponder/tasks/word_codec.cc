@@ -24,13 +24,6 @@ std::string trimmed(const std::string& s) {
   return first == std::string::npos ? "" : s.substr(first, s.find_last_not_of(kSpace) - first + 1);
 }
 
-// Templates may tell the date. One that never changes keeps prompts, and with them results, the same.
-std::tm fixed_date() {
-  std::tm date{};
-  date.tm_year = 125, date.tm_mon = 0, date.tm_mday = 1, date.tm_wday = 3;  // Wednesday, 1 January 2025
-  return date;
-}
-
 std::optional<AnswerPlace> place_of(const std::string& name) {
   if (name == "boxed") return AnswerPlace::kBoxed;
   if (name == "hashes") return AnswerPlace::kHashes;
@@ -87,6 +80,12 @@ std::optional<core::Tokens> behind(const text::Tokenizer& tokenizer, std::vector
 }
 
 }  // namespace
+
+std::tm fixed_date() {
+  std::tm date{};
+  date.tm_year = 125, date.tm_mon = 0, date.tm_mday = 1, date.tm_wday = 3;  // a Wednesday
+  return date;
+}
 
 WordCodec::WordCodec(WordModel model, const WordOptions& options)
     : model_(std::move(model)),

@@ -1,6 +1,7 @@
 // How a model that writes words meets problems: behind worked examples, in its chat template, or as "Question: …
 // Answer:" as it is trained on solutions. For real models; the procedural tasks' own language has text/format.h.
 #pragma once
+#include <ctime>
 #include <memory>
 
 #include "ponder/tasks/math_extract.h"
@@ -22,7 +23,10 @@ struct WordModel {
   std::vector<WorkedExample> examples = {};  // for few-shot, where the options name no file; empty: ponder's own
 };
 
-// A user's text is never a special token. The date that a template may tell is always the same, so that a prompt is.
+// The date that templates may tell: 1 January 2025, whenever it is, so that a prompt and what is learned stay the same.
+std::tm fixed_date();
+
+// A user's text is never a special token.
 class WordCodec : public text::ProblemCodec {
  public:
   // Error(kInput): a file of examples that cannot be read, a template that refuses, a model without an end token;

@@ -49,7 +49,34 @@ int64_t dev_instances(const Run& run, const std::string& task) {
   return static_cast<int64_t>(instances.size());
 }
 
+// Every test problem that any row of the run speaks of, as far as it counts from the first: those of the training curve
+// and those of the searches.
+std::map<std::string, int64_t> tested_problems(const Recipe& recipe) {
+  std::map<std::string, int64_t> tested;
+  const auto at_least = [&tested](const std::string& task, int64_t n) {
+    if (n > 0) tested[task] = std::max(tested[task], n);
+  };
+  for (const std::string& task : recipe.rl.mix.tasks) {
+    if (has_stage(recipe, "sft")) at_least(task, recipe.sft.eval_problems);
+    if (has_stage(recipe, "rl")) at_least(task, recipe.rl.eval_problems);
+  }
+  if (!has_stage(recipe, "search")) return tested;
+  const SearchStageOptions& o = recipe.search;
+  for (size_t t = 0; t < o.tasks.size(); ++t) at_least(o.tasks[t], o.problems[t]);
+  for (const std::string& task : o.harder_tasks) at_least(task, o.harder_problems);
+  return tested;
+}
+
 }  // namespace
+
+std::vector<std::string> tested_tasks(const Recipe& recipe) {
+  std::set<std::string> tasks;
+  for (const auto& [task, problems] : tested_problems(recipe)) tasks.insert(task);
+  if (has_stage(recipe, "base")) tasks.insert(recipe.base.tasks.begin(), recipe.base.tasks.end());
+  for (const char* stage : {"critic", "critic_rl"})
+    if (has_stage(recipe, stage)) tasks.insert(recipe.critic.mix.tasks.begin(), recipe.critic.mix.tasks.end());
+  return {tasks.begin(), tasks.end()};
+}
 
 std::vector<std::string> held_out_instances(const std::vector<core::Item>& items) {
   std::vector<std::string> found;
@@ -71,7 +98,7 @@ std::vector<eval::DataRow> audit_data(const Run& run) {
   std::set<std::string> leaks;
   if (has_stage(run.recipe, "pretrain"))
     leaks.merge(leaks_in_text(run, run.recipe.pretrain.train.steps, pretrain_batch));
-  const bool demonstrations = run.recipe.sft.solutions.empty();
+  const bool demonstrations = run.recipe.init.from.empty();
   if (has_stage(run.recipe, "sft") && demonstrations)
     leaks.merge(leaks_in_text(run, run.recipe.sft.train.steps, sft_batch));
   std::map<std::string, std::set<std::string>> trained;  // task -> canonical instances that were trained on
@@ -79,7 +106,6 @@ std::vector<eval::DataRow> audit_data(const Run& run) {
     trained[item.problem.task].insert(tasks::find_task(item.problem.task).canonical(item.problem));
 
   std::vector<eval::DataRow> rows;
-  const SearchStageOptions& o = run.recipe.search;
   const auto add = [&](const std::string& task, int64_t problems) {
     std::set<std::string> held_out;
     for (const core::Item& item : run.test_problems(task, problems))
@@ -97,17 +123,11 @@ std::vector<eval::DataRow> audit_data(const Run& run) {
               "test problems come from; overlap also counts test instances shown anywhere in pre-training text "
               "and demonstrations, failed tries included"
             : "questions, by their words and numbers, that SFT, RL and critics trained on, and that test problems "
-              "come from; what the model that the run started from has read is not known here";
+              "come from; rows of sft.data that show a held-out one were left out, and count as none; what the model "
+              "that the run started from has read is not known here";
     rows.push_back(row);
   };
-  // Every test problem that any row of the run speaks of: those of the training curve and those of the searches.
-  std::map<std::string, int64_t> tested;
-  const auto at_least = [&tested](const std::string& task, int64_t n) { tested[task] = std::max(tested[task], n); };
-  for (const std::string& task : run.recipe.rl.mix.tasks)
-    at_least(task, std::max(run.recipe.rl.eval_problems, run.recipe.sft.eval_problems));
-  for (size_t t = 0; t < o.tasks.size(); ++t) at_least(o.tasks[t], o.problems[t]);
-  for (const std::string& task : o.harder_tasks) at_least(task, o.harder_problems);
-  for (const auto& [task, problems] : tested) add(task, problems);
+  for (const auto& [task, problems] : tested_problems(run.recipe)) add(task, problems);
   return rows;
 }
 

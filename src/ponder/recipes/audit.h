@@ -17,6 +17,8 @@ std::vector<core::Item> rl_problems(const Recipe& recipe, base::RngKey key, int6
 // All problems of a critic stage.
 std::vector<core::Item> critic_problems(const Recipe& recipe, base::RngKey key, const std::string& stage);
 
+// The tasks whose dev or test problems the run answers, each once.
+std::vector<std::string> tested_tasks(const Recipe& recipe);
 // The dev problems of a task that critics are measured on.
 std::vector<core::Item> dev_problems(const Run& run, const std::string& task);
 

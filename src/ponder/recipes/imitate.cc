@@ -1,4 +1,6 @@
 // Stages 1 and 2: next-token learning on generated text (P1, P6), then on demonstrations (P2, P7, P12).
+#include "ponder/base/clock.h"
+#include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/craft/solution_forms.h"
 #include "ponder/craft/solutions.h"
@@ -7,6 +9,8 @@
 #include "ponder/recipes/batches.h"
 #include "ponder/recipes/doctor.h"
 #include "ponder/recipes/train_loop.h"
+#include "ponder/recipes/training_files.h"
+#include "ponder/store/checkpoint.h"
 #include "ponder/tasks/dataset.h"
 
 namespace ponder::recipes {
@@ -114,30 +118,77 @@ void run_pretrain(Run& run) {
   run.before_rl = run.policy;
 }
 
+namespace {
+
+// Rows that are given, and which of them each step learns from.
+struct Epochs {
+  std::vector<learn::Row> rows = {};
+  std::vector<std::vector<size_t>> batches = {};
+
+  Epochs() = default;
+  Epochs(std::vector<learn::Row> given, int64_t steps, int64_t batch_tokens, base::RngKey key)
+      : rows(std::move(given)), batches(plan_batches(rows, steps, batch_tokens, key)) {}
+  void add_batch(int64_t step, std::vector<learn::Row>& out) const {
+    if (rows.empty()) return;
+    for (const size_t i : batches[static_cast<size_t>(step)]) out.push_back(rows[i]);
+  }
+};
+
+// Reads sft.data. What it holds becomes a row of the run, so that a run that goes on finds out when a file has changed.
+std::vector<learn::Row> rows_of_files(Run& run) {
+  TrainingFiles files = read_training_files(run.recipe);
+  const std::string text = base::cat(kFilesNote, summary_of(files, run.recipe), "; checksum ", files.checksum);
+  base::log_info(base::cat("sft: ", summary_of(files, run.recipe)));
+  const std::string checkpoints = base::join_path(run.directory.checkpoints(), "sft");
+  store::clean_interrupted(checkpoints);  // a kill may have come between a commit and its last step
+  if (!store::latest_checkpoint(checkpoints)) {
+    run.rewind("sft", -1);
+    run.write(eval::to_json(eval::NoteRow{"data", text}), "sft", 0);
+    return std::move(files.rows);
+  }
+  const eval::Rows before = eval::read_rows(run.directory.metrics());
+  for (const eval::NoteRow& note : before.note)
+    if (note.text.starts_with(kFilesNote) && !note.text.ends_with(files.checksum))
+      throw Error(ErrorCode::kInput,
+                  "its rows give other tokens than those that this run began with, so it cannot go on; restore the "
+                  "files from a copy, or choose another --out",
+                  "sft.data");
+  return std::move(files.rows);
+}
+
+}  // namespace
+
 void run_sft(Run& run) {
   const SftOptions& o = run.recipe.sft;
   if (!run.policy.exists())  // a recipe without pretraining starts from scratch
     run.policy = run.on_device(model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init")));
-  learn::Learner learner(run.policy, o.train.learner, run.workers);
+  const base::Stopwatch watch;
+  const base::RngKey key = run.key.child("sft");
   LiveDoctor doctor(run.recipe, run.directory.metrics());
-  const bool solutions = !o.solutions.empty();
-  const auto practice_tokens = static_cast<int64_t>(o.practice_share * static_cast<double>(o.train.batch_tokens));
-  std::vector<learn::Row> all;
-  std::vector<std::vector<size_t>> batches;
-  if (solutions) {
+  // Practice takes its share of each batch, what is given has the rest.
+  const auto share_of = [](double share, int64_t tokens) {
+    return static_cast<int64_t>(share * static_cast<double>(tokens));
+  };
+  const int64_t practice_tokens = share_of(o.practice_share, o.train.batch_tokens);
+  const int64_t given_tokens = o.train.batch_tokens - practice_tokens;
+  const int64_t data_tokens = o.solutions.empty() ? given_tokens : share_of(o.data_share, given_tokens);
+  Epochs data, solutions;
+  if (!o.data.empty()) data = Epochs(rows_of_files(run), o.train.steps, data_tokens, key.child("data"));
+  if (!o.solutions.empty()) {
     doctor.watch_data("sft", 0, held_out_instances(solved_problems(run.recipe)));
-    all = solution_rows(run.recipe, run.codec);
-    batches = plan_batches(all, o.train.steps, o.train.batch_tokens - practice_tokens, run.key.child("sft"));
+    const int64_t tokens = o.data.empty() ? given_tokens : given_tokens - data_tokens;
+    solutions = Epochs(solution_rows(run.recipe, run.codec), o.train.steps, tokens, key);
   }
   const auto batch = [&](int64_t step) {
     std::vector<learn::Row> rows;
-    if (!solutions) {
+    if (solutions.rows.empty() && data.rows.empty()) {
       rows = sft_batch(run.recipe, run.key, step);
       doctor.watch_data("sft", step + 1, held_out_instances(rows));
       return rows;
     }
-    for (size_t i : batches[static_cast<size_t>(step)]) rows.push_back(all[i]);
-    const base::RngKey practice = run.key.child("sft").child("practice").child(static_cast<uint64_t>(step));
+    solutions.add_batch(step, rows);
+    data.add_batch(step, rows);
+    const base::RngKey practice = key.child("practice").child(static_cast<uint64_t>(step));
     fill_batch(
         practice_tokens, run.recipe.model.context,
         [&](int64_t i) {
@@ -147,14 +198,19 @@ void run_sft(Run& run) {
         rows);
     return rows;
   };
+  learn::Learner learner(run.policy, o.train.learner, run.workers);
   train_stage(run, {"sft", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
-              {[&](int64_t step, const Cost& before) {
-                 return imitate(learner, doctor, batch(step), o.train, "sft", step, before);
-               },
-               [&](int64_t done, const Cost& so_far, std::string& metric) {
-                 if (done != o.train.steps) return;
-                 write_sft_gain(run, done, write_greedy_accuracy(run, "sft", done, so_far, o.eval_problems, metric));
-               }});
+              {.take_step =
+                   [&](int64_t step, const Cost& before) {
+                     return imitate(learner, doctor, batch(step), o.train, "sft", step, before);
+                   },
+               .measure =
+                   [&](int64_t done, const Cost& so_far, std::string& metric) {
+                     if (done != o.train.steps || o.eval_problems == 0) return;
+                     write_sft_gain(run, done,
+                                    write_greedy_accuracy(run, "sft", done, so_far, o.eval_problems, metric));
+                   },
+               .seconds_before = watch.seconds()});
   run.before_rl = run.policy;
 }
 

@@ -18,6 +18,7 @@
 #include "ponder/recipes/confidence.h"
 #include "ponder/recipes/open_model.h"
 #include "ponder/recipes/run.h"
+#include "ponder/recipes/training_files.h"
 #include "ponder/store/convert.h"
 #include "ponder/store/gguf.h"
 #include "ponder/tensor/gemm_rate.h"
@@ -125,9 +126,10 @@ class StageSums {
 
 double length_of(int64_t max_tokens) { return kShareOfLongest * d(max_tokens); }
 
-void plan_imitation(const TrainOptions& train, bool solutions, StageSums& sums) {
-  constexpr double kRow = 60;  // tokens of a document or demonstration
-  sums.train(d(train.steps) * d(train.batch_tokens), solutions ? kWordPromptTokens + kWordSolutionTokens : kRow);
+constexpr double kRow = 60;  // tokens of a document or demonstration
+
+void plan_imitation(const TrainOptions& train, double row, StageSums& sums) {
+  sums.train(d(train.steps) * d(train.batch_tokens), row);
 }
 
 void plan_base(const Recipe& recipe, StageSums& sums) {
@@ -179,11 +181,13 @@ void plan_search(const Recipe& recipe, StageSums& sums) {
   sums.sample(d(o.harder_problems) * d(static_cast<int64_t>(o.harder_tasks.size())) * length * (1 + 2 * pool), length);
 }
 
-StagePlan plan_stage(const Recipe& recipe, const std::string& stage, StageSums& sums) {
-  if (stage == "pretrain") plan_imitation(recipe.pretrain.train, false, sums);
+// files_row: tokens of a row of sft.data; 0: there are none.
+StagePlan plan_stage(const Recipe& recipe, const std::string& stage, double files_row, StageSums& sums) {
+  if (stage == "pretrain") plan_imitation(recipe.pretrain.train, kRow, sums);
   if (stage == "base") plan_base(recipe, sums);
   if (stage == "sft") {
-    plan_imitation(recipe.sft.train, !recipe.sft.solutions.empty(), sums);
+    const double row = recipe.sft.solutions.empty() ? kRow : kWordPromptTokens + kWordSolutionTokens;
+    plan_imitation(recipe.sft.train, files_row > 0 ? files_row : row, sums);
     plan_evaluation(recipe, 1, recipe.sft.eval_problems, sums);
   }
   if (stage == "critic" || stage == "critic_rl") plan_critic(recipe.critic, sums);
@@ -301,9 +305,14 @@ Plan make_plan(const Recipe& recipe, const std::string& run_dir) {
   const c10::Device device = tensor::resolve_device(recipe.device);
   Plan plan = plan_machine(recipe, device);
   plan_disk(recipe, run_dir, plan);
+  if (has_stage(recipe, "sft") && !recipe.sft.data.empty()) {
+    const TrainingFiles files = read_training_files(recipe);
+    plan.files = summary_of(files, recipe), plan.files_json = to_json(files);
+    plan.files_row = d(files.tokens) / d(std::ssize(files.rows));
+  }
   plan.gemm_rate = measure_rate(recipe.model, static_cast<int>(plan.workers), device);
   StageSums sums(recipe, plan.gemm_rate);
-  for (const std::string& stage : recipe.stages) plan.stages.push_back(plan_stage(recipe, stage, sums));
+  for (const std::string& stage : recipe.stages) plan.stages.push_back(plan_stage(recipe, stage, plan.files_row, sums));
   return plan;
 }
 
@@ -326,6 +335,7 @@ base::Json to_json(const Plan& plan) {
                                     {"rollouts", bytes(plan.rollouts)},
                                     {"total", bytes(plan.disk)},
                                     {"free", bytes(plan.disk_free)}};
+  if (!plan.files_json.is_null()) json["sft_data"] = plan.files_json;
   json["gemm_flops_per_second"] = plan.gemm_rate;
   json["stages"] = base::Json::array();
   double seconds = 0;
@@ -389,6 +399,7 @@ int print_plan(const Recipe& recipe, const std::string& run_dir, bool json) {
   std::printf("disk    %s of %s free\n  checkpoints  %s (%s each)\n  rollouts     %s\n\n", mib(plan.disk).c_str(),
               mib(plan.disk_free).c_str(), mib(plan.checkpoints).c_str(), mib(plan.checkpoint).c_str(),
               mib(plan.rollouts).c_str());
+  if (!plan.files.empty()) std::printf("sft.data  %s\n\n", plan.files.c_str());
   double seconds = 0;
   std::printf("%-12s %10s %10s %14s\n", "stage", "tokens", "FLOP", "time, about");
   for (const StagePlan& stage : plan.stages) {

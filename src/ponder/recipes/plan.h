@@ -28,11 +28,15 @@ struct Plan {
   double checkpoints = 0;  // of all that are kept at once, the one being written included
   double rollouts = 0;
   double disk = 0, disk_free = 0;
-  double gemm_rate = 0;  // measured: operations a second of the model's largest product on all workers
+  std::string files;      // what sft.data holds, for people; "" = the run reads none
+  base::Json files_json;  // the same as numbers, or null
+  double files_row = 0;   // tokens of its mean row
+  double gemm_rate = 0;   // measured: operations a second of the model's largest product on all workers
   std::vector<StagePlan> stages;
 };
 
-// Measures for a quarter of a second how fast this machine multiplies; everything else is arithmetic.
+// Measures for a quarter of a second how fast this machine multiplies and reads sft.data, with its errors; everything
+// else is arithmetic.
 Plan make_plan(const Recipe& recipe, const std::string& run_dir);
 base::Json to_json(const Plan& plan);
 

@@ -98,9 +98,17 @@ void SftOptions::fields(base::Fields& f) {
   f.field("practice_share", practice_share,
           {.min = 0,
            .max = 0.95,
-           .help = "with solutions: share of each batch that is practice, made-up sums whose results are learned"});
+           .help = "with solutions or data: share of each batch that is practice, made-up sums whose results are "
+                   "learned"});
+  f.field("data", data,
+          {.help = "with init.from: files of your own rows to learn from, JSONL (.gz and .zst too) or Parquet: texts, "
+                   "conversations, prompts with completions (docs/file-formats.md)"});
+  f.field("data_share", data_share,
+          {.min = 0.01, .max = 0.99, .help = "with data and solutions: share of data in what is no practice"});
+  f.field("bad_rows", bad_rows,
+          {.min = 0, .max = 1e9, .unit = "rows", .help = "bad rows of data that are left out; one more is an error"});
   f.field("eval_problems", eval_problems,
-          {.min = 1, .max = 1e6, .help = "test problems a task, answered greedily at the end"});
+          {.min = 0, .max = 1e6, .help = "test problems a task of rl.mix, answered greedily at the end; 0 = none"});
 }
 
 void BaseOptions::fields(base::Fields& f) {
@@ -275,7 +283,7 @@ void check_start(const Recipe& recipe) {
                                        : "is in words that only a real model reads; name one with init.from"));
   };
   check("rl", "rl.mix.tasks", recipe.rl.mix.tasks);
-  check("sft", "rl.mix.tasks", recipe.rl.mix.tasks);  // its greedy answers are to rl's tasks
+  if (recipe.sft.eval_problems > 0) check("sft", "rl.mix.tasks", recipe.rl.mix.tasks);  // that it answers at its end
   check("critic", "critic.mix.tasks", recipe.critic.mix.tasks);
   check("critic_rl", "critic.mix.tasks", recipe.critic.mix.tasks);
   check("search", "search.tasks", recipe.search.tasks);
@@ -286,6 +294,9 @@ void check_start(const Recipe& recipe) {
     if (contains(recipe.stages, "base")) impossible("stages", "stage base needs a real model; name one with init.from");
     if (!recipe.sft.solutions.empty())
       impossible("sft.solutions", "sft.solutions are in words that only a real model reads; name one with init.from");
+    if (!recipe.sft.data.empty())
+      impossible("sft.data",
+                 "sft.data are texts and conversations that only a real model reads; name one with init.from");
     if (recipe.sft.practice_share > 0)
       impossible("sft.practice_share", "sft.practice_share is for a real model's words; name one with init.from");
     return;
@@ -297,9 +308,10 @@ void check_start(const Recipe& recipe) {
                                      "init.from"));
   if (contains(recipe.stages, "sft") && recipe.sft.solution_forms.empty())
     impossible("sft.solution_forms", "sft.solution_forms is empty; name at least one form");
-  if (contains(recipe.stages, "sft") && recipe.sft.solutions.empty())
-    impossible("sft.solutions",
-               "with init.from, sft learns worked solutions; name tasks that have them in sft.solutions");
+  if (contains(recipe.stages, "sft") && recipe.sft.solutions.empty() && recipe.sft.data.empty())
+    impossible("sft.solutions sft.data",
+               "with init.from, sft learns worked solutions or rows of your own; name tasks that have solutions in "
+               "sft.solutions, or files in sft.data");
   if (contains(recipe.stages, "sft") && recipe.sft.pretrain_share > 0)
     impossible("sft.pretrain_share",
                "sft.pretrain_share is text in the tasks' own language; it must be 0 with init.from");
@@ -369,7 +381,8 @@ void check_context(const Recipe& recipe) {
                base::cat("model.context = ", recipe.model.context, " is shorter than prompt and completion together (",
                          max_tokens + longest_prompt(recipe), " tokens); raise it or lower ", options, ".max_tokens"));
   };
-  check({"sft", "rl"}, "rl", recipe.rl.max_tokens);  // sft's greedy answers have rl's length
+  check({"rl"}, "rl", recipe.rl.max_tokens);
+  if (recipe.sft.eval_problems > 0) check({"sft"}, "rl", recipe.rl.max_tokens);  // its greedy answers have rl's length
   check({"search"}, "search", recipe.search.max_tokens);
   check({"critic", "critic_rl"}, "critic", recipe.critic.max_tokens);
   check({"probe"}, "probe", recipe.probe.max_tokens);

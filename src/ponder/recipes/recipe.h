@@ -63,8 +63,11 @@ struct SftOptions {
   craft::DemoOptions demos;
   std::vector<std::string> solutions = {};  // tasks whose worked solutions are learned in place of demonstrations
   std::vector<std::string> solution_forms = {"steps"};  // each problem once in each (craft/solution_forms.h)
-  double practice_share = 0;    // of each batch, beside them: sheets of made-up sums (craft/solutions.h)
-  int64_t eval_problems = 200;  // test problems a task, answered greedily at the end
+  double practice_share = 0;           // of each batch, beside them: sheets of made-up sums (craft/solutions.h)
+  std::vector<std::string> data = {};  // files of a user's own rows (training_files.h)
+  double data_share = 0.5;             // of what practice leaves of each batch, where both data and solutions are named
+  int64_t bad_rows = 0;                // of data that are left out; one more is an error
+  int64_t eval_problems = 200;         // test problems a task, answered greedily at the end; 0: none
   void fields(base::Fields& f);
 };
 

@@ -1,4 +1,6 @@
 // Stage 6: the audit of the data, the notes of the model card, and the report, which is made from rows alone.
+#include <algorithm>
+
 #include "ponder/base/clock.h"
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
@@ -14,26 +16,47 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+std::vector<std::string> without_doubles(const std::vector<std::string>& names) {
+  std::vector<std::string> out;
+  for (const std::string& name : names)
+    if (std::ranges::find(out, name) == out.end()) out.push_back(name);
+  return out;
+}
+
 void write_real_notes(Run& run) {
   const Recipe& r = run.recipe;
   const auto note = [&run](const char* topic, std::string text) {
     run.write(eval::to_json(eval::NoteRow{topic, std::move(text)}), "report", 1);
   };
-  note("use", base::cat("Begun from ", base::file_name(r.init.from), " and trained on ", joined(r.rl.mix.tasks),
-                        " alone. The licence of that model goes with it."));
+  std::vector<std::string> learned;
+  if (has_stage(r, "sft")) {
+    for (const std::string& file : r.sft.data) learned.push_back(base::file_name(file));
+    learned.insert(learned.end(), r.sft.solutions.begin(), r.sft.solutions.end());
+  }
+  if (has_stage(r, "rl")) learned.insert(learned.end(), r.rl.mix.tasks.begin(), r.rl.mix.tasks.end());
+  note("use", base::cat("Begun from ", base::file_name(r.init.from), " and trained on ",
+                        joined(without_doubles(learned)), " alone. The licence of that model goes with it."));
   const std::string practice = r.sft.practice_share > 0 ? base::cat("; ", base::fixed(r.sft.practice_share * 100, 0),
                                                                     "% of its tokens are made-up sums")
                                                         : "";
-  note("data", base::cat("SFT: worked solutions of ", r.sft.solutions.empty() ? "nothing" : joined(r.sft.solutions),
-                         ", training parts", practice,
+  std::string sources;
+  if (!r.sft.data.empty()) sources = "rows of files";
+  if (!r.sft.solutions.empty())
+    base::append(sources, base::cat(sources.empty() ? "" : "; ", "worked solutions of ", joined(r.sft.solutions),
+                                    ", training parts"));
+  note("data", base::cat("SFT: ", has_stage(r, "sft") ? sources + practice : "none",
                          ". What the model had read before is not known: it may have seen test problems."));
-  note("rewards",
-       base::cat("Math answers compared exactly: ", r.rl.reward.correct, " for a right answer, ", r.rl.reward.wrong,
-                 " otherwise. Algorithm ", r.rl.algo, ", advantages ", r.rl.advantage.estimator, "."));
-  note("search",
-       "Budgets are tokens a problem: written by the policy plus read by the critic. No search sees a verifier.");
+  note("rewards", !has_stage(r, "rl") ? "None: nothing was reinforced."
+                                      : base::cat("Math answers compared exactly: ", r.rl.reward.correct,
+                                                  " for a right answer, ", r.rl.reward.wrong, " otherwise. Algorithm ",
+                                                  r.rl.algo, ", advantages ", r.rl.advantage.estimator, "."));
+  if (has_stage(r, "search"))
+    note("search",
+         "Budgets are tokens a problem: written by the policy plus read by the critic. No search sees a verifier.");
   note("evaluation",
-       "Test problems were never trained on in this run; intervals are 95%, by bootstrap over questions.");
+       tested_tasks(r).empty()
+           ? "No problems were answered: of what was learned the loss alone is known."
+           : "Test problems were never trained on in this run; intervals are 95%, by bootstrap over questions.");
 }
 
 void write_notes(Run& run) {

@@ -9,6 +9,7 @@
 #include "ponder/recipes/plan.h"
 #include "ponder/recipes/run.h"
 #include "ponder/recipes/study.h"
+#include "ponder/recipes/training_files.h"
 
 namespace ponder::recipes {
 
@@ -26,6 +27,8 @@ int print_report(const std::string& dir, bool json) {
   if (json) {
     std::printf("%s\n", base::Json::parse(base::read_file(base::join_path(dir, "report.json"))).dump().c_str());
   } else {
+    for (const eval::NoteRow& note : rows.note)
+      if (note.text.starts_with(kFilesNote)) std::printf("%s\n\n", note.text.c_str());
     std::printf("%s\nreport: %s\n", eval::summary_table(rows).c_str(), base::join_path(dir, "report.html").c_str());
   }
   return 0;

@@ -87,6 +87,15 @@ std::tm fixed_date() {
   return date;
 }
 
+core::Token end_token(const WordModel& model) {
+  const core::Token eos = model.tokenizer->special_ids().eos;
+  if (eos >= 0) return eos;
+  if (model.ends.empty())
+    throw Error(ErrorCode::kInput, "neither the model's configuration nor its tokenizer names an end token",
+                model.path);
+  return model.ends[0];
+}
+
 WordCodec::WordCodec(WordModel model, const WordOptions& options)
     : model_(std::move(model)),
       place_(place_of(options.answer)),
@@ -309,20 +318,11 @@ std::optional<core::Tokens> WordCodec::asking(const core::Problem& problem, cons
 
 // ---- What it is to write ------------------------------------------------------------------------------------------
 
-core::Token WordCodec::own_end() const {
-  const core::Token eos = model_.tokenizer->special_ids().eos;
-  if (eos >= 0) return eos;
-  if (model_.ends.empty())
-    throw Error(ErrorCode::kInput, "neither the model's configuration nor its tokenizer names an end token",
-                model_.path);
-  return model_.ends[0];
-}
-
 void WordCodec::set_turn() {
   if (style_ == "chat") return set_chat_turn();
   turn_.before = {own(kAnswer)};
   turn_.lead = " ";
-  turn_.end = own_end();
+  turn_.end = end_token(model_);
 }
 
 // A template shows in a rendered reply what it writes around one. Some render a reply otherwise than behind their own
@@ -332,7 +332,7 @@ void WordCodec::set_chat_turn() {
   const std::string reply = "Reply";
   const std::vector<JinjaPiece> pieces = chat_pieces("Q", nullptr);
   turn_.before = from_last_special(tokenizer, pieces);
-  turn_.end = own_end();
+  turn_.end = end_token(model_);
   const std::string prompt = text::joined_text(pieces);
   const size_t thought = prompt.rfind("<think>");
   ends_.opens_thought = thought != std::string::npos && prompt.find("</think>", thought) == std::string::npos;

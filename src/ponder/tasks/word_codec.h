@@ -25,6 +25,9 @@ struct WordModel {
 
 // The date that templates may tell: 1 January 2025, whenever it is, so that a prompt and what is learned stay the same.
 std::tm fixed_date();
+// What a text of the model ends with: its tokenizer's end token, else the first of its configuration. Error(kInput)
+// when neither names one.
+core::Token end_token(const WordModel& model);
 
 // A user's text is never a special token.
 class WordCodec : public text::ProblemCodec {
@@ -72,7 +75,6 @@ class WordCodec : public text::ProblemCodec {
   core::Tokens reply_behind(const std::vector<text::JinjaPiece>& before,
                             const std::vector<text::JinjaPiece>& reply) const;
   core::Tokens on_a_new_line(core::TokenSpan thought, const std::string& text) const;
-  core::Token own_end() const;
   std::vector<text::JinjaPiece> plain_pieces(const std::string& question) const;
   struct Said {
     const char* role;

@@ -1,4 +1,4 @@
-// Interventions on completions (P7): a slip is planted in the middle of a thought, and what the model makes of it is
+// Interventions on completions: a slip is planted in the middle of a thought, and what the model makes of it is
 // compared with the untouched thought; an answer is spoiled, for critics to learn from. Called by the probe, by rl and
 // by critics.
 #pragma once

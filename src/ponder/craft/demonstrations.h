@@ -1,4 +1,4 @@
-// Demonstrations for policy initialization (P2, P7, P12): imperfect traces of an impatient teacher in text/format.h's
+// Demonstrations for policy initialization: imperfect traces of an impatient teacher in text/format.h's
 // language, with analysis, decomposition, alternatives, self-evaluation and self-correction. Imperfect on purpose:
 // about half of them give up, so that reinforcement learning has something to find. Called by the sft recipe.
 #pragma once

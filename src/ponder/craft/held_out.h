@@ -1,4 +1,4 @@
-// Keeps test and dev problems out of every text that is made for a model to learn from (E4); what it writes itself in
+// Keeps test and dev problems out of every text that is made for a model to learn from; what it writes itself in
 // reinforcement learning, on training problems, is its own. A held-out problem can leak as a prompt,
 // and also as the state of another problem: "26 , 26 8 3" shows the numbers 26 8 3 with all that can be made of them.
 #pragma once

@@ -1,4 +1,4 @@
-// Pre-training documents (P1, P6) in the words of the tasks: arithmetic, checks, repairs, goal-free play, programs with
+// Pre-training documents in the words of the tasks: arithmetic, checks, repairs, goal-free play, programs with
 // their traces, small dialogues with every behaviour in miniature, logic and tables. Called by the pretrain recipe.
 #pragma once
 #include <array>

@@ -1,4 +1,4 @@
-// Planted errors: one word of a step is wrong, "wait" follows, then the right word (P7, P11). Demonstrations hold the
+// Planted errors: one word of a step is wrong, "wait" follows, then the right word. Demonstrations hold the
 // first four kinds; the others are kept for probes (behaviours.h), so that a probe asks for more than what was shown.
 #pragma once
 #include <optional>

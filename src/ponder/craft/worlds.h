@@ -1,4 +1,4 @@
-// Small worlds of facts for pre-training text (P6): boolean expressions, rules over named facts, tables of numbers.
+// Small worlds of facts for pre-training text: boolean expressions, rules over named facts, tables of numbers.
 #pragma once
 #include "ponder/base/rng.h"
 #include "ponder/craft/trace.h"

@@ -121,7 +121,7 @@ struct CompareRow {
   Estimate difference = {};
 };
 
-// "critic": self-evaluation against the verifier (P10).
+// "critic": self-evaluation against the verifier.
 struct CriticRow {
   std::string task;
   std::string model;
@@ -130,7 +130,7 @@ struct CriticRow {
   double calibration_error = kNotMeasured, brier = kNotMeasured;
 };
 
-// "probe": slips planted in the middle of right thoughts, and what the model made of them (P7, P11). kind is the
+// "probe": slips planted in the middle of right thoughts, and what the model made of them. kind is the
 // slip's, "unlike" stands for all kinds together that no demonstration shows. A control is the same thought untouched.
 struct ProbeRow {
   std::string task;

@@ -1,4 +1,4 @@
-// Scaling of search at test time (S7, S8): what each strategy has found when so many tokens are spent, the laws behind
+// Scaling of search at test time: what each strategy has found when so many tokens are spent, the laws behind
 // it, and which strategy is worth the tokens. Made from rows alone; recipes/scaling_command.cc writes them.
 #pragma once
 #include <cstdint>

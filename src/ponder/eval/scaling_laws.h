@@ -1,4 +1,4 @@
-// Laws of sampling (S8): how coverage grows with samples, and where a proxy's choice among them is over-optimised. For
+// Laws of sampling: how coverage grows with samples, and where a proxy's choice among them is over-optimised. For
 // scaling.cc.
 #pragma once
 #include <cstdint>

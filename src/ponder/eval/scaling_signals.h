@@ -1,4 +1,4 @@
-// How good the signals are that searches go by (S6): what each says of answers that are there anyway, against the exact
+// How good the signals are that searches go by: what each says of answers that are there anyway, against the exact
 // verifier, whose verdicts no signal has seen. Which answers are told apart (AUROC, over all and within a problem), and
 // what is gained by answering only where a signal is high (risk and coverage). For scaling.cc.
 #pragma once

@@ -85,7 +85,7 @@ double weighted_majority_at_k(std::span<const PoolSample> pool, int64_t k, base:
 // Any answered sample, drawn evenly: the control that every selector has to beat. Exact.
 double random_of_k(std::span<const PoolSample> pool, int64_t k);
 
-// Scores against outcomes (P10). labels[i] is 1 where the answer was correct.
+// Scores against outcomes. labels[i] is 1 where the answer was correct.
 // Chance that a correct answer scores above a wrong one, ties half; 0.5 when one kind is missing.
 double auroc(std::span<const double> scores, std::span<const int> labels);
 // With a bootstrap interval over clusters: samples of one problem are not independent. n counts samples; resamples that

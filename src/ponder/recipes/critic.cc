@@ -1,5 +1,5 @@
-// Stage 3 (and again behind rl, for the policy as it stands then): a critic from Monte-Carlo labels. Math-Shepherd (R6,
-// arXiv 2312.08935): a prefix is worth the share of re-rollouts from it that end in a right answer. Verifiers are used
+// Stage 3 (and again behind rl, for the policy as it stands then): a critic from Monte-Carlo labels. Math-Shepherd
+// (arXiv 2312.08935): a prefix is worth the share of re-rollouts from it that end in a right answer. Verifiers are used
 // here, to make labels of training problems; a search never sees one.
 #include "ponder/base/log.h"
 #include "ponder/recipes/audit.h"

@@ -1,5 +1,5 @@
 // Stage "probe": does the model notice its own errors? Slips are planted into its greedy thoughts on test problems and
-// it goes on from there (P7, P11). Kinds that no demonstration shows say whether it learned to check or to copy.
+// it goes on from there. Kinds that no demonstration shows say whether it learned to check or to copy.
 #include "ponder/recipes/run.h"
 
 #include <algorithm>

@@ -78,14 +78,14 @@ void TrainOptions::fields(base::Fields& f) {
 
 void PretrainOptions::fields(base::Fields& f) {
   f.group("train", train, "steps and learning rate");
-  f.group("text", text, "what the generated text is made of (P1, P6)");
+  f.group("text", text, "what the generated text is made of");
 }
 
 void SftOptions::fields(base::Fields& f) {
   f.group("train", train, "steps and learning rate");
   f.field("pretrain_share", pretrain_share,
           {.min = 0, .max = 0.9, .help = "share of each batch that stays pre-training text"});
-  f.group("demos", demos, "the teacher: its behaviours and its imperfections (P2, P7, P12)");
+  f.group("demos", demos, "the teacher: its behaviours and its imperfections");
   f.field("solutions", solutions,
           {.help = "tasks from files whose worked solutions are learned, in place of demonstrations",
            .choices = names_of(tasks::dataset_tasks())});
@@ -164,8 +164,8 @@ void RlOptions::fields(base::Fields& f) {
           {.min = 0, .max = 1e6, .help = "slips a step, planted into the step's own thoughts, to learn to mend them"});
   f.field("repair_advantage", repair_advantage, {.min = 0, .max = 100, .help = "advantage of mending such a slip"});
   f.group("mix", mix, "tasks that are reinforced");
-  f.group("reward", reward, "verdict to reward (R1)");
-  f.group("advantage", advantage, "rewards to advantages (L2, L4)");
+  f.group("reward", reward, "verdict to reward");
+  f.group("advantage", advantage, "rewards to advantages");
   f.group("train", train, "steps and learning rate");
 }
 
@@ -195,13 +195,13 @@ void SearchStageOptions::fields(base::Fields& f) {
       {.help = "yes: a control at those budgets, what reject does when a verifier who knows the right answers judges",
        .choices = {"no", "yes"}});
   f.field("before_rl", before_rl, {.help = "the sampling family on the model before RL too"});
-  f.group("reject", reject, "rejection with early acceptance (S1, S7)");
+  f.group("reject", reject, "rejection with early acceptance");
   f.group("first", first, "the same without a judge");
   f.group("agree", agree, "the same with two votes for a judge");
-  f.group("beam", beam, "step beam search (S2)");
-  f.group("dvts", dvts, "diverse verifier tree search (S2)");
-  f.group("mcts", mcts, "Monte-Carlo tree search (S4)");
-  f.group("best_first", best_first, "best-first search (S6)");
+  f.group("beam", beam, "step beam search");
+  f.group("dvts", dvts, "diverse verifier tree search");
+  f.group("mcts", mcts, "Monte-Carlo tree search");
+  f.group("best_first", best_first, "best-first search");
 }
 
 void ProbeOptions::fields(base::Fields& f) {
@@ -233,13 +233,13 @@ void Recipe::fields(base::Fields& f) {
   f.group("init", init, "weights at the start");
   f.group("engine", engine, "batches and cache of the sampler");
   f.group("prompt", prompt, "with init.from: how the model is asked, and how it is taught to answer");
-  f.group("pretrain", pretrain, "next-token learning on generated text (P1, P6)");
+  f.group("pretrain", pretrain, "next-token learning on generated text");
   f.group("base", base, "a real model's answers before anything is learned");
-  f.group("sft", sft, "imitation of imperfect demonstrations (P2, P7, P12)");
-  f.group("critic", critic, "value head on verdicts of answers and of rollouts behind steps (R6)");
-  f.group("rl", rl, "reinforcement learning from exact verifiers (R1, L4)");
-  f.group("search", search, "test-time compute (S1, S2, S4)");
-  f.group("probe", probe, "self-correction of planted slips (P7, P11)");
+  f.group("sft", sft, "imitation of imperfect demonstrations");
+  f.group("critic", critic, "value head on verdicts of answers and of rollouts behind steps");
+  f.group("rl", rl, "reinforcement learning from exact verifiers");
+  f.group("search", search, "test-time compute");
+  f.group("probe", probe, "self-correction of planted slips");
   f.group("report", report, "what the report shows");
 }
 

@@ -80,7 +80,7 @@ struct BaseOptions {
   void fields(base::Fields& f);
 };
 
-// What judges answers in searches. value_head: a network of the policy's size, Math-Shepherd (R6): prefixes of the
+// What judges answers in searches. value_head: a network of the policy's size, Math-Shepherd: prefixes of the
 // policy's own completions, each labelled by the share of re-rollouts that are right. confidence: a few dozen numbers
 // fitted to the log-probs and verdicts of such completions (core/confidence.h); it reads nothing and learns in seconds.
 struct CriticOptions {
@@ -144,7 +144,7 @@ struct SearchStageOptions {
   void fields(base::Fields& f);
 };
 
-// Slips planted into greedy thoughts (P7, P11).
+// Slips planted into greedy thoughts.
 struct ProbeOptions {
   std::vector<std::string> tasks = {"countdown4", "countdown3", "vm3"};
   int64_t problems = 200;  // test problems of each

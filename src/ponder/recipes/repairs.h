@@ -1,4 +1,4 @@
-// Keeps self-correction alive while RL rewards answers alone (P11). Traces of others teach to mend slips in contexts
+// Keeps self-correction alive while RL rewards answers alone. Traces of others teach to mend slips in contexts
 // that the policy soon leaves (the distribution mismatch of Kumar et al. 2024, arXiv 2409.12917, §4), so slips are
 // planted into thoughts that the policy has just written. Called by rl.
 #pragma once

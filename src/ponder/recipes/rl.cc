@@ -1,4 +1,4 @@
-// Stage 4: reinforcement learning from exact verifiers (R1, L4). The one page that shows the way of the data; the
+// Stage 4: reinforcement learning from exact verifiers. The one page that shows the way of the data; the
 // numbers are those of docs/data-path.md.
 #include "ponder/recipes/rl.h"
 

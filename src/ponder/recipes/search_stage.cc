@@ -1,4 +1,4 @@
-// Stage 5: test-time compute (S1, S2, S4). Every task is searched with every strategy at growing token budgets; what a
+// Stage 5: test-time compute. Every task is searched with every strategy at growing token budgets; what a
 // budget buys is graded afterwards, with verifiers that the searches never see.
 #include "ponder/recipes/search_stage.h"
 

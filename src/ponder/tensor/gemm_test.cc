@@ -139,7 +139,7 @@ TEST_P(Gemm, ARowsBitsDoNotDependOnTheOtherRows) {
 }
 
 TEST_P(Gemm, Bf16HasTheSameBitsOnEveryProcessorWithoutTiles) {
-  if (GetParam() == 6) GTEST_SKIP() << "tiles have an order of their own";
+  if (GetParam() == 6) GTEST_SKIP() << "matrix tiles sum in an order of their own";
   for (const Shape& s : kShapes) {
     const Case here(s, Compute::kBf16);
     const Floats g = random(s.rows * s.n, 4);
@@ -170,7 +170,7 @@ float tile_sum(float c, int64_t depth, Left&& left, Right&& right) {
 }
 
 TEST_P(Gemm, TilesSumEvenAndOddProductsOf32DepthsApart) {
-  if (GetParam() != 6) GTEST_SKIP() << "of tiles alone";
+  if (GetParam() != 6) GTEST_SKIP() << "this instruction set has no matrix tiles";
   for (const Shape& s : kShapes) {
     const Case c(s, Compute::kBf16);
     const Floats g = random(s.rows * s.n, 4), y = c.product(0, s.rows, true), grad_w = c.grad_w(g);

@@ -226,7 +226,7 @@ TEST_P(Attention, Bf16IsF32OnRoundedKeysAndValues) {
 
 // Tiles round queries, weights and gradients to 8 bits as well: half a percent of the whole, as many errors at random.
 TEST_P(Attention, TilesGiveTheGradientOfVectorsButForRounding) {
-  if (GetParam() != 6) GTEST_SKIP() << "of tiles alone";
+  if (GetParam() != 6) GTEST_SKIP() << "this instruction set has no matrix tiles";
   const std::vector<std::vector<int64_t>> groups = {{1},        {31},     {300}, {0, 40, 41}, {17, 18, 60, 60, 200},
                                                     {129, 140}, {96, 300}};  // the prompt, then ends
   for (const HeadShape& shape :

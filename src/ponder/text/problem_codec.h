@@ -9,7 +9,7 @@
 
 namespace ponder::text {
 
-// Behaviours of one thought (P7).
+// Behaviours of one thought.
 struct BehaviourCounts {
   int64_t analysis = 0, tries = 0, backs = 0, checks = 0, tests = 0, corrections = 0;
   int64_t gave_up = 0, answered = 0;           // 0 or 1

@@ -21,13 +21,21 @@ void check_range(const char* name, int64_t value, int64_t least, int64_t most) {
   if (value < least || value > most) bad(base::cat(name, " = ", value, "; it must be ", least, " … ", most));
 }
 
-void check_stretch(const tensor::Rotary& r) {
+void check_stretch(const tensor::Rotary& r, int64_t head_dim) {
   if (!(r.theta >= 1)) bad(base::cat("rope_theta = ", r.theta, "; it must be at least 1"));
   if (!(r.factor >= 1)) bad(base::cat("the rope's factor = ", r.factor, "; it must be at least 1"));
   if (!(r.length > 0 && r.length <= 1000))
     bad(base::cat("the rope's attention_factor = ", r.length, "; it must be above 0 and at most 1000"));
-  if (r.scaling != tensor::RotaryScaling::kLlama3 && r.scaling != tensor::RotaryScaling::kYarn) return;
-  if (r.original_context < 1) bad("the rope's original context must be at least 1");
+  if (r.scaling == tensor::RotaryScaling::kNone || r.scaling == tensor::RotaryScaling::kLinear) return;
+  check_range("the rope's original context", r.original_context, 1, 1 << 30);
+  if (r.scaling == tensor::RotaryScaling::kDivisors) {
+    if (static_cast<int64_t>(r.divisors.size()) != head_dim / 2)
+      bad(base::cat("the rope has ", r.divisors.size(), " factors; heads of ", head_dim, " have ", head_dim / 2,
+                    " pairs"));
+    for (const float d : r.divisors)
+      if (!(d > 0 && d <= 1e9f)) bad(base::cat("a factor of the rope is ", d, "; it must be above 0 and at most 1e9"));
+    return;
+  }
   if (!(r.slow > 0 && r.slow < r.fast)) bad("the rope's slow bound must be above 0 and below its fast one");
   if (r.scaling == tensor::RotaryScaling::kYarn && r.theta <= 1) bad("a yarn rope needs rope_theta above 1");
 }
@@ -75,7 +83,7 @@ void DecoderConfig::resolve() {
   check_multiple("head_dim", head_dim, 16);
   if (!(norm_eps >= 0 && norm_eps <= 1)) bad(base::cat("norm_eps = ", norm_eps, "; it must be 0 … 1"));
   rotary.theta = tensor::Rotary().theta;
-  check_stretch(full_rotary());
+  check_stretch(full_rotary(), head_dim);
   if (!windowed.empty() && static_cast<int64_t>(windowed.size()) != layers)
     bad(base::cat("kinds of attention for ", windowed.size(), " layers; there are ", layers));
   if (std::find(windowed.begin(), windowed.end(), true) == windowed.end()) windowed.clear(), window = 0;

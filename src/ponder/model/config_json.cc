@@ -65,6 +65,8 @@ const char* scaling_name(RotaryScaling scaling) {
       return "llama3";
     case RotaryScaling::kYarn:
       return "yarn";
+    case RotaryScaling::kDivisors:
+      return "longrope";
     case RotaryScaling::kNone:
       break;
   }
@@ -96,6 +98,28 @@ void read_llama3(ConfigReader& rope, int64_t context, Rotary& r) {
   r.slow = rope.number_or("low_freq_factor", 1);
   r.fast = rope.number_or("high_freq_factor", 4);
   r.original_context = rope.integer_or("original_max_position_embeddings", context);
+}
+
+// LongRoPE with one list of factors for all lengths, and nothing that follows from the length of a text.
+void read_longrope(ConfigReader& rope, int64_t context, Rotary& r) {
+  r.scaling = RotaryScaling::kDivisors;
+  const auto numbers = [&](const char* key) {
+    const base::Json* list = rope.find(key);
+    if (!list || !list->is_array()) rope.fail(base::cat("rope_type is longrope and there is no list ", key));
+    std::vector<float> values;
+    for (const base::Json& value : list->as_array()) {
+      if (!value.is_number()) rope.fail(base::cat(key, " holds ", shown(value), "; numbers are wanted"));
+      values.push_back(static_cast<float>(value.as_double()));
+    }
+    return values;
+  };
+  r.divisors = numbers("short_factor");
+  if (numbers("long_factor") != r.divisors)
+    rope.refuse("long_factor", "not short_factor", "the same factors at every length");
+  if (!rope.find("attention_factor")) rope.fail("rope_type is longrope and there is no attention_factor");
+  r.length = rope.number_or("attention_factor", 1);
+  r.original_context = rope.integer_or("original_max_position_embeddings", context);
+  rope.ignore({"factor"});
 }
 
 // What every family's config.json holds.
@@ -218,8 +242,10 @@ Rotary read_rotary(ConfigReader& json, const base::Json& object, const char* key
     read_llama3(rope, context, r);
   } else if (type == "yarn") {
     read_yarn(rope, context, r);
+  } else if (type == "longrope") {
+    read_longrope(rope, context, r);
   } else if (type != "default") {
-    rope.refuse("rope_type", type, "rope_type default, linear, llama3 and yarn");
+    rope.refuse("rope_type", type, "rope_type default, linear, llama3, yarn and longrope with one list of factors");
   }
   if (rope.number_or("partial_rotary_factor", 1) != 1)
     rope.refuse("partial_rotary_factor", "not 1", "heads that turn whole");
@@ -245,6 +271,12 @@ base::Json rotary_json(const Rotary& r) {
   json["rope_theta"] = r.theta;
   json["rope_type"] = scaling_name(r.scaling);
   if (r.scaling == RotaryScaling::kNone) return json;
+  if (r.scaling == RotaryScaling::kDivisors) {
+    json["short_factor"] = json["long_factor"] = base::Json::list(r.divisors);
+    json["attention_factor"] = r.length;
+    json["original_max_position_embeddings"] = r.original_context;
+    return json;
+  }
   json["factor"] = r.factor;
   if (r.scaling == RotaryScaling::kLinear) return json;
   const bool yarn = r.scaling == RotaryScaling::kYarn;

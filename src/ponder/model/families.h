@@ -2,6 +2,7 @@
 // file (family_<name>.cc) and one row of the table in families.cc; docs/adding-a-model.md shows the way.
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ponder/model/config.h"
@@ -9,7 +10,8 @@
 
 namespace ponder::store {
 class GgufMetadata;
-}
+class GgufPairs;
+}  // namespace ponder::store
 
 namespace ponder::model {
 
@@ -27,11 +29,11 @@ struct Family {
   // What config.json says beyond the sizes that all have in common. read() refuses what the decoder does not compute.
   void (*read)(ConfigReader& json, DecoderConfig& config);
   void (*write)(const DecoderConfig& config, base::Json& json);
-  // GGUF: general.architecture, "" where another family's files are read; whether query and key rows lie as llama.cpp
-  // turns them; and what the metadata (keys begin with prefix) says beyond the common keys, in config.json's words.
-  const char* gguf = "";
-  bool gguf_interleaved = false;
+  // GGUF, for families that have a row in store/gguf_names.cc: the keys beyond the common ones (prefix is
+  // "<architecture>."), what they say in config.json's words, and how they are written.
+  std::vector<std::string_view> gguf_keys = {};
   void (*read_gguf)(const store::GgufMetadata& metadata, const std::string& prefix, base::Json& json) = nullptr;
+  void (*write_gguf)(const DecoderConfig& config, const std::string& prefix, store::GgufPairs& pairs) = nullptr;
 };
 
 const std::vector<Family>& all_families();

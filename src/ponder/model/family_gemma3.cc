@@ -1,10 +1,12 @@
 // The text decoder of Gemma 3: norms around one and on both sides of each block, normalized heads, gelu, an embedding
 // that is scaled up, and windowed layers with a rope of their own. Gemma team 2025.
+#include <algorithm>
 #include <cmath>
 
 #include "ponder/base/cat.h"
 #include "ponder/model/families.h"
 #include "ponder/store/gguf.h"
+#include "ponder/store/gguf_write.h"
 
 namespace ponder::model {
 namespace {
@@ -37,7 +39,8 @@ void read_ropes(ConfigReader& json, DecoderConfig& config) {
 }
 
 void read_windows(ConfigReader& json, DecoderConfig& config) {
-  config.window = json.integer_or("sliding_window", 4096);
+  // Absent stands for 4096; with null no layer may have a window, which resolve() sees to.
+  config.window = json.integer_or("sliding_window", json.has("sliding_window") ? 0 : 4096);
   const int64_t older = json.integer_or("_sliding_window_pattern", 6);
   const int64_t pattern = json.integer_or("sliding_window_pattern", older);
   if (pattern < 1) json.fail("sliding_window_pattern must be at least 1");
@@ -80,20 +83,48 @@ void write(const DecoderConfig& config, base::Json& json) {
   json["layer_types"] = layer_types_json(config);
 }
 
+// llama.cpp's layers l with l % period < period − 1 have windows; of period 0 all.
+constexpr int64_t kUsualPeriod = 6;
+bool is_windowed(int64_t layer, int64_t period) { return period == 0 || layer % period < period - 1; }
+
 void read_gguf(const store::GgufMetadata& metadata, const std::string& prefix, base::Json& json) {
-  json["sliding_window"] = metadata.int_or(prefix + "attention.sliding_window", 4096);
+  const int64_t layers = json.int_at("num_hidden_layers");
+  // Without a window no layer has one, as of period 1.
+  const int64_t window = metadata.int_or(prefix + "attention.sliding_window", 0);
+  const int64_t period = window > 0 ? metadata.int_or(prefix + "attention.sliding_window_pattern", kUsualPeriod) : 1;
+  base::Json types = base::Json::array();
+  for (int64_t l = 0; l < std::min<int64_t>(layers, 1024); ++l)  // from_hf_json refuses more
+    types.push_back(is_windowed(l, std::max<int64_t>(period, 0)) ? "sliding_attention" : "full_attention");
+  json["layer_types"] = std::move(types);
+  if (window > 0) json["sliding_window"] = window;
   json["rope_local_base_freq"] = metadata.double_or(prefix + "rope.freq_base_swa", kWindowTheta);
   // As llama.cpp does: by the head, but for the largest model, which is known by its layers.
   constexpr int64_t kLargest = 62;
-  const bool largest = json.int_at("num_hidden_layers") == kLargest;
   json["query_pre_attn_scalar"] =
-      largest ? json.int_at("hidden_size") / json.int_at("num_attention_heads") : json.int_at("head_dim");
+      layers == kLargest ? json.int_at("hidden_size") / json.int_at("num_attention_heads") : json.int_at("head_dim");
+}
+
+void write_gguf(const DecoderConfig& config, const std::string& prefix, store::GgufPairs& pairs) {
+  const auto fits = [&](int64_t period) {
+    for (int64_t l = 0; l < config.layers; ++l)
+      if (config.is_windowed(l) != is_windowed(l, period)) return false;
+    return true;
+  };
+  int64_t period = kUsualPeriod;
+  for (int64_t p = 0; p <= config.layers && !fits(period); ++p)
+    if (fits(p)) period = p;
+  pairs.add_u32(prefix + "attention.sliding_window", config.windowed.empty() ? config.context : config.window);
+  if (period != kUsualPeriod) pairs.add_u32(prefix + "attention.sliding_window_pattern", period);
+  if (config.window_theta != kWindowTheta) pairs.add_f32(prefix + "rope.freq_base_swa", config.window_theta);
 }
 
 }  // namespace
 
 Family gemma3_family() {
-  return {"gemma3_text", "Gemma3ForCausalLM", &kNorms, read, write, "gemma3", false, read_gguf};
+  return {"gemma3_text", "Gemma3ForCausalLM",
+          &kNorms,       read,
+          write,         {"attention.sliding_window", "attention.sliding_window_pattern", "rope.freq_base_swa"},
+          read_gguf,     write_gguf};
 }
 
 }  // namespace ponder::model

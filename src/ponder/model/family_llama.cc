@@ -21,6 +21,6 @@ void write(const DecoderConfig& config, base::Json& json) {
 
 }  // namespace
 
-Family llama_family() { return {"llama", "LlamaForCausalLM", &kLlamaNorms, read, write, "llama", true}; }
+Family llama_family() { return {"llama", "LlamaForCausalLM", &kLlamaNorms, read, write}; }
 
 }  // namespace ponder::model

@@ -1,6 +1,7 @@
 // Mistral 7B and its relatives: Llama whose layers all see a window, where sliding_window says so. Jiang et al. 2023.
 #include "ponder/model/families.h"
 #include "ponder/store/gguf.h"
+#include "ponder/store/gguf_write.h"
 
 namespace ponder::model {
 namespace {
@@ -25,8 +26,15 @@ void read_gguf(const store::GgufMetadata& metadata, const std::string& prefix, b
   json["sliding_window"] = metadata.int_at(prefix + "attention.sliding_window");
 }
 
+void write_gguf(const DecoderConfig& config, const std::string& prefix, store::GgufPairs& pairs) {
+  if (!config.windowed.empty()) pairs.add_u32(prefix + "attention.sliding_window", config.window);
+}
+
 }  // namespace
 
-Family mistral_family() { return {"mistral", "MistralForCausalLM", &kLlamaNorms, read, write, "", true, read_gguf}; }
+Family mistral_family() {
+  return {"mistral", "MistralForCausalLM",         &kLlamaNorms, read,
+          write,     {"attention.sliding_window"}, read_gguf,    write_gguf};
+}
 
 }  // namespace ponder::model

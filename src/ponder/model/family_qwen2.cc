@@ -20,6 +20,6 @@ void write(const DecoderConfig& config, base::Json& json) {
 
 }  // namespace
 
-Family qwen2_family() { return {"qwen2", "Qwen2ForCausalLM", &kLlamaNorms, read, write, "qwen2"}; }
+Family qwen2_family() { return {"qwen2", "Qwen2ForCausalLM", &kLlamaNorms, read, write}; }
 
 }  // namespace ponder::model

@@ -23,6 +23,6 @@ void write(const DecoderConfig& config, base::Json& json) {
 
 }  // namespace
 
-Family qwen3_family() { return {"qwen3", "Qwen3ForCausalLM", &kLlamaNorms, read, write, "qwen3"}; }
+Family qwen3_family() { return {"qwen3", "Qwen3ForCausalLM", &kLlamaNorms, read, write}; }
 
 }  // namespace ponder::model

@@ -7,7 +7,8 @@
 
 namespace ponder::store {
 class GgufFile;
-}
+enum class GgmlType : uint32_t;
+}  // namespace ponder::store
 
 namespace ponder::model {
 
@@ -15,5 +16,9 @@ namespace ponder::model {
 LoadedModel load_gguf(const std::string& path, const LoadOptions& options);
 
 base::Json gguf_config_json(const store::GgufFile& file);
+
+// A Hugging Face directory as one GGUF file: what load_hf reads there, matrices as `type` (store/gguf_export.h).
+// Error(kInput) names what is not a model that can be loaded, and what of config.json such a file cannot say.
+void save_gguf(const std::string& directory, const std::string& path, store::GgmlType type);
 
 }  // namespace ponder::model

@@ -17,7 +17,6 @@
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/model/decoder.h"
-#include "ponder/model/families.h"
 #include "ponder/model/test_families.h"
 #include "ponder/tensor/half.h"
 #include "ponder/tensor/ops.h"
@@ -155,8 +154,9 @@ class Gguf : public testing::TestWithParam<const char*> {
       std::vector<float> values(from, from + p.numel());
       if (p.name.ends_with("norm.weight"))
         for (float& v : values) v += static_cast<float>(c.norm_offset);
-      const bool turned = p.name.ends_with("q_proj.weight") || p.name.ends_with("k_proj.weight");
-      if (turned && find_family(c.family).gguf_interleaved)  // the halves of a head become its even and odd rows
+      const bool turned = (c.family == "llama" || c.family == "mistral") &&
+                          (p.name.ends_with("q_proj.weight") || p.name.ends_with("k_proj.weight"));
+      if (turned)  // the halves of a head become its even and odd rows
         for (int64_t h = 0; h < p.shape[0] / c.head_dim; ++h)
           for (int64_t d = 0; d < c.head_dim; ++d)
             std::copy_n(from + (h * c.head_dim + d % 2 * (c.head_dim / 2) + d / 2) * c.width, c.width,
@@ -309,8 +309,8 @@ TEST_F(Gguf, BlocksMustHaveFiniteScales) {
   }
 }
 
-// Llama 3.1's stretching is a table of divisors there.
-TEST_F(Gguf, Llama3Ropes) {
+// Llama 3.1's stretching is a table of divisors there; another table is taken as it is.
+TEST_F(Gguf, TablesOfDivisors) {
   DecoderConfig config = model_of("llama").config;
   config.rotary = {
       .scaling = tensor::RotaryScaling::kLlama3, .factor = 32, .slow = 1, .fast = 4, .original_context = 8192};
@@ -323,15 +323,22 @@ TEST_F(Gguf, Llama3Ropes) {
                                           : turns <= 1 ? 32
                                                        : 1 / ((1 - (turns - 1) / 3) / 32 + (turns - 1) / 3)));
   }
-  GgufBytes file = metadata(config, "llama");
-  add_tensors(model, file);
-  file.tensor("rope_freqs.weight", {8}, divisors);
-  EXPECT_EQ(load_gguf(save(file), Hold::kTrainable).parameters.config.rotary, config.rotary);
-  GgufBytes other = metadata(config, "llama");
-  add_tensors(model, other);
+  const auto file_with = [&](const std::vector<float>& table) {
+    GgufBytes file = metadata(config, "llama");
+    add_tensors(model, file);
+    file.tensor("rope_freqs.weight", {static_cast<int64_t>(table.size())}, table);
+    return file;
+  };
+  EXPECT_EQ(load_gguf(save(file_with(divisors)), Hold::kTrainable).parameters.config.rotary, config.rotary);
   divisors[0] = 2;
-  other.tensor("rope_freqs.weight", {8}, divisors);
-  EXPECT_NE(error(other).find("rope_freqs.weight"), std::string::npos);
+  const Parameters other = load_gguf(save(file_with(divisors)), Hold::kTrainable).parameters;
+  EXPECT_EQ(other.config.rotary.scaling, tensor::RotaryScaling::kDivisors);
+  EXPECT_EQ(other.config.rotary.divisors, divisors);
+  const at::Tensor ids = at::arange(12, at::kLong);
+  EXPECT_FALSE(at::equal(logits_of(other.config, other.weights(), ids), logits_of(config, model.weights(), ids)));
+  divisors[1] = 0;
+  EXPECT_NE(error(file_with(divisors)).find("rope_freqs.weight holds 0; divisors are above 0"), std::string::npos);
+  EXPECT_NE(error(file_with({1, 2})).find("rope_freqs.weight has 2 numbers; heads of 16 need 8"), std::string::npos);
 }
 
 TEST_F(Gguf, NamesWhatItDoesNotCompute) {

@@ -140,7 +140,7 @@ const char* convert_files(const ConvertArgs& args) {
     const std::string directory = policy_directory(args.from);
     type = &type_of(args.dtype, store::main_type(directory));
     if (to_gguf) {
-      store::export_gguf(directory, args.to, type->type);
+      model::save_gguf(directory, args.to, type->type);
     } else {
       check_directory_type(*type);
       make_directory(args.to,

@@ -20,6 +20,9 @@ struct GgufName {
   GgufChange change = GgufChange::kNone;  // from Hugging Face to GGUF
 };
 
+// What each rotary pair's angle is divided by, in the architecture llama alone: how llama.cpp keeps Llama 3.1's rope.
+inline constexpr const char* kGgufRopeDivisors = "rope_freqs.weight";
+
 // general.architecture for a model_type of config.json: "llama" for llama and mistral, "gemma3" for gemma3_text, …
 // Nothing for a family that is not known.
 std::optional<std::string> gguf_architecture(std::string_view model_type);

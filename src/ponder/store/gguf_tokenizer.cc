@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <iterator>
-#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "ponder/base/error.h"
+#include "ponder/base/log.h"
+#include "ponder/store/gguf_end_tokens.h"
 
 namespace ponder::store {
 namespace {
@@ -64,7 +65,10 @@ class Exporter {
   void add() {
     const Json* model = files_.tokenizer.find("model");
     const std::string type = model ? type_of(*model) : "";
-    if (files_.tokenizer.is_null() || type == "WordLevel") return pairs_.add_string("tokenizer.ggml.model", "none");
+    if (files_.tokenizer.is_null() || type == "WordLevel") {
+      pairs_.add_string("tokenizer.ggml.model", "none");
+      return add_ids();
+    }
     if (type != "BPE") fail(base::cat("model.type is \"", type, "\"; GGUF takes BPE"));
     read_tokens(*model);
     const Json* fallback = model->find("byte_fallback");
@@ -73,7 +77,9 @@ class Exporter {
     else
       add_bytes(*model);
     add_ids();
-    add_chat_template();
+    pairs_.add_bool("tokenizer.ggml.add_bos_token", flag("add_bos_token", starts_with_special()));
+    pairs_.add_bool("tokenizer.ggml.add_eos_token", flag("add_eos_token", false));
+    add_chat_templates();
   }
 
  private:
@@ -184,34 +190,51 @@ class Exporter {
     return false;
   }
 
-  // tokenizer_config.json has the token's text, or an object around it; config.json the id.
-  std::optional<int64_t> special_id(const char* name) const {
+  // tokenizer_config.json has the token's text, or an object around it; the model's configuration the id.
+  int64_t special_id(const char* name, int64_t of_model) const {
     if (const Json* token = files_.config.find(base::cat(name, "_token"))) {
       const Json* text = token->is_object() ? token->find("content") : token;
       if (text && text->is_string())
         if (const auto found = ids_.find(text->as_string()); found != ids_.end()) return found->second;
     }
-    for (const Json* config : {&files_.generation_config, &files_.model_config})
-      if (const Json* id = config->find(base::cat(name, "_token_id"))) {
-        const Json& first = id->is_array() && id->size() > 0 ? id->as_array()[0] : *id;
-        if (first.is_int() && first.as_int() >= 0 && first.as_int() < vocab_) return first.as_int();
-      }
-    return std::nullopt;
+    return of_model < vocab_ ? of_model : -1;
+  }
+
+  void add_id(const char* name, int64_t id) {
+    if (id >= 0) pairs_.add_u32(base::cat("tokenizer.ggml.", name, "_token_id"), id);
   }
 
   void add_ids() {
-    const std::pair<const char*, const char*> kNames[] = {
-        {"bos", "bos"}, {"eos", "eos"}, {"unk", "unknown"}, {"pad", "padding"}};
-    for (const auto& [hf, gguf] : kNames)
-      if (const auto id = special_id(hf)) pairs_.add_u32(base::cat("tokenizer.ggml.", gguf, "_token_id"), *id);
-    const auto eos = special_id("eos");
-    for (const char* end : {"<|eot_id|>", "<|im_end|>", "<end_of_turn>"})  // of a turn, where that is another token
-      if (const auto found = ids_.find(end); found != ids_.end() && eos != found->second) {
-        pairs_.add_u32("tokenizer.ggml.eot_token_id", found->second);
-        break;
-      }
-    pairs_.add_bool("tokenizer.ggml.add_bos_token", flag("add_bos_token", starts_with_special()));
-    pairs_.add_bool("tokenizer.ggml.add_eos_token", flag("add_eos_token", false));
+    const std::vector<int64_t>& ends = files_.model.ends;
+    add_id("bos", special_id("bos", files_.model.bos));
+    add_id("unknown", special_id("unk", -1));
+    add_id("padding", special_id("pad", files_.model.pad));
+    const int64_t eos = special_id("eos", ends.empty() ? -1 : ends[0]);
+    add_id("eos", eos);
+    // What has neither a key yet nor a text by which readers know it.
+    std::vector<int64_t> left;
+    for (const int64_t id : ends)
+      if (id != eos && !is_known_end(id)) left.push_back(id);
+    int64_t eot = eos >= 0 && is_turn_end(eos) ? -1 : first_turn_end();  // of a turn, where that is another token
+    for (const char* name : {"eot", "eom"}) {
+      if (eot < 0 && !left.empty()) eot = left.front(), left.erase(left.begin());
+      add_id(name, std::exchange(eot, -1));
+    }
+    for (const int64_t id : left)
+      base::log_warning(base::cat(files_.directory, ": the end token ", id, " has no place in a GGUF file"));
+  }
+
+  bool is_special(int64_t id) const {
+    const auto at = static_cast<size_t>(id);
+    return at < kinds_.size() && (kinds_[at] == kControl || kinds_[at] == kUserDefined);
+  }
+  bool is_turn_end(int64_t id) const { return is_special(id) && ends_turn(tokens_[static_cast<size_t>(id)]); }
+  bool is_known_end(int64_t id) const { return is_special(id) && ends_text(tokens_[static_cast<size_t>(id)]); }
+  int64_t first_turn_end() const {
+    for (const std::string_view end : kTurnEnds)
+      if (const auto found = ids_.find(std::string(end)); found != ids_.end() && is_special(found->second))
+        return found->second;
+    return -1;
   }
 
   bool flag(const char* key, bool fallback) const {
@@ -227,15 +250,21 @@ class Exporter {
     return false;
   }
 
-  void add_chat_template() {
-    std::string text = files_.chat_template;
+  // One without a name, or several of which "default" is the one.
+  void add_chat_templates() {
+    auto templates = files_.chat_templates;
     const Json* found = files_.config.find("chat_template");
-    if (text.empty() && found && found->is_string()) text = found->as_string();
-    if (text.empty() && found && found->is_array())
+    if (templates.empty() && found && found->is_string()) templates.emplace_back("default", found->as_string());
+    if (templates.empty() && found && found->is_array())
       for (const Json& entry : found->as_array())
-        if (const Json* name = entry.find("name"); name && name->is_string() && name->as_string() == "default")
-          text = entry.string_at("template");
-    if (!text.empty()) pairs_.add_string("tokenizer.chat_template", text);
+        templates.emplace_back(entry.string_at("name"), entry.string_at("template"));
+    std::vector<std::string> names;
+    for (const auto& [name, text] : templates) {
+      if (text.empty()) continue;
+      if (name != "default") names.push_back(name);
+      pairs_.add_string(name == "default" ? "tokenizer.chat_template" : "tokenizer.chat_template." + name, text);
+    }
+    if (!names.empty()) pairs_.add_strings("tokenizer.chat_templates", names);
   }
 
   [[noreturn]] void fail(const std::string& message) const {

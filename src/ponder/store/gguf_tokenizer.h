@@ -2,26 +2,34 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "ponder/base/json.h"
 #include "ponder/store/gguf_write.h"
 
 namespace ponder::store {
 
+// The special tokens that the model's configuration names; −1 = none.
+struct ModelTokens {
+  int64_t bos = -1, pad = -1;
+  std::vector<int64_t> ends = {};  // each ends a completion
+};
+
 // The files of a Hugging Face directory that say how text becomes tokens; null where there is none.
 struct TokenizerFiles {
-  std::string directory;         // for messages
-  base::Json tokenizer;          // tokenizer.json
-  base::Json config;             // tokenizer_config.json
-  base::Json model_config;       // config.json
-  base::Json generation_config;  // generation_config.json
-  std::string chat_template;     // chat_template.jinja, "" = none
+  std::string directory;                                            // for messages
+  base::Json tokenizer;                                             // tokenizer.json
+  base::Json config;                                                // tokenizer_config.json
+  ModelTokens model;                                                // for what the two do not say
+  std::vector<std::pair<std::string, std::string>> chat_templates;  // name and text of those in files of their own
 };
 
 // Adds the tokenizer.* keys: byte-pair vocabularies over bytes ("gpt2", with the name of their pre-tokenizer) or over
 // characters with byte fallback ("llama", with scores in the order of the merges), special ids, the chat template.
-// Without a tokenizer.json, or with one of whole words, the model is "none" and takes token ids alone. Error(kInput)
-// for a pre-tokenizer or a model that GGUF has no name for.
+// Without a tokenizer.json, or with one of whole words, the model is "none" and takes token ids alone. End tokens that
+// have neither a name that is known (gguf_end_tokens.h) nor one of the three keys are left out with a warning.
+// Error(kInput) for a pre-tokenizer or a model that GGUF has no name for.
 void add_tokenizer(const TokenizerFiles& files, int64_t vocab, GgufPairs& pairs);
 
 }  // namespace ponder::store

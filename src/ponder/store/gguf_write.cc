@@ -123,6 +123,17 @@ void GgufPairs::add_strings(std::string_view key, const std::vector<std::string>
   add_strings(key, std::vector<std::string_view>(values.begin(), values.end()));
 }
 
+void GgufPairs::add_all(const GgufPairs& others) {
+  for (const std::string& key : others.keys_) PONDER_CHECK(keys_.insert(key).second, "key ", key, " is added twice");
+  bytes_ += others.bytes_;
+}
+
+std::string GgufPairs::file() const {
+  std::string file = table_of(*this, {});
+  file.resize((file.size() + kAlignment - 1) / kAlignment * kAlignment);
+  return file;
+}
+
 void GgufPairs::copy(std::string_view key, const GgufValue& value) {
   if (value.is_list()) {
     begin_list(key, value.item, value.count);

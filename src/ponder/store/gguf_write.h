@@ -24,9 +24,11 @@ class GgufPairs {
   void add_f32s(std::string_view key, const std::vector<float>& values);
   void add_strings(std::string_view key, const std::vector<std::string_view>& values);
   void add_strings(std::string_view key, const std::vector<std::string>& values);
+  void add_all(const GgufPairs& others);
   void copy(std::string_view key, const GgufValue& value);  // as it lies in another file
   const std::string& bytes() const { return bytes_; }
   uint64_t count() const { return keys_.size(); }
+  std::string file() const;  // a GGUF file of these and no tensors
 
  private:
   void begin(std::string_view key, GgufType type);

@@ -71,9 +71,10 @@ at::Tensor head_norm(const at::Tensor& qkv, const at::Tensor& q_weight, const at
 // context stretches it.
 enum class RotaryScaling : uint8_t {
   kNone,
-  kLinear,  // every pair turns slower by factor
-  kLlama3,  // slow pairs do, fast ones do not, those between partly (Llama 3.1)
-  kYarn,    // the same with other bounds, and longer queries and keys (Peng et al. 2023)
+  kLinear,    // every pair turns slower by factor
+  kLlama3,    // slow pairs do, fast ones do not, those between partly (Llama 3.1)
+  kYarn,      // the same with other bounds, and longer queries and keys (Peng et al. 2023)
+  kDivisors,  // every pair by a number of its own
 };
 
 struct Rotary {
@@ -82,9 +83,10 @@ struct Rotary {
   double factor = 1;
   // Turns within original_context below which a pair is slow, and above which it is fast.
   double slow = 1, fast = 4;
-  int64_t original_context = 0;  // tokens
-  double length = 1;             // what cosines and sines are multiplied with; YaRN's attention factor
-  bool whole_bounds = true;      // YaRN: bounds between pairs are rounded outwards to whole pairs
+  int64_t original_context = 0;      // tokens
+  double length = 1;                 // what cosines and sines are multiplied with; YaRN's attention factor
+  bool whole_bounds = true;          // YaRN: bounds between pairs are rounded outwards to whole pairs
+  std::vector<float> divisors = {};  // kDivisors: [hd/2]
   auto operator<=>(const Rotary&) const = default;
 };
 

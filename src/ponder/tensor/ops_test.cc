@@ -189,6 +189,19 @@ TEST_P(Ops, Rope) {
   }
 }
 
+// Each pair (columns i and i + 8 of a head of 16) turns as it would if all had its divisor.
+TEST_P(Ops, RopeWithADivisorForEachPair) {
+  const HeadShape shape{1, 1, 16};
+  const at::Tensor x = random({9, shape.columns()}, 4), positions = at::arange(9, at::kLong).mul(37);
+  const std::vector<float> divisors = {1, 4, 4, 1, 4, 1, 1, 4};
+  const at::Tensor found = rope(x, positions, shape, {.scaling = RotaryScaling::kDivisors, .divisors = divisors});
+  const at::Tensor plain = rope(x, positions, shape, {});
+  const at::Tensor slow = rope(x, positions, shape, {.scaling = RotaryScaling::kLinear, .factor = 4});
+  for (int64_t c = 0; c < 32; ++c)
+    EXPECT_TRUE(at::equal(found.select(1, c), (divisors[static_cast<size_t>(c % 8)] == 1 ? plain : slow).select(1, c)))
+        << c;
+}
+
 TEST(Rotary, ATableThatSamplingMadeServesTraining) {
   const HeadShape shape{1, 1, 16};
   const at::Tensor positions = at::arange(3, at::kLong);

@@ -73,6 +73,10 @@ std::vector<float> frequencies(int64_t head_dim, const Rotary& r) {
     case RotaryScaling::kYarn:
       scale_like_yarn(frequency, head_dim, r);
       break;
+    case RotaryScaling::kDivisors:
+      PONDER_CHECK(r.divisors.size() == frequency.size(), "a divisor for each of ", frequency.size(), " pairs");
+      for (size_t i = 0; i < frequency.size(); ++i) frequency[i] /= r.divisors[i];
+      break;
   }
   return frequency;
 }

@@ -135,11 +135,12 @@ class Model(CliTest):
     def test_convert(self):
         with tempfile.TemporaryDirectory() as out:
             gguf, again, half = Path(out) / "m.gguf", Path(out) / "again.gguf", Path(out) / "half"
-            self.assertEqual(self.one("convert", "--from", made, "--to", gguf)["dtype"], "F32")
+            written = self.one("convert", "--from", made, "--to", gguf)
+            self.assertEqual((written["dtype"], written["exact"]), ("F32", True))
             info = self.one("info", gguf)
             self.assertEqual(info["parameters"], self.one("info", made)["parameters"])
             self.assertEqual(info["tokenizer"]["model"], "none")
-            self.one("convert", "--from", gguf, "--to", again, "--dtype", "q8_0")
+            self.assertFalse(self.one("convert", "--from", gguf, "--to", again, "--dtype", "q8_0")["exact"])
             self.assertIn("Q8_0", self.one("info", again)["types"])
             self.one("convert", "--from", made, "--to", half, "--dtype", "bf16")
             self.assertEqual(self.one("info", half)["parameters"], info["parameters"])
@@ -158,6 +159,14 @@ class Model(CliTest):
             self.ponder("convert", "--from", made, "--to", Path(out) / "q", "--dtype", "q8_0", status=2, says=["--dtype"])
             back = Path(out) / "back"
             self.one("convert", "--from", gguf, "--to", back)
+            config, original = (json.loads((folder / "config.json").read_text()) for folder in (back, half))
+            for key in ("architectures", "bos_token_id", "eos_token_id", "pad_token_id", "model_type", "head_dim"):
+                self.assertEqual(config[key], original[key], key)
+            # Blocks, which a directory does not hold, are written as the numbers that they stand for.
+            whole = self.one("convert", "--from", again, "--to", Path(out) / "whole")
+            self.assertEqual((whole["dtype"], whole["exact"]), ("F32", True))
+            rounded = self.ponder("convert", "--from", made, "--to", Path(out) / "r.gguf", "--dtype", "bf16")
+            self.assertIn("BF16 (weights of other types are rounded; --dtype f32 keeps them)", rounded.out)
             ids = ("--tokens", "1,2,3,4,5")
             self.assertEqual(self.one("score", "--model", back, *ids), self.one("score", "--model", made, *ids))
             self.ponder("convert", "--from", gguf, "--to", Path(out) / "d", "--dtype", "q8_0", status=2, says=["--dtype"])

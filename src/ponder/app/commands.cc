@@ -341,7 +341,10 @@ class Commands {
     s = add("convert", &c.json, [&c] { return command_convert(c); });
     s->add_option("--from", c.from, "run directory, model directory or GGUF file")->required();
     s->add_option("--to", c.to, "a new directory, or FILE.gguf")->required();
-    s->add_option("--dtype", c.dtype, "f32, f16, bf16, or q8_0 in a GGUF file (default: as most of the weights are)")
+    s->add_option(
+         "--dtype", c.dtype,
+         "f32, f16, bf16, or q8_0 in a GGUF file (default: as most of the weights are; f32, which rounds none, "
+         "where that type is only read, as q4_k is)")
         ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}));
     s->add_option("--adapter", c.adapter,
                   "a LoRA adapter that is merged into the weights: a directory of PEFT's, or a run that trained one. "

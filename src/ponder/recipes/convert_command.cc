@@ -114,31 +114,39 @@ void copy_tokenizer(const std::string& from, const std::string& to) {
 
 // config.json, the weights, and the tokenizer where the file has one.
 void write_gguf_as_directory(const store::GgufFile& file, const std::string& to, const std::string& dtype) {
-  base::Json config = model::gguf_config_json(file);
+  base::Json config = model::to_hf_json(model::from_hf_json(model::gguf_config_json(file), file.path()));
   config["torch_dtype"] = dtype == "BF16" ? "bfloat16" : dtype == "F16" ? "float16" : "float32";
   base::write_file_atomic(base::join_path(to, "config.json"), config.dump(2) + "\n");
   store::export_safetensors(file, base::join_path(to, "model.safetensors"), dtype);
   copy_tokenizer(file.path(), to);
 }
 
-// The name of the number format that was written.
-const char* convert_files(const ConvertArgs& args) {
+struct Written {
+  const char* dtype;
+  bool exact;  // no weight was rounded
+};
+
+Written convert_files(const ConvertArgs& args) {
   const bool from_gguf = is_gguf(args.from), to_gguf = is_gguf(args.to);
   const store::GgmlTypeInfo* type = nullptr;
+  bool exact = false;
   if (to_gguf) base::check_output_file(args.to);
   if (from_gguf) {
     const store::GgufFile file(args.from);
     type = &type_of(args.dtype, store::main_type(file));
+    // A directory holds no blocks.
+    if (!to_gguf && args.dtype.empty() && type->block_weights != 1) type = &store::info_of(store::GgmlType::kF32);
+    exact = store::keeps_weights(file, *type, to_gguf);
     if (to_gguf) {
       store::convert_gguf(file, args.to, type->type);
     } else {
-      if (args.dtype.empty() && type->block_weights != 1) type = &store::info_of(store::GgmlType::kF32);
       check_directory_type(*type);
       make_directory(args.to, [&](const std::string& aside) { write_gguf_as_directory(file, aside, type->name); });
     }
   } else {
     const std::string directory = policy_directory(args.from);
     type = &type_of(args.dtype, store::main_type(directory));
+    exact = store::keeps_weights(directory, *type, to_gguf);
     if (to_gguf) {
       model::save_gguf(directory, args.to, type->type);
     } else {
@@ -147,12 +155,12 @@ const char* convert_files(const ConvertArgs& args) {
                      [&](const std::string& aside) { store::convert_directory(directory, aside, type->name); });
     }
   }
-  return type->name;
+  return {type->name, exact};
 }
 
 // The model with its adapters merged (its own, and one that is named), in f32, in a directory beside the result; from
 // there as any directory.
-const char* convert_merged(const ConvertArgs& args) {
+Written convert_merged(const ConvertArgs& args) {
   const store::GgmlTypeInfo& wanted = type_of(args.dtype, "F32");  // refused before the model is opened
   if (!is_gguf(args.to)) check_directory_type(wanted);
   if (is_gguf(args.to))
@@ -181,13 +189,15 @@ int command_convert(const ConvertArgs& given) {
   ConvertArgs args = given;
   while (args.to.size() > 1 && args.to.ends_with('/')) args.to.pop_back();
   const bool merges = !args.adapter.empty() || (!is_gguf(args.from) && is_adapter_model(args.from));
-  const char* type = merges ? convert_merged(args) : convert_files(args);
+  const Written written = merges ? convert_merged(args) : convert_files(args);
   base::Json json = base::Json::object();
-  json["from"] = args.from, json["to"] = args.to, json["dtype"] = type;
+  json["from"] = args.from, json["to"] = args.to, json["dtype"] = written.dtype;
+  json["exact"] = written.exact;
   if (args.json)
     std::printf("%s\n", json.dump().c_str());
   else
-    std::printf("%s: %s\n", args.to.c_str(), type);
+    std::printf("%s: %s%s\n", args.to.c_str(), written.dtype,
+                written.exact ? "" : " (weights of other types are rounded; --dtype f32 keeps them)");
   return 0;
 }
 

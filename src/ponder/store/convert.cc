@@ -41,13 +41,32 @@ void convert_weights(const std::string& name, const std::string& where, int64_t 
 }
 
 std::string most_common(const std::map<std::string, int64_t>& weights) {
-  std::string most = "F16";
+  std::string most = "F32";
   int64_t n = 0;
   for (const auto& [type, count] : weights)
     if (count > n) most = type, n = count;
   const GgmlTypeInfo* type = find_ggml_type(most);
-  return type && type->can_write ? most : "F16";
+  return type && type->can_write ? most : "F32";
 }
+
+void copy_small_files(const std::string& from, const std::string& to) {
+  const auto copy = [&](const std::string& name) {
+    if (const std::string path = base::join_path(from, name); base::file_exists(path))
+      base::write_file_atomic(base::join_path(to, name), base::read_file(path));
+  };
+  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json",
+                           "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json",
+                           "merges.txt", "chat_template.jinja", "chat_template.json"})
+    copy(name);
+  const std::string more = "additional_chat_templates";  // of transformers, one a name
+  if (!base::is_directory(base::join_path(from, more))) return;
+  base::make_directories(base::join_path(to, more));
+  for (const std::string& name : base::list_directory(base::join_path(from, more)))
+    if (name.ends_with(".jinja")) copy(base::join_path(more, name));
+}
+
+// F32 holds every number of every type that is read, any type its own.
+bool holds(const std::string& from, const GgmlTypeInfo& to) { return to.type == GgmlType::kF32 || from == to.name; }
 
 }  // namespace
 
@@ -89,10 +108,7 @@ void convert_directory(const std::string& from, const std::string& to, const std
   const char* name = dtype == "F32" ? "float32" : dtype == "F16" ? "float16" : "bfloat16";
   for (const char* key : {"torch_dtype", "dtype"})
     if (config.find(key)) config[key] = name;
-  for (const char* small : {"generation_config.json", "tokenizer.json", "tokenizer_config.json",
-                            "special_tokens_map.json", "chat_template.jinja", "added_tokens.json"})
-    if (const std::string path = base::join_path(from, small); base::file_exists(path))
-      base::write_file_atomic(base::join_path(to, small), base::read_file(path));
+  copy_small_files(from, to);
   base::write_file_atomic(base::join_path(to, "config.json"), config.dump(2) + "\n");
   std::vector<TensorEntry> entries;
   for (const ShardTensor& tensor : source.tensors())
@@ -110,6 +126,19 @@ void convert_directory(const std::string& from, const std::string& to, const std
     writer.write(entry, bytes.data(), bytes.size());
   }
   writer.close();
+}
+
+bool keeps_weights(const GgufFile& from, const GgmlTypeInfo& to, bool as_gguf) {
+  return std::all_of(from.tensors().begin(), from.tensors().end(), [&](const GgufTensor& tensor) {
+    return (as_gguf && tensor.shape.size() == 1) || holds(tensor.type->name, to);
+  });
+}
+
+bool keeps_weights(const std::string& from, const GgmlTypeInfo& to, bool as_gguf) {
+  const SafetensorsDirectory source(from);
+  return std::all_of(source.tensors().begin(), source.tensors().end(), [&](const ShardTensor& tensor) {
+    return (as_gguf && tensor.entry->shape.size() == 1) || holds(tensor.entry->dtype, to);
+  });
 }
 
 std::string main_type(const GgufFile& file) {

@@ -15,7 +15,12 @@ void convert_gguf(const GgufFile& from, const std::string& path, GgmlType type);
 // "BF16". Its small files (config.json, which says the dtype, tokenizer, chat template, …) are taken over.
 void convert_directory(const std::string& from, const std::string& to, const std::string& dtype);
 
-// "F32", "F16", "BF16", "Q8_0": the format that most weights have; F16 where that is one that cannot be written.
+// Whether the types alone make sure that no weight is rounded on the way. A GGUF file keeps vectors as F32.
+bool keeps_weights(const GgufFile& from, const GgmlTypeInfo& to, bool as_gguf);
+bool keeps_weights(const std::string& from, const GgmlTypeInfo& to, bool as_gguf);
+
+// "F32", "F16", "BF16", "Q8_0": the format that most weights have; F32, which holds them all, where that is one that
+// cannot be written.
 std::string main_type(const GgufFile& file);
 std::string main_type(const std::string& directory);
 

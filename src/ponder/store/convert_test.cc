@@ -14,7 +14,11 @@ class Convert : public TestDir {};
 TEST_F(Convert, GgufToEveryTypeThatIsWritten) {
   base::write_file_atomic(path("from.gguf"), right_gguf().bytes());
   const GgufFile from(path("from.gguf"));
-  EXPECT_EQ(main_type(from), "F16");  // most weights are Q4_K, which is not written
+  EXPECT_EQ(main_type(from), "F32");  // most weights are Q4_K, which is not written
+  for (const bool as_gguf : {false, true}) {
+    EXPECT_TRUE(keeps_weights(from, info_of(GgmlType::kF32), as_gguf));
+    EXPECT_FALSE(keeps_weights(from, info_of(GgmlType::kBf16), as_gguf));
+  }
   for (const GgmlType type : {GgmlType::kF32, GgmlType::kF16, GgmlType::kBf16, GgmlType::kQ8_0}) {
     convert_gguf(from, path("to.gguf"), type);
     const GgufFile to(path("to.gguf"));
@@ -48,13 +52,20 @@ TEST_F(Convert, DirectoriesWithTheirShards) {
                           R"({"weight_map":{"a":"1.safetensors","b":"2.safetensors"}})");
   base::write_file_atomic(in("config.json"), R"({"torch_dtype":"float32","x":1})");
   base::write_file_atomic(in("tokenizer.json"), "{ }");
+  base::write_file_atomic(in("chat_template.json"), R"({"chat_template":"{{ x }}"})");
+  base::make_directories(in("additional_chat_templates"));
+  base::write_file_atomic(in("additional_chat_templates/rag.jinja"), "{{ y }}");
   EXPECT_EQ(main_type(path("from")), "F32");
+  EXPECT_TRUE(keeps_weights(path("from"), info_of(GgmlType::kF32), false));
+  EXPECT_FALSE(keeps_weights(path("from"), info_of(GgmlType::kBf16), true)) << "a is a matrix";
   convert_directory(path("from"), path("to"), "BF16");
   const SafetensorsDirectory to(path("to"));
   EXPECT_EQ(to.at("a").entry->dtype, "BF16");
   EXPECT_EQ(to.read(to.at("a")), (std::vector<float>{1.5f, -2}));
   EXPECT_EQ(base::Json::parse(base::read_file(out("config.json"))).string_at("torch_dtype"), "bfloat16");
   EXPECT_EQ(base::read_file(out("tokenizer.json")), "{ }");
+  EXPECT_EQ(base::read_file(out("chat_template.json")), R"({"chat_template":"{{ x }}"})");
+  EXPECT_EQ(base::read_file(out("additional_chat_templates/rag.jinja")), "{{ y }}");
   base::remove_all(out("model.safetensors"));
   try {
     convert_directory(path("from"), path("to"), "F16");

@@ -4,17 +4,13 @@
 #include <memory>
 #include <string>
 
-#include "ponder/store/gguf.h"
+#include "ponder/recipes/gguf_vocabulary.h"
 #include "ponder/text/chat_template.h"
-#include "ponder/text/gguf_vocabulary.h"
 
 namespace ponder::recipes {
 
 // Error(kInput) says what is missing or wrong, and in which file.
 std::shared_ptr<const text::Tokenizer> open_tokenizer(const std::string& model);
-
-// The tokenizer.ggml keys of a GGUF file.
-text::GgufVocabulary gguf_vocabulary(const store::GgufMetadata& metadata);
 
 // Its chat templates, of which there may be none, and the special tokens that they name. The same errors.
 text::ChatTemplateSource open_chat_source(const std::string& model);

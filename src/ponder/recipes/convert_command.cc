@@ -112,6 +112,23 @@ void copy_tokenizer(const std::string& from, const std::string& to) {
   for (const auto& [name, bytes] : tokenizer_files(from)) base::write_file_atomic(base::join_path(to, name), bytes);
 }
 
+// Chat templates with names lie in files, and the one without a name beside them then.
+void write_named_templates(const store::GgufMetadata& metadata, const std::string& to) {
+  constexpr const char *kNames = "tokenizer.chat_templates", *kTemplate = "tokenizer.chat_template";
+  if (!metadata.has(kNames)) return;
+  const auto write = [&](const std::string& file, const std::string& key) {
+    base::write_file_atomic(base::join_path(to, file), std::string(metadata.string_at(key)));
+  };
+  if (metadata.has(kTemplate)) write("chat_template.jinja", kTemplate);
+  const std::string folder = "additional_chat_templates";
+  base::make_directories(base::join_path(to, folder));
+  for (const std::string_view name : metadata.strings_at(kNames)) {
+    if (name.empty() || name.starts_with('.') || name.find('/') != std::string_view::npos)
+      throw Error(ErrorCode::kInput, base::cat(kNames, ": \"", name, "\" is no name of a file"), metadata.where());
+    write(base::cat(folder, "/", name, ".jinja"), base::cat(kTemplate, ".", name));
+  }
+}
+
 // config.json, the weights, and the tokenizer where the file has one.
 void write_gguf_as_directory(const store::GgufFile& file, const std::string& to, const std::string& dtype) {
   base::Json config = model::to_hf_json(model::from_hf_json(model::gguf_config_json(file), file.path()));
@@ -119,6 +136,7 @@ void write_gguf_as_directory(const store::GgufFile& file, const std::string& to,
   base::write_file_atomic(base::join_path(to, "config.json"), config.dump(2) + "\n");
   store::export_safetensors(file, base::join_path(to, "model.safetensors"), dtype);
   copy_tokenizer(file.path(), to);
+  write_named_templates(file.metadata(), to);
 }
 
 struct Written {

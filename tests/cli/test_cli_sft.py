@@ -40,8 +40,8 @@ def chats():
 
 
 class SftOnFiles(CliTest):
-    def train(self, data, *more, out="run", **wanted):
-        self.out = self.folder / out
+    def train(self, data, *more, **wanted):
+        self.out = self.folder / "run"
         return self.ponder("run", RECIPE, f"init.from={model}", f"sft.data={data}", "sft.train.steps=80",
                            "sft.train.batch_tokens=256", "sft.train.lr=0.01", "sft.train.learner.optimizer.kind=muon",
                            "workers=2", *more, "--out", self.out, **wanted)
@@ -97,14 +97,14 @@ class SftOnFiles(CliTest):
         rows = self.file("rows.jsonl", [*pairs(), "{", {"prompt": "x", "completion": 1}])
         self.train(rows, status=3, says=[f"{rows}:5", f"{rows}:6", '"completion"', "sft.bad_rows"])
         self.train(rows, "--dry-run", status=3, says=[f"{rows}:5"])
-        self.train(rows, "sft.bad_rows=2", "sft.train.steps=1", out="fewer",
-                   says=["left out", f"{rows}:6", "4 of 6 rows"])
+        self.assertFalse(self.out.exists())
+        self.train(rows, "sft.bad_rows=2", "sft.train.steps=1", says=["left out", f"{rows}:6", "4 of 6 rows"])
 
     def test_what_is_no_training_data(self):
         verl = {"data_source": "d", "prompt": "2 + 2?", "reward_model": {"style": "rule", "ground_truth": "4"}}
         rows = self.file("verl.jsonl", [verl])
         self.train(rows, status=3, says=[f"{rows}:1", "verl", "prompt-completion"])
-        self.train(self.folder / "none.jsonl", out="none", status=3, says=["none.jsonl"])
+        self.train(self.folder / "none.jsonl", status=3, says=["none.jsonl"])
         self.ponder("run", RECIPE, f"init.from={model}", "--out", self.out, status=2, says=["sft.data"])
         self.ponder("run", RECIPE, f"sft.data={rows}", "--out", self.out, status=2, says=["init.from"])
 

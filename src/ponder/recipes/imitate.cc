@@ -1,5 +1,4 @@
 // Stages 1 and 2: next-token learning on generated text (P1, P6), then on demonstrations (P2, P7, P12).
-#include "ponder/base/clock.h"
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/craft/solution_forms.h"
@@ -9,7 +8,6 @@
 #include "ponder/recipes/batches.h"
 #include "ponder/recipes/doctor.h"
 #include "ponder/recipes/train_loop.h"
-#include "ponder/recipes/training_files.h"
 #include "ponder/store/checkpoint.h"
 #include "ponder/tasks/dataset.h"
 
@@ -136,7 +134,8 @@ struct Epochs {
 
 // Reads sft.data. What it holds becomes a row of the run, so that a run that goes on finds out when a file has changed.
 std::vector<learn::Row> rows_of_files(Run& run) {
-  TrainingFiles files = read_training_files(run.recipe);
+  TrainingFiles files = run.files ? std::move(*run.files) : read_training_files(run.recipe);
+  run.files.reset();
   const std::string text = base::cat(kFilesNote, summary_of(files, run.recipe), "; checksum ", files.checksum);
   base::log_info(base::cat("sft: ", summary_of(files, run.recipe)));
   const std::string checkpoints = base::join_path(run.directory.checkpoints(), "sft");
@@ -162,7 +161,6 @@ void run_sft(Run& run) {
   const SftOptions& o = run.recipe.sft;
   if (!run.policy.exists())  // a recipe without pretraining starts from scratch
     run.policy = run.on_device(model::make_parameters(run.recipe.model, run.recipe.init, run.key.child("init")));
-  const base::Stopwatch watch;
   const base::RngKey key = run.key.child("sft");
   LiveDoctor doctor(run.recipe, run.directory.metrics());
   // Practice takes its share of each batch, what is given has the rest.
@@ -200,17 +198,13 @@ void run_sft(Run& run) {
   };
   learn::Learner learner(run.policy, o.train.learner, run.workers);
   train_stage(run, {"sft", o.train.steps, o.train.checkpoint_every}, run.policy, learner,
-              {.take_step =
-                   [&](int64_t step, const Cost& before) {
-                     return imitate(learner, doctor, batch(step), o.train, "sft", step, before);
-                   },
-               .measure =
-                   [&](int64_t done, const Cost& so_far, std::string& metric) {
-                     if (done != o.train.steps || o.eval_problems == 0) return;
-                     write_sft_gain(run, done,
-                                    write_greedy_accuracy(run, "sft", done, so_far, o.eval_problems, metric));
-                   },
-               .seconds_before = watch.seconds()});
+              {[&](int64_t step, const Cost& before) {
+                 return imitate(learner, doctor, batch(step), o.train, "sft", step, before);
+               },
+               [&](int64_t done, const Cost& so_far, std::string& metric) {
+                 if (done != o.train.steps || o.eval_problems == 0) return;
+                 write_sft_gain(run, done, write_greedy_accuracy(run, "sft", done, so_far, o.eval_problems, metric));
+               }});
   run.before_rl = run.policy;
 }
 

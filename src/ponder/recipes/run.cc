@@ -240,7 +240,13 @@ std::vector<core::Item> Run::test_problems(const std::string& task, int64_t n) c
 
 void run_recipe(const Recipe& recipe, const std::string& dir) {
   tensor::set_operator_threads(1);
+  // A bad row ends a run before it has a directory, and not behind the stages before sft.
+  const bool is_new = !base::file_exists(base::join_path(dir, "config.yaml"));
+  const bool reads = has_stage(recipe, "sft") && !recipe.sft.data.empty();
+  std::optional<TrainingFiles> files;
+  if (is_new && reads) files = read_training_files(recipe);
   Run run(recipe, dir);
+  run.files = std::move(files);
   for (const std::string& stage : recipe.stages) {
     if (run.is_finished(stage) && stage != "report") continue;
     if (stage == "pretrain") run_pretrain(run);

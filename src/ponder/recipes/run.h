@@ -12,6 +12,7 @@
 #include "ponder/recipes/adapter_base.h"
 #include "ponder/recipes/recipe.h"
 #include "ponder/recipes/rollout.h"
+#include "ponder/recipes/training_files.h"
 #include "ponder/store/metrics.h"
 #include "ponder/store/record_log.h"
 #include "ponder/store/run_dir.h"
@@ -58,6 +59,7 @@ class Run {
   std::optional<core::Confidence> confidence, confidence_before_rl;  // instead of critics where critic.kind says so
   int64_t policy_version = 0;                                        // optimizer steps behind policy
   Cost cost;                                                         // of the stages that are finished
+  std::optional<TrainingFiles> files;                                // sft.data, from a new run's start until sft
 
   // A row of metrics.jsonl; stage and step let a resumed run take rows back.
   void write(base::Json row, const std::string& stage, int64_t step);

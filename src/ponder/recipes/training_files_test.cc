@@ -262,6 +262,7 @@ TEST_F(SftOnFiles, ARunDoesNotGoOnWithOtherRows) {
   const auto go = [&] { return message_of([&] { run_recipe(on(rows, {"sft.train.batch_tokens=128"}), dir); }); };
   base::request_stop();
   holds(go(), "stopped while sft.data was read");
+  EXPECT_FALSE(base::is_directory(dir));
   base::clear_stop();
   {
     const StopAfterARow later(dir, 0);

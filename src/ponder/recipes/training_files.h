@@ -1,5 +1,5 @@
-// Rows of a user's own files (sft.data) as rows to learn from. Called at the start of a run and by stage sft, and by the
-// plan of a run, which says how many there are.
+// Rows of a user's own files (sft.data) as rows to learn from. Called at the start of a run and by stage sft, and by
+// the plan of a run, which says how many there are.
 #pragma once
 #include <string>
 #include <vector>

@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "ponder/base/error.h"
 #include "ponder/model/decoder.h"
@@ -220,6 +222,27 @@ TEST_F(AdapterFiles, WhatIsNotComputedIsRefused) {
   EXPECT_NE(refused(json_, "qwen2").find("the weights lack"), std::string::npos);
   base::remove_all(path("adapter_config.json"));
   EXPECT_THROW(load_adapter(dir(), config_), Error);
+}
+
+TEST_F(AdapterFiles, AWeightThatIsNoNumberIsNamed) {
+  Parameters model{config_, {}};
+  model.adapter = load_adapter(kFixtures + "llama", config_);
+  const std::vector<ParameterInfo> table = adapter_table(config_, model.adapter->config);
+  for (const ParameterInfo& p : {table.front(), table.back()})  // an A and a B
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+      float& weight = model.adapter->flat.mutable_data_ptr<float>()[p.offset + p.shape[1] + 1];
+      const float was = std::exchange(weight, bad);
+      save_adapter(dir(), model, "base");
+      weight = was;
+      try {
+        load_adapter(dir(), config_);
+        ADD_FAILURE() << "loaded with " << bad << " in " << p.name;
+      } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::kInput);
+        EXPECT_EQ(e.where(), path("adapter_model.safetensors"));
+        EXPECT_EQ(e.message(), base::cat("tensor \"", p.name, "\" holds a weight that is NaN or infinite at [1,1]"));
+      }
+    }
 }
 
 }  // namespace

@@ -19,8 +19,8 @@ struct LoadedModel {
 };
 // What is made of the files: one f32 buffer, or packed matrices alone, which take the files' own size (f32 and bf16
 // ones, whatever the model computes in) and give the same bits. The embedding of a model that is only read stays in its
-// file, which must not be written to meanwhile.
-enum class Hold { kTrainable, kReadOnly };
+// file, which must not be written to meanwhile. Or nothing: names and shapes are checked, and no weight is read.
+enum class Hold { kTrainable, kReadOnly, kNothing };
 
 // How the matrices of a model that is only read are kept: as the files have them (quantized ones dequantized), in f32,
 // rounded to bf16, or in blocks (gemm_int8.h): of 8 bits, or of 4 for the layers' matrices and 8 for the head. Files'
@@ -40,7 +40,7 @@ struct LoadOptions {
 DecoderConfig read_hf_config(const std::string& directory);
 
 // F32, F16 and BF16 tensors; one file, or several with an index. Error(kInput) names the file and the tensor that is
-// missing, left over or of another shape than config.json says.
+// missing, left over or of another shape than config.json says, or holds a weight that is NaN or infinite.
 LoadedModel load_hf(const std::string& directory, const LoadOptions& options = {});
 
 }  // namespace ponder::model

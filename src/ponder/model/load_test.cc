@@ -6,9 +6,12 @@
 
 #include <cstring>
 #include <functional>
+#include <limits>
+#include <map>
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
+#include "ponder/store/quant.h"
 #include "ponder/store/safetensors.h"
 
 namespace ponder::model {
@@ -30,10 +33,15 @@ class Load : public testing::Test {
     c.resolve();
     return make_parameters(c, {}, base::RngKey(9));
   }
+  static float& weight(const Parameters& p, const std::string& tensor, int64_t i) {
+    for (const ParameterInfo& t : parameter_table(p.config))
+      if (t.name == tensor) return p.flat.mutable_data_ptr<float>()[t.offset + i];
+    throw Error(ErrorCode::kInternal, tensor);
+  }
   // The message of the error that loading the directory gives.
-  std::string error() const {
+  std::string error(const LoadOptions& options = {}) const {
     try {
-      load_hf(directory_);
+      load_hf(directory_, options);
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ErrorCode::kInput);
       return e.what();
@@ -48,6 +56,46 @@ class Load : public testing::Test {
       tensors.push_back({t.name, "F32", t.shape, p.flat.const_data_ptr<float>() + t.offset});
     change(tensors);
     store::write_safetensors(path(file), tensors);
+  }
+  // All tensors in one file of that type, with some weights' bits set.
+  struct Bits {
+    std::string tensor;
+    std::vector<int64_t> place;
+    uint32_t bits;
+  };
+  void write_as(const Parameters& p, const char* dtype, const std::vector<Bits>& set) {
+    const store::GgmlTypeInfo& type = *store::find_ggml_type(std::string_view(dtype));
+    const auto width = static_cast<size_t>(type.block_bytes);
+    std::vector<std::vector<char>> data;
+    std::vector<store::TensorView> tensors;
+    for (const ParameterInfo& t : parameter_table(p.config)) {
+      data.emplace_back(static_cast<size_t>(t.numel()) * width);
+      ASSERT_TRUE(store::quantize(type.type, p.flat.const_data_ptr<float>() + t.offset, data.back().data(), t.numel()));
+      for (const Bits& b : set) {
+        if (b.tensor != t.name) continue;
+        const int64_t at = t.shape.size() == 1 ? b.place[0] : b.place[0] * t.shape[1] + b.place[1];
+        std::memcpy(data.back().data() + static_cast<size_t>(at) * width, &b.bits, width);
+      }
+      tensors.push_back({t.name, dtype, t.shape, data.back().data()});
+    }
+    store::write_safetensors(path("model.safetensors"), tensors);
+  }
+  void write_index(const std::map<std::string, std::string>& files) {
+    base::Json json = base::Json::object();
+    for (const auto& [tensor, file] : files) json["weight_map"][tensor] = file;
+    base::write_file_atomic(path("model.safetensors.index.json"), json.dump());
+  }
+  // The model in two files, layer 0 in a.safetensors and the rest in b.safetensors; what its index says.
+  std::map<std::string, std::string> split(const Parameters& p) {
+    save_hf(directory_, p, "");
+    base::remove_all(path("model.safetensors"));
+    std::map<std::string, std::string> files;
+    for (const ParameterInfo& t : parameter_table(p.config))
+      files[t.name] = t.name.find("layers.0") != std::string::npos ? "a.safetensors" : "b.safetensors";
+    for (const char* file : {"a.safetensors", "b.safetensors"})
+      rewrite(p, file, [&](auto& tensors) { std::erase_if(tensors, [&](auto& t) { return files[t.name] != file; }); });
+    write_index(files);
+    return files;
   }
   std::string directory_;
 };
@@ -92,20 +140,124 @@ TEST_F(Load, ReadsHalfPrecision) {
 
 TEST_F(Load, ReadsASplitModel) {
   const Parameters p = small_model(true, false);
-  save_hf(directory_, p, "");
-  const auto part = [](bool first) {
-    return [first](std::vector<store::TensorView>& tensors) {
-      std::erase_if(tensors, [&](const auto& t) { return (t.name.find("layers.0") != std::string::npos) != first; });
-    };
-  };
-  rewrite(p, "a.safetensors", part(true));
-  rewrite(p, "b.safetensors", part(false));
-  base::remove_all(path("model.safetensors"));
-  base::write_file_atomic(path("model.safetensors.index.json"),
-                          "{\"weight_map\": {\"x\": \"a.safetensors\", \"y\": \"b.safetensors\"}}");
+  split(p);
   EXPECT_TRUE(at::equal(load_hf(directory_).parameters.flat, p.flat));
-  base::write_file_atomic(path("model.safetensors.index.json"), "{\"weight_map\": {\"x\": \"../a.safetensors\"}}");
-  EXPECT_NE(error().find("own directory"), std::string::npos) << error();
+}
+
+// What store/shards_test.cc has in full: a model is loaded by that reader.
+TEST_F(Load, ShardsAndTheirIndexMustAgree) {
+  const Parameters p = small_model(true, false);
+  const std::map<std::string, std::string> right = split(p);
+  const auto error_with = [&](const char* tensor, const char* file) {
+    auto map = right;
+    map[tensor] = file;
+    write_index(map);
+    return error();
+  };
+  EXPECT_NE(error_with("x", "a.safetensors").find("a.safetensors holds the tensor \"x\"; it does not"),
+            std::string::npos)
+      << error();
+  EXPECT_NE(error_with("model.norm.weight", "a.safetensors").find("it does not"), std::string::npos) << error();
+  EXPECT_NE(error_with("x", "c.safetensors").find("names the file c.safetensors, which is not in"), std::string::npos)
+      << error();
+  EXPECT_NE(error_with("x", "../a.safetensors").find("in the same directory"), std::string::npos) << error();
+  // In both, with other numbers in the second: neither may win in silence.
+  write_index(right);
+  const std::vector<float> other(32, 7);
+  rewrite(p, "b.safetensors", [&](auto& tensors) {
+    std::erase_if(tensors, [](const auto& t) {
+      return t.name.find("layers.0") != std::string::npos && t.name != "model.layers.0.input_layernorm.weight";
+    });
+    for (auto& t : tensors)
+      if (t.name == "model.layers.0.input_layernorm.weight") t.data = other.data();
+  });
+  EXPECT_NE(error().find("\"model.layers.0.input_layernorm.weight\" stands in "), std::string::npos) << error();
+}
+
+TEST_F(Load, PicklesAreNamedAndNotRead) {
+  save_hf(directory_, small_model(true, false), "");
+  base::remove_all(path("model.safetensors"));
+  EXPECT_NE(error().find("holds neither model.safetensors nor"), std::string::npos) << error();
+  base::write_file_atomic(path("pytorch_model.bin"), "PK");
+  EXPECT_NE(error().find("as pickles (pytorch_model.bin)"), std::string::npos) << error();
+  EXPECT_NE(error().find("save_pretrained"), std::string::npos) << error();
+}
+
+// In every type, kind of tensor and way to hold a model, the one weight that is none is named with its place.
+TEST_F(Load, AWeightThatIsNoNumberIsAnError) {
+  struct Bad {
+    const char* dtype;
+    std::vector<uint32_t> bits;
+  };
+  const Bad kBad[] = {{"F32", {0x7FC00000, 0x7F800000, 0xFF800000, 0x7F800001}},
+                      {"F16", {0x7E00, 0x7C00, 0xFC00, 0x7C01}},
+                      {"BF16", {0x7FC0, 0x7F80, 0xFF80, 0x7F81}}};
+  const std::pair<const char*, std::vector<int64_t>> kPlaces[] = {{"model.embed_tokens.weight", {19, 31}},
+                                                                  {"model.layers.1.mlp.down_proj.weight", {3, 40}},
+                                                                  {"model.layers.0.self_attn.v_proj.weight", {0, 0}},
+                                                                  {"model.norm.weight", {17}},
+                                                                  {"lm_head.weight", {2, 30}}};
+  std::vector<LoadOptions> ways = {Hold::kTrainable, Hold::kReadOnly};
+  for (const WeightType type : {WeightType::kF32, WeightType::kBf16, WeightType::kQ8_0, WeightType::kQ4_0})
+    ways.emplace_back(Hold::kReadOnly).weights = type;
+  for (const bool tied : {true, false}) {
+    const Parameters p = small_model(tied, false);
+    save_hf(directory_, p, "");
+    for (const auto& [dtype, all_bits] : kBad)
+      for (const auto& [name, place] : kPlaces) {
+        if (tied && name == std::string("lm_head.weight")) continue;
+        for (const uint32_t bits : all_bits) {
+          write_as(p, dtype, {{name, place, bits}});
+          for (const LoadOptions& way : ways) {
+            const std::string found = error(way);
+            EXPECT_NE(found.find(path("model.safetensors")), std::string::npos) << found;
+            std::string says = base::cat("tensor \"", name, "\" holds a weight that is NaN or infinite at [", place[0]);
+            says += place.size() > 1 ? base::cat(",", place[1], "]") : "]";
+            EXPECT_NE(found.find(says), std::string::npos)
+                << dtype << " " << bits << " " << static_cast<int>(way.weights) << ": " << found;
+          }
+          EXPECT_EQ(error(Hold::kNothing), "no error") << "no weight is read";
+        }
+      }
+    for (const Bad& type : kBad) {
+      write_as(p, type.dtype, {});
+      for (const LoadOptions& way : ways) EXPECT_EQ(error(way), "no error") << type.dtype;
+    }
+  }
+}
+
+TEST_F(Load, AnInfinityInAShardIsNamedWithItsFile) {
+  const Parameters p = small_model(true, false);
+  weight(p, "model.layers.0.input_layernorm.weight", 5) = -std::numeric_limits<float>::infinity();
+  split(p);
+  for (const Hold hold : {Hold::kTrainable, Hold::kReadOnly}) {
+    const std::string found = error(hold);
+    EXPECT_NE(found.find(path("a.safetensors")), std::string::npos) << found;
+    EXPECT_NE(found.find("model.layers.0.input_layernorm.weight"), std::string::npos) << found;
+  }
+}
+
+TEST_F(Load, AWeightBeyondBf16IsNoInfinity) {
+  const Parameters p = small_model(true, false);
+  weight(p, "model.layers.0.mlp.down_proj.weight", 3) = std::numeric_limits<float>::max();
+  save_hf(directory_, p, "");
+  LoadOptions options = Hold::kReadOnly;
+  EXPECT_EQ(error(options), "no error");
+  options.weights = WeightType::kBf16;
+  EXPECT_NE(error(options).find("a weight is too large for bf16"), std::string::npos) << error(options);
+}
+
+TEST_F(Load, NamesAndShapesAreCheckedWithoutTheWeights) {
+  const Parameters p = small_model(true, false);
+  save_hf(directory_, p, "");
+  const LoadedModel described = load_hf(directory_, Hold::kNothing);
+  EXPECT_EQ(described.parameters.config, p.config);
+  EXPECT_FALSE(described.parameters.flat.defined());
+  EXPECT_EQ(described.parameters.read_only, nullptr);
+  rewrite(p, "model.safetensors", [](auto& tensors) { tensors.pop_back(); });
+  EXPECT_NE(error(Hold::kNothing).find("lack model.norm.weight [32]"), std::string::npos);
+  rewrite(p, "model.safetensors", [](auto& tensors) { tensors.back().shape = {16}; });
+  EXPECT_NE(error(Hold::kNothing).find("is [16]; config.json says [32]"), std::string::npos);
 }
 
 TEST_F(Load, SaysWhatIsWrongWithTheWeights) {

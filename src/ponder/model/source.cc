@@ -1,18 +1,15 @@
 #include "ponder/model/source.h"
 
 #include <ATen/ops/empty.h>
-#include <c10/util/Half.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <memory>
 #include <set>
 
 #include "ponder/base/error.h"
-#include "ponder/base/file.h"
 #include "ponder/store/quant.h"
-#include "ponder/store/safetensors.h"
+#include "ponder/store/shards.h"
 
 namespace ponder::model {
 namespace {
@@ -20,58 +17,27 @@ namespace {
 using tensor::Matrix;
 using tensor::RowType;
 
-constexpr const char* kWeightsFile = "model.safetensors";
-constexpr const char* kIndexFile = "model.safetensors.index.json";
-
-// The files that hold the weights: one, or those that the index of a split model names.
-std::set<std::string> weight_files(const std::string& directory) {
-  const std::string index = base::join_path(directory, kIndexFile);
-  if (base::file_exists(base::join_path(directory, kWeightsFile)) || !base::file_exists(index)) return {kWeightsFile};
-  std::set<std::string> names;
-  const base::Json json = base::Json::parse(base::read_file(index), index);
-  for (const auto& [tensor, file] : json.at("weight_map").as_object()) {
-    if (file.as_string().find('/') != std::string::npos)
-      throw Error(ErrorCode::kInput, base::cat("the file of ", tensor, " must lie in the model's own directory"),
-                  index);
-    names.insert(file.as_string());
-  }
-  return names;
-}
-
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text = "[";
   for (size_t i = 0; i < shape.size(); ++i) text += base::cat(i ? "," : "", shape[i]);
   return text + "]";
 }
 
-// The bytes in a file need not be aligned.
+// `entry` is one of the file's.
 SourceTensor tensor_of(const std::shared_ptr<const store::SafetensorsFile>& file, const store::TensorEntry& entry) {
-  const char* bytes = file->bytes(entry).data();
-  const size_t width = entry.dtype == "F32" ? 4 : 2;
-  const size_t stride = static_cast<size_t>(entry.shape.empty() ? 1 : entry.shape.back()) * width;
   SourceTensor t;
   t.shape = entry.shape;
   t.where = file->path();
-  t.forget = [file, entry] { file->forget(entry); };
-  if (entry.dtype == "F16") {
-    t.read = [file, bytes, stride](int64_t row, void* out) {
-      const char* from = bytes + static_cast<size_t>(row) * stride;
-      auto* to = static_cast<float*>(out);
-      for (size_t i = 0; i < stride / 2; ++i) {
-        uint16_t bits = 0;
-        std::memcpy(&bits, from + 2 * i, 2);
-        to[i] = c10::detail::fp16_ieee_to_fp32_value(bits);
-      }
+  t.forget = [file, &entry] { file->forget(entry); };
+  const int64_t columns = t.columns();
+  if (file->weight_type(entry) == store::GgmlType::kBf16) {  // kept as they are
+    t.type = RowType::kBf16;
+    t.read = [=, &entry](int64_t row, void* out) { file->read_bf16(entry, row * columns, columns, out); };
+  } else {
+    t.read = [=, &entry](int64_t row, void* out) {
+      file->read(entry, row * columns, columns, static_cast<float*>(out));
     };
-    return t;
   }
-  if (entry.dtype != "F32" && entry.dtype != "BF16")
-    throw Error(ErrorCode::kInput, base::cat(entry.name, " has dtype ", entry.dtype, "; F32, F16 and BF16 can be read"),
-                file->path());
-  t.type = entry.dtype == "F32" ? RowType::kF32 : RowType::kBf16;
-  t.read = [file, bytes, stride](int64_t row, void* out) {
-    std::memcpy(out, bytes + static_cast<size_t>(row) * stride, stride);
-  };
   return t;
 }
 
@@ -95,23 +61,19 @@ struct Stack {
   }
 };
 
-// To nearest, ties to even; the numbers are finite.
-void round_to_bf16(const float* x, int64_t n, void* out) {
-  auto* halves = static_cast<uint16_t*>(out);
-  for (int64_t i = 0; i < n; ++i) {
-    const auto bits = std::bit_cast<uint32_t>(x[i]);
-    halves[i] = static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-  }
+// To nearest, ties to even.
+void to_bf16(const SourceTensor& part, const float* x, void* out) {
+  if (!store::quantize(store::GgmlType::kBf16, x, out, part.columns()))
+    throw Error(ErrorCode::kInput, "a weight is too large for bf16", part.where);
 }
 
 // A row of floats in blocks of 4 or 8 bits.
 void to_blocks(const SourceTensor& part, const float* x, bool four, int8_t* values, uint16_t* scales) {
   const int64_t columns = part.columns();
-  bool fits = store::is_finite(x, columns);
-  if (fits) (four ? tensor::to_int4 : tensor::to_int8)(x, columns, values, scales);
+  bool fits = true;
+  (four ? tensor::to_int4 : tensor::to_int8)(x, columns, values, scales);
   for (int64_t b = 0; fits && b < tensor::blocks_of(columns); ++b) fits = (scales[b] & 0x7C00) != 0x7C00;
-  if (!fits)
-    throw Error(ErrorCode::kInput, "a weight is no number or too large for blocks with scales of 16 bits", part.where);
+  if (!fits) throw Error(ErrorCode::kInput, "a weight is too large for blocks with scales of 16 bits", part.where);
 }
 
 Matrix block_matrix(const Stack& stack, tensor::Compute compute) {
@@ -136,7 +98,7 @@ Matrix float_matrix(const Stack& stack, tensor::Compute compute, WeightType type
                                     const SourceTensor& part = stack.part_of(row);
                                     if (rounds) {
                                       read_floats(part, row, floats.data());
-                                      round_to_bf16(floats.data(), part.columns(), out);
+                                      to_bf16(part, floats.data(), out);
                                     } else if (halves) {
                                       part.read(row, out);
                                     } else {
@@ -172,6 +134,13 @@ at::Tensor read_flat(const DecoderConfig& config, const Source& source) {
   return flat;
 }
 
+// Reads what is else read a row at a time, when a token asks for it: a weight that is none is an error now.
+void check_weights(const SourceTensor& tensor) {
+  std::vector<float> row(static_cast<size_t>(tensor.columns()));
+  for (int64_t i = 0; i < tensor.rows(); ++i) read_floats(tensor, i, row.data());
+  tensor.forget();
+}
+
 // A piece of the decoder is the next tensors of the table, as many as have its size together.
 DecoderWeights read_only_weights(const DecoderConfig& config, const Source& source, WeightType type) {
   const std::vector<ParameterInfo> table = parameter_table(config);
@@ -195,7 +164,10 @@ DecoderWeights read_only_weights(const DecoderConfig& config, const Source& sour
       [&](const std::string& name, const std::vector<int64_t>& shape) {
         return pack_matrix({parts_of(shape)}, config.product_type(), name == kHeadPiece ? head_type : type);
       });
-  if (config.tied) weights.head = pack_matrix({{&embedding}}, config.product_type(), head_type);
+  if (config.tied)
+    weights.head = pack_matrix({{&embedding}}, config.product_type(), head_type);
+  else
+    check_weights(embedding);
   weights.embedding_row = [embedding](int64_t id, float* out) { read_floats(embedding, id, out); };
   return weights;
 }
@@ -230,11 +202,10 @@ Source open_safetensors_file(const std::string& path) {
 
 Source open_safetensors(const std::string& directory) {
   Source source;
-  for (const std::string& name : weight_files(directory)) {
-    const auto file = std::make_shared<const store::SafetensorsFile>(base::join_path(directory, name));
-    for (const store::TensorEntry& entry : file->entries())
-      if (!entry.name.ends_with("rotary_emb.inv_freq")) source[entry.name] = tensor_of(file, entry);
-  }
+  const auto files = std::make_shared<const store::SafetensorsDirectory>(directory);
+  for (const store::ShardTensor& tensor : files->tensors())
+    if (!tensor.entry->name.ends_with("rotary_emb.inv_freq"))
+      source[tensor.entry->name] = tensor_of({files, tensor.file}, *tensor.entry);  // a file keeps the directory
   return source;
 }
 
@@ -264,6 +235,7 @@ void check_source(const DecoderConfig& config, const std::string& where, Source&
 }
 
 void hold_source(const Source& source, const LoadOptions& options, Parameters& parameters) {
+  if (options.hold == Hold::kNothing) return;
   if (options.hold == Hold::kReadOnly) {
     parameters.read_only =
         std::make_shared<const DecoderWeights>(read_only_weights(parameters.config, source, options.weights));

@@ -26,8 +26,8 @@ void read_floats(const SourceTensor& tensor, int64_t row, float* out);
 
 using Source = std::map<std::string, SourceTensor>;
 
-// model.safetensors, or the files that model.safetensors.index.json names. F32, F16 and BF16; Error(kInput) names file
-// and tensor of another kind.
+// model.safetensors, or the files that model.safetensors.index.json names (store/shards.h). F32, F16 and BF16;
+// Error(kInput) names file and tensor of another kind, and when it is read, of a weight that is NaN or infinite.
 Source open_safetensors(const std::string& directory);
 
 // One such file, whatever it holds.
@@ -41,7 +41,8 @@ void check_tensors(const std::vector<ParameterInfo>& table, const std::string& s
 // configuration must be there in its shape and nothing else. Error(kInput) names the first that is not.
 void check_source(const DecoderConfig& config, const std::string& where, Source& source);
 
-// Fills parameters (whose config is set) from a checked source: a new flat buffer, or weights that are only read.
+// Fills parameters (whose config is set) from a checked source: a new flat buffer, weights that are only read, or
+// nothing. Every weight is read once, so Error(kInput) names one that is NaN or infinite.
 // Error(kUsage) for a type of weights that cannot be trained.
 void hold_source(const Source& source, const LoadOptions& options, Parameters& parameters);
 

@@ -42,6 +42,7 @@ typedef uint32_t U __attribute__((vector_size(32), aligned(1), may_alias));
 typedef uint8_t Bytes __attribute__((vector_size(8), aligned(1), may_alias));
 typedef int8_t SignedBytes __attribute__((vector_size(8), aligned(1), may_alias));
 typedef uint16_t Halves __attribute__((vector_size(16), aligned(1), may_alias));
+typedef uint16_t WideHalves __attribute__((vector_size(32), aligned(1), may_alias));
 
 PONDER_INLINE I as_bits(F v) { return reinterpret_cast<const I&>(v); }
 PONDER_INLINE F as_floats(I v) { return reinterpret_cast<const F&>(v); }
@@ -252,6 +253,25 @@ PONDER_INLINE bool is_finite_body(const float* values, int64_t n) {
   return is_fine;
 }
 
+PONDER_INLINE bool is_finite_bf16_body(const uint8_t* halves, int64_t n) {
+  constexpr int kWide = 16;
+  const WideHalves exponent = WideHalves{} + uint16_t{0x7F80};
+  WideHalves found = {};
+  int64_t i = 0;
+  for (; i + kWide <= n; i += kWide) {
+    const auto special = (*reinterpret_cast<const WideHalves*>(halves + 2 * i) & exponent) == exponent;
+    found |= reinterpret_cast<const WideHalves&>(special);
+  }
+  uint16_t all = 0;
+  for (int lane = 0; lane < kWide; ++lane) all |= found[lane];
+  for (; i < n; ++i) {
+    uint16_t bits;
+    std::memcpy(&bits, halves + 2 * i, sizeof bits);
+    all |= (bits & 0x7F80) == 0x7F80;
+  }
+  return all == 0;
+}
+
 // Rounds eight values to 16 bits; lanes of `lost` become all ones where a finite one became infinite.
 PONDER_INLINE I narrow_halves(F value, I& lost) {
   const I half = narrow_f16(value);
@@ -343,6 +363,7 @@ PONDER_FOR_AVX2 bool quantize_avx2(GgmlType type, const float* from, uint8_t* to
   return quantize_body(type, from, to, n);
 }
 PONDER_FOR_AVX2 bool is_finite_avx2(const float* values, int64_t n) { return is_finite_body(values, n); }
+PONDER_FOR_AVX2 bool is_finite_bf16_avx2(const uint8_t* halves, int64_t n) { return is_finite_bf16_body(halves, n); }
 
 }  // namespace
 
@@ -396,6 +417,11 @@ bool quantize(GgmlType type, const float* weights, void* blocks, int64_t n) {
 
 bool is_finite(const float* values, int64_t n) {
   return has_avx2() ? is_finite_avx2(values, n) : is_finite_body(values, n);
+}
+
+bool is_finite_bf16(const void* halves, int64_t n) {
+  const auto* bytes = static_cast<const uint8_t*>(halves);
+  return has_avx2() ? is_finite_bf16_avx2(bytes, n) : is_finite_bf16_body(bytes, n);
 }
 
 float f16_to_f32(uint16_t bits) {

@@ -157,6 +157,27 @@ TEST(Quant, WeightsThatDoNotFitAreReported) {
   }
 }
 
+// Wherever it stands, in whatever is left over by vectors, and also at an odd address.
+TEST(Quant, Bf16BitsThatAreNoNumberAreFound) {
+  for (const size_t odd : {0, 1})
+    for (const int64_t n : {1, 7, 16, 17, 40}) {
+      std::vector<char> bytes(2 * static_cast<size_t>(n) + 1);
+      const auto put = [&](int64_t i, uint16_t bits) { std::memcpy(bytes.data() + odd + 2 * i, &bits, 2); };
+      // The largest numbers, the smallest and both zeros.
+      const uint16_t fine[] = {0x7F7F, 0xFF7F, 0x0001, 0x8000, 0x0000, 0x3F80};
+      for (int64_t i = 0; i < n; ++i) put(i, fine[static_cast<size_t>(i) % std::size(fine)]);
+      EXPECT_TRUE(is_finite_bf16(bytes.data() + odd, n));
+      for (int64_t i = 0; i < n; ++i)
+        for (const uint16_t bad : {0x7F80, 0xFF80, 0x7F81, 0xFFC0}) {
+          put(i, bad);
+          EXPECT_FALSE(is_finite_bf16(bytes.data() + odd, n)) << i << " of " << n << ": " << bad;
+          EXPECT_TRUE(is_finite_bf16(bytes.data() + odd, i));
+          put(i, 0x3F80);
+        }
+    }
+  EXPECT_TRUE(is_finite_bf16(nullptr, 0));
+}
+
 TEST(Quant, CallersAreHeldToBlocksAndTypes) {
   float weights[32] = {};
   uint8_t blocks[256] = {};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <optional>
 #include <tuple>
@@ -144,6 +145,13 @@ class HeaderReader {
   std::string_view file_;
 };
 
+// " at [row,column]" of the i-th number of a shape; "" of a scalar.
+std::string place_text(const std::vector<int64_t>& shape, int64_t i) {
+  std::string text;
+  for (size_t d = shape.size(); d-- > 0; i /= shape[d]) text = base::cat(i % shape[d], text.empty() ? "" : ",", text);
+  return text.empty() ? "" : base::cat(" at [", text, "]");
+}
+
 std::vector<TensorEntry> laid_out(std::vector<TensorEntry> tensors) {
   std::sort(tensors.begin(), tensors.end(), [](const TensorEntry& a, const TensorEntry& b) {
     const int a_bits = dtype_bits(a.dtype), b_bits = dtype_bits(b.dtype);
@@ -210,6 +218,39 @@ const TensorEntry* SafetensorsFile::find(const std::string& name) const {
 const TensorEntry& SafetensorsFile::at(const std::string& name) const {
   if (const TensorEntry* entry = find(name)) return *entry;
   throw Error(ErrorCode::kInput, base::cat("has no tensor \"", name, "\" among its ", entries().size()), path_);
+}
+
+void SafetensorsFile::fail_tensor(const TensorEntry& entry, const std::string& message) const {
+  throw Error(ErrorCode::kInput, base::cat("tensor ", Json(entry.name).dump(), " ", message), path_);
+}
+
+GgmlType SafetensorsFile::weight_type(const TensorEntry& entry) const {
+  if (entry.dtype == "F32") return GgmlType::kF32;
+  if (entry.dtype == "BF16") return GgmlType::kBf16;
+  if (entry.dtype == "F16") return GgmlType::kF16;
+  fail_tensor(entry, base::cat("has dtype ", entry.dtype, "; F32, F16 and BF16 can be read"));
+}
+
+const char* SafetensorsFile::weights_at(const TensorEntry& entry, GgmlType type, int64_t first, int64_t n) const {
+  const int64_t width = type == GgmlType::kF32 ? 4 : 2, all = entry.bytes / width;
+  PONDER_CHECK(first >= 0 && n >= 0 && first <= all && n <= all - first, "weights outside of ", entry.name);
+  return bytes(entry).data() + first * width;
+}
+
+void SafetensorsFile::read(const TensorEntry& entry, int64_t first, int64_t n, float* weights) const {
+  const GgmlType type = weight_type(entry);
+  if (dequantize(type, weights_at(entry, type, first, n), weights, n)) return;
+  int64_t i = 0;
+  while (std::isfinite(weights[i])) ++i;
+  fail_tensor(entry, base::cat("holds a weight that is NaN or infinite", place_text(entry.shape, first + i)));
+}
+
+void SafetensorsFile::read_bf16(const TensorEntry& entry, int64_t first, int64_t n, void* halves) const {
+  PONDER_CHECK(entry.dtype == "BF16", entry.name, " is ", entry.dtype, ", not BF16");
+  std::memcpy(halves, weights_at(entry, GgmlType::kBf16, first, n), static_cast<size_t>(2 * n));
+  if (is_finite_bf16(halves, n)) return;
+  std::vector<float> weights(static_cast<size_t>(n));
+  read(entry, first, n, weights.data());  // says which one is not
 }
 
 void SafetensorsFile::forget(const TensorEntry& entry) const {

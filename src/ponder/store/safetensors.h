@@ -1,6 +1,6 @@
-// Safetensors files as bytes, without LibTorch: 8 bytes header length, a JSON header, the tensors one behind the other.
-// Used by model (weights), learn (optimizer state), app (logits). Every rule of the format is checked before any byte
-// of a tensor is given out, so a damaged or hostile file is an Error(kInput) and never a crash.
+// Safetensors files as bytes and as weights, without LibTorch: 8 bytes header length, a JSON header, the tensors one
+// behind the other. Used by model (weights), learn (optimizer state), app (logits). Every rule of the format is checked
+// before any byte of a tensor is given out, so a damaged or hostile file is an Error(kInput) and never a crash.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ponder/base/file.h"
+#include "ponder/store/quant.h"
 
 namespace ponder::store {
 
@@ -43,10 +44,18 @@ class SafetensorsFile {
   const TensorEntry& at(const std::string& name) const;    // Error(kInput) naming file and tensor
   const SafetensorsMetadata& metadata() const { return layout_.metadata; }
   std::string_view bytes(const TensorEntry& entry) const { return layout_.data.substr(entry.offset, entry.bytes); }
-  void forget(const TensorEntry& entry) const;  // its pages may leave memory until they are read again
+  // Weights [first, first + n) of one of entries(), row by row as its shape says: as f32, or the bits of a BF16 tensor.
+  // Error(kInput) names file and tensor, of another dtype, and of a weight that is NaN or infinite with its place.
+  void read(const TensorEntry& entry, int64_t first, int64_t n, float* weights) const;
+  void read_bf16(const TensorEntry& entry, int64_t first, int64_t n, void* halves) const;
+  GgmlType weight_type(const TensorEntry& entry) const;  // F32, F16 or BF16; the same error for another dtype
+  void forget(const TensorEntry& entry) const;           // its pages may leave memory until they are read again
   const std::string& path() const { return path_; }
 
  private:
+  const char* weights_at(const TensorEntry& entry, GgmlType type, int64_t first, int64_t n) const;
+  [[noreturn]] void fail_tensor(const TensorEntry& entry, const std::string& message) const;
+
   std::string path_;
   base::MappedFile file_;
   SafetensorsLayout layout_;

@@ -1,6 +1,7 @@
 #include "ponder/store/safetensors.h"
 
 #include <cstring>
+#include <limits>
 
 #include "ponder/base/error.h"
 #include "ponder/base/rng.h"
@@ -58,6 +59,48 @@ TEST_F(Safetensors, ReadsAFileMadeByHand) {
 
 TEST_F(Safetensors, AnEmptyHeaderIsAFileWithoutTensors) {
   EXPECT_TRUE(SafetensorsFile(make("{}", 0)).entries().empty());
+}
+
+TEST_F(Safetensors, WeightsAreReadByTheirTypeAndHeldAgainstNan) {
+  const float f32[6] = {1, 2, 3, 4, 5, -6};
+  const uint16_t bf16[6] = {0x3F80, 0x4000, 0x7F80, 0x4080, 0x40A0, 0x40C0}, f16[3] = {0x3C00, 0x0001, 0x7E00};
+  const float lone[1] = {-std::numeric_limits<float>::infinity()};
+  write_safetensors(path("t.safetensors"), {{"f32", "F32", {2, 3}, f32},
+                                            {"bf16", "BF16", {2, 1, 3}, bf16},
+                                            {"f16", "F16", {3}, f16},
+                                            {"lone", "F32", {}, lone},
+                                            {"u8", "U8", {4}, f32}});
+  const SafetensorsFile file(path("t.safetensors"));
+  const auto error_of_reading = [&](const char* name, int64_t first, int64_t n, bool halves = false) -> std::string {
+    std::vector<float> out(static_cast<size_t>(n));
+    try {
+      halves ? file.read_bf16(file.at(name), first, n, out.data()) : file.read(file.at(name), first, n, out.data());
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code() == ErrorCode::kInput, e.where() == file.path()) << e.what();
+      return e.message();
+    }
+    return "";
+  };
+  float out[6];
+  file.read(file.at("f32"), 0, 6, out);
+  EXPECT_EQ(std::vector<float>(out, out + 6), std::vector<float>(f32, f32 + 6));
+  file.read(file.at("f16"), 0, 2, out);
+  EXPECT_EQ(std::vector<float>(out, out + 2), (std::vector<float>{1, 0x1p-24f}));
+  file.read(file.at("bf16"), 3, 3, out);
+  EXPECT_EQ(std::vector<float>(out, out + 3), (std::vector<float>{4, 5, 6}));
+  uint16_t halves[2];
+  file.read_bf16(file.at("bf16"), 4, 2, halves);
+  EXPECT_EQ(halves[0], 0x40A0);
+  EXPECT_EQ(halves[1], 0x40C0);
+  EXPECT_EQ(file.weight_type(file.at("bf16")), GgmlType::kBf16);
+  for (const bool as_halves : {false, true})
+    EXPECT_EQ(error_of_reading("bf16", 1, 4, as_halves),
+              "tensor \"bf16\" holds a weight that is NaN or infinite at [0,0,2]");
+  EXPECT_EQ(error_of_reading("f16", 1, 2), "tensor \"f16\" holds a weight that is NaN or infinite at [2]");
+  EXPECT_EQ(error_of_reading("lone", 0, 1), "tensor \"lone\" holds a weight that is NaN or infinite");
+  EXPECT_EQ(error_of_reading("u8", 0, 1), "tensor \"u8\" has dtype U8; F32, F16 and BF16 can be read");
+  EXPECT_NE(error_of_reading("f32", 4, 3), "") << "behind the tensor's end";
+  EXPECT_NE(error_of_reading("f32", 0, 1, true), "") << "not BF16";
 }
 
 struct Malformed {

@@ -5,7 +5,6 @@
 
 #include "ponder/base/error.h"
 #include "ponder/base/json.h"
-#include "ponder/store/quant.h"
 
 namespace ponder::store {
 namespace {
@@ -130,17 +129,7 @@ const ShardTensor& SafetensorsDirectory::at(std::string_view name) const {
 }
 
 void SafetensorsDirectory::read(const ShardTensor& tensor, int64_t first, int64_t n, float* weights) const {
-  const std::string& dtype = tensor.entry->dtype;
-  const auto fail_tensor = [&](const std::string& message) {
-    fail(tensor.file->path(), base::cat("tensor \"", tensor.entry->name, "\" ", message));
-  };
-  if (dtype != "F32" && dtype != "F16" && dtype != "BF16")
-    fail_tensor(base::cat("has dtype ", dtype, "; F32, F16 and BF16 can be read"));
-  PONDER_CHECK(first >= 0 && n >= 0 && first <= tensor.weights && n <= tensor.weights - first, "weights outside of ",
-               tensor.entry->name);
-  const GgmlTypeInfo& type = *find_ggml_type(dtype);
-  if (!dequantize(type.type, tensor.bytes().data() + first * type.block_bytes, weights, n))
-    fail_tensor("holds a weight that is NaN or infinite");
+  tensor.file->read(*tensor.entry, first, n, weights);
 }
 
 std::vector<float> SafetensorsDirectory::read(const ShardTensor& tensor) const {

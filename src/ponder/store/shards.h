@@ -32,8 +32,7 @@ class SafetensorsDirectory {
   const std::vector<ShardTensor>& tensors() const { return tensors_; }  // shard by shard, in file order
   const ShardTensor* find(std::string_view name) const;                 // null: no such tensor
   const ShardTensor& at(std::string_view name) const;  // Error(kInput) naming the directory and the tensor
-  // f32 weights [first, first + n) of an F32, F16 or BF16 tensor. Error(kInput) for another dtype and for a weight that
-  // is NaN or infinite.
+  // f32 weights [first, first + n), with the errors of SafetensorsFile::read.
   void read(const ShardTensor& tensor, int64_t first, int64_t n, float* weights) const;
   std::vector<float> read(const ShardTensor& tensor) const;
   std::vector<std::string> paths() const;  // of the files

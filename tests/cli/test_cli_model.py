@@ -404,6 +404,55 @@ class WithoutTokenizer(CliTest):
         self.ponder("info", bare, status=3, says=["config.json", "mamba", "llama, mistral, qwen2, qwen3, gemma3_text"])
 
 
+class Directory(CliTest):
+    """A Hugging Face directory whose weights are changed."""
+
+    def setUp(self):
+        super().setUp()
+        self.bare = self.folder / "bare"
+        self.bare.mkdir()
+        source = Path(self.one("info", made)["path"])
+        for name in ("config.json", "generation_config.json", "tokenizer.json", "model.safetensors"):
+            shutil.copy(source / name, self.bare)
+        self.weights = self.bare / "model.safetensors"
+
+    def poison(self, tensor, number):
+        data = bytearray(self.weights.read_bytes())
+        length = struct.unpack("<Q", data[:8])[0]
+        begin = 8 + length + json.loads(data[8:8 + length])[tensor]["data_offsets"][0]
+        data[begin + 4:begin + 8] = struct.pack("<f", number)
+        self.weights.write_bytes(data)
+
+    def test_a_weight_that_is_no_number_is_named(self):
+        says = [str(self.weights), "model.layers.0.mlp.up_proj.weight", "NaN or infinite at [0,1]"]
+        for number in (math.nan, -math.inf):
+            self.poison("model.layers.0.mlp.up_proj.weight", number)
+            for arguments in (["score", "--model", self.bare, "--tokens", "1,2"],
+                              ["generate", "--model", self.bare, "--tokens", "1,2", "--max-tokens", 2],
+                              ["generate", "--model", self.bare, "--tokens", "1,2", "--weights", "q8_0"],
+                              ["convert", "--from", self.bare, "--to", self.folder / "m.gguf"]):
+                with self.subTest(arguments[0], number=number):
+                    self.ponder(*arguments, status=3, says=says)
+            self.assertEqual(self.one("info", self.bare)["family"], "llama")  # it reads no weight
+
+    def test_info_holds_the_tables_of_files_against_the_config(self):
+        config = self.bare / "config.json"
+        right = json.loads(config.read_text())
+        self.assertEqual(self.one("info", self.bare)["layers"], 1)
+        config.write_text(json.dumps(dict(right, num_hidden_layers=2)))
+        self.ponder("info", self.bare, status=3, says=["lack model.layers.1."])
+        config.write_text(json.dumps(dict(right, intermediate_size=64)))
+        self.ponder("info", self.bare, status=3, says=["model.safetensors", "[48,32]", "[64,32]"])
+        config.write_text(json.dumps(right))
+        self.weights.write_bytes(self.weights.read_bytes()[:-1])
+        self.ponder("info", self.bare, status=3, says=["model.safetensors", "cut off"])
+        self.weights.unlink()
+        self.ponder("info", self.bare, status=3, says=["neither model.safetensors nor"])
+        (self.bare / "pytorch_model.bin").write_bytes(b"PK")
+        for command in (["info", self.bare], ["score", "--model", self.bare, "--tokens", "1,2"]):
+            self.ponder(*command, status=3, says=["pickles (pytorch_model.bin)", "save_pretrained"])
+
+
 class Solve(CliTest):
     FIELDS = {"id", "answer", "thought", "text", "tokens_generated", "tokens_processed", "tokens_unique", "critic_tokens", "flops", "seconds",
               "search"}

@@ -290,7 +290,7 @@ int command_info(const InfoArgs& args) {
     print_info(store::describe_gguf(store::GgufFile(args.model)), args.json);
     return 0;
   }
-  const OpenedModel model = open_model(args.model);
+  const OpenedModel model = describe_model(args.model);
   const model::DecoderConfig& c = model.policy.config;
   base::Json json = base::Json::object();
   json["family"] = c.family, json["parameters"] = c.parameter_count(), json["context"] = c.context;

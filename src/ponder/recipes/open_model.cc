@@ -67,6 +67,13 @@ model::LoadedModel load_verified(const std::string& path, model::LoadOptions opt
   return model;
 }
 
+// Where its parts lie; nothing is read of them.
+OpenedModel find_model(const std::string& path) {
+  OpenedModel found{.policy_path = is_gguf_file(path) ? path : policy_directory(path), .critic_path = ""};
+  if (found.policy_path != path) found.critic_path = newest_of(path, {"critic_rl", "critic"});
+  return found;
+}
+
 }  // namespace
 
 void verify_files(const std::string& path) {
@@ -138,9 +145,16 @@ model::LoadedModel load_trainable(const std::string& path) {
   return model;
 }
 
+OpenedModel describe_model(const std::string& path) {
+  OpenedModel found = find_model(path);
+  found.policy = load_verified(found.policy_path, model::Hold::kNothing).parameters;
+  if (!found.critic_path.empty()) found.critic = load_verified(found.critic_path, model::Hold::kNothing).parameters;
+  return found;
+}
+
 OpenedModel open_model(const std::string& path, const OpenOptions& options) {
-  const std::string policy_path = is_gguf_file(path) ? path : policy_directory(path);
-  const std::string critic_path = policy_path == path ? "" : newest_of(path, {"critic_rl", "critic"});
+  OpenedModel opened = find_model(path);
+  const std::string& policy_path = opened.policy_path;
   const c10::Device where = tensor::resolve_device(options.device);
   model::LoadOptions load = where.is_cpu() ? model::Hold::kReadOnly : model::Hold::kTrainable;
   load.compute = options.compute;
@@ -151,8 +165,7 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   load_policy.weights = model::weight_type(options.weights);
   // A large vocabulary takes as long as the weights: they are read side by side.
   auto text = std::async([&] { return open_tokenizer(policy_path); });
-  model::LoadedModel loaded = load_verified(policy_path, load_policy);
-  OpenedModel opened{.policy_path = policy_path, .critic_path = critic_path, .policy = std::move(loaded.parameters)};
+  opened.policy = load_verified(policy_path, load_policy).parameters;
   for (const std::string& directory : {options.adapter, path})
     if (opened.run.empty()) opened.run = run_of(directory);
   try {
@@ -163,7 +176,7 @@ OpenedModel open_model(const std::string& path, const OpenOptions& options) {
   }
   if (policy_path != path)  // a run's: checkpoints/STAGE/step-…
     opened.confidence = confidence_of_run(path, base::file_name(base::parent_path(policy_path)));
-  if (!critic_path.empty()) opened.critic = load_verified(critic_path, load).parameters;
+  if (!opened.critic_path.empty()) opened.critic = load_verified(opened.critic_path, load).parameters;
   if (!adapter.empty()) {
     if (opened.policy.adapter)
       throw Error(ErrorCode::kUsage, "this model has an adapter already; merge that one with `ponder convert`", path);

@@ -37,6 +37,9 @@ struct OpenOptions {
   std::string adapter = "";      // a directory with an adapter of the policy: PEFT's, or a run's
 };
 OpenedModel open_model(const std::string& path, const OpenOptions& options = {});
+// The same without tokenizer and weights, but for those of an adapter: configurations, which the names and shapes in
+// the files must fit. The same errors, but for what only a weight could say.
+OpenedModel describe_model(const std::string& path);
 
 // How a model meets problems: in the tasks' own language, or in words; a run's as it was trained, but for what `args`
 // says otherwise. Borrows the model. Error(kUsage) where args do not fit the model, Error(kInput) for files that cannot

@@ -12,30 +12,29 @@ namespace {
 using tensor::Rotary;
 using tensor::RotaryScaling;
 
-// Said by training and by bookkeeping; they leave a forward pass as it is.
-constexpr const char* kWithoutEffect[] = {"architectures",
-                                          "transformers_version",
-                                          "torch_dtype",
-                                          "dtype",
-                                          "use_cache",
-                                          "initializer_range",
-                                          "attention_dropout",
-                                          "hidden_dropout",
-                                          "pretraining_tp",
-                                          "unk_token_id",
-                                          "attn_implementation",
-                                          "cache_implementation",
-                                          "output_attentions",
-                                          "return_dict",
-                                          "chunk_size_feed_forward",
-                                          "output_hidden_states",
-                                          "is_encoder_decoder",
-                                          "use_bfloat16",
-                                          "problem_type",
-                                          "id2label",
-                                          "label2id",
-                                          "tokenizer_class",
-                                          "name_or_path"};
+// Said by training, by bookkeeping and for sampling; they leave a forward pass as it is, as in transformers, whose
+// PreTrainedConfig has most of them.
+constexpr const char* kWithoutEffect[] = {
+    "architectures", "transformers_version", "torch_dtype", "dtype", "use_bfloat16", "tf_legacy_loss", "torchscript",
+    "name_or_path", "tokenizer_class", "prefix", "is_encoder_decoder", "is_decoder", "tie_encoder_decoder",
+    "pretraining_tp", "chunk_size_feed_forward", "attn_implementation", "use_cache", "cache_implementation",
+    "output_attentions", "output_hidden_states", "return_dict", "tie_last_hidden_states",
+    // A context under other names; max_position_embeddings is what counts.
+    "model_max_length", "max_sequence_length",
+    // Classifiers, whose heads are no tensors of a decoder.
+    "id2label", "label2id", "num_labels", "problem_type", "finetuning_task", "task_specific_params",
+    // Training.
+    "initializer_range", "attention_dropout", "hidden_dropout", "neftune_noise_alpha", "gradient_checkpointing",
+    // Tokens that no model of these families reads or ends with.
+    "unk_token_id", "sep_token_id", "decoder_start_token_id",
+    // How older checkpoints want to be sampled, as generation_config.json says it now.
+    "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups", "diversity_penalty",
+    "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty", "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size", "num_return_sequences", "output_scores", "return_dict_in_generate",
+    "remove_invalid_values",
+    // For other programs. auto_map names code that a checkpoint brings along; transformers does without it where it
+    // knows the model_type itself, and so do we.
+    "auto_map", "transformers.js_config", "is_llama_config"};
 
 bool is_off(const base::Json& value) {
   return value.is_null() || value == base::Json(false) || value == base::Json(0) || value == base::Json(0.0) ||
@@ -142,6 +141,14 @@ void read_sizes(ConfigReader& json, DecoderConfig& c) {
   c.compute = json.text_or("ponder_compute", "f32");
   // Lists in the file are read by this many layers before resolve() looks at it.
   if (c.layers < 1 || c.layers > 1024) json.fail(base::cat("num_hidden_layers is ", c.layers, "; it must be 1 … 1024"));
+}
+
+[[noreturn]] void refuse_type(ConfigReader& json, const std::string& type) {
+  if (!json.find("text_config")) json.refuse("model_type", type, family_names());
+  json.fail(base::cat("model_type ", type.substr(0, 100),
+                      " keeps its decoder in text_config, beside what reads images ",
+                      "or sound; models of text alone are read (", family_names(),
+                      "): a GGUF file of it, which holds the decoder alone, or the decoder saved by itself"));
 }
 
 base::Json id_json(int64_t id) { return id < 0 ? base::Json() : base::Json(id); }
@@ -319,7 +326,9 @@ base::Json layer_types_json(const DecoderConfig& config) {
 }
 
 void read_upper_windows(ConfigReader& json, DecoderConfig& config) {
-  const bool used = json.flag_or("use_sliding_window", false);
+  // Absent, sliding_window stands for 4096; null says that there is no window, whatever use_sliding_window says.
+  const bool has_window = !json.has("sliding_window") || json.find("sliding_window");
+  const bool used = json.flag_or("use_sliding_window", false) && has_window;
   const int64_t window = json.integer_or("sliding_window", 4096), first = json.integer_or("max_window_layers", 28);
   config.window = used ? window : 0;
   if (!read_layer_types(json, config) && used)
@@ -364,7 +373,7 @@ DecoderConfig from_hf_json(const base::Json& json, const std::string& where) {
   const std::string type = reader.text_or("model_type", "");
   const auto& families = all_families();
   const auto family = std::find_if(families.begin(), families.end(), [&](const Family& f) { return type == f.name; });
-  if (family == families.end()) reader.refuse("model_type", type, family_names());
+  if (family == families.end()) refuse_type(reader, type);
   reader.want_off({"quantization_config"}, "weights in f32, f16 and bf16");
   DecoderConfig config;
   config.family = type;

@@ -190,6 +190,10 @@ const Malformed kMalformed[] = {
     {"llama", "model_type", "", "model_type"},
     {"llama", "model_type", "\"gpt2\"", "gpt2; this decoder computes llama, mistral, qwen2, qwen3, gemma3_text"},
     {"llama", "model_type", "7", "model_type is 7; a text"},
+    {"llama", "activation", "\"gelu\"", "activation is gelu; this decoder computes swiglu"},
+    // Layers with a window, and no window: transformers raises an error at the first token.
+    {"qwen2-windows", "sliding_window", "null", "windowed layers need a window"},
+    {"gemma3", "sliding_window", "null", "windowed layers need a window"},
     {"llama", "vocab_size", "", "no vocab_size"},
     {"llama", "vocab_size", "0", "vocabulary"},
     {"llama", "model_type", "null", "there is no model_type"},
@@ -354,6 +358,95 @@ TEST(ConfigJson, KeysWithoutEffectMayBeThere) {
                                                         {"sliding_window", "null"}})
     change(json, key, value);
   EXPECT_EQ(from_hf_json(json, "x"), config);
+}
+
+// HuggingFaceTB/SmolLM2-135M-Instruct, and what else published and fine-tuned checkpoints carry along.
+constexpr const char* kSmolLm2 = R"({
+  "architectures": ["LlamaForCausalLM"], "attention_bias": false, "attention_dropout": 0.0, "bos_token_id": 1,
+  "eos_token_id": 2, "hidden_act": "silu", "hidden_size": 576, "initializer_range": 0.041666666666666664,
+  "intermediate_size": 1536, "is_llama_config": true, "max_position_embeddings": 8192, "mlp_bias": false,
+  "model_type": "llama", "num_attention_heads": 9, "num_hidden_layers": 30, "num_key_value_heads": 3,
+  "pad_token_id": 2, "pretraining_tp": 1, "rms_norm_eps": 1e-05, "rope_interleaved": false, "rope_scaling": null,
+  "rope_theta": 100000, "tie_word_embeddings": true, "torch_dtype": "bfloat16",
+  "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16", "fp16": "float16"}},
+  "transformers_version": "4.42.3", "use_cache": true, "vocab_size": 49152})";
+
+TEST(ConfigJson, PublishedCheckpointsAreReadWithAllTheirKeys) {
+  const base::Json published = base::Json::parse(kSmolLm2);
+  const DecoderConfig config = from_hf_json(published, "x");
+  EXPECT_EQ(config.family, "llama");
+  EXPECT_EQ(config.parameter_count(), 134515008);  // as the model's card counts
+  EXPECT_EQ(config.head_dim, 64);
+  EXPECT_EQ(config.rope_theta, 1e5);
+  EXPECT_TRUE(config.tied);
+  for (const auto& [key, value] : std::vector<std::pair<const char*, const char*>>{
+           {"auto_map", R"({"AutoModelForCausalLM": "modeling_llama.LlamaForCausalLM"})"},
+           {"neftune_noise_alpha", "5.0"},
+           {"gradient_checkpointing", "true"},
+           {"max_length", "4096"},
+           {"max_sequence_length", "2048"},
+           {"model_max_length", "4096"},
+           {"temperature", "0.6"},
+           {"top_p", "0.9"},
+           {"top_k", "50"},
+           {"do_sample", "true"},
+           {"repetition_penalty", "1.1"},
+           {"num_return_sequences", "1"},
+           {"torchscript", "true"},
+           {"is_decoder", "true"},
+           {"num_labels", "2"},
+           {"task_specific_params", R"({"text-generation": {"max_length": 50}})"},
+           {"decoder_start_token_id", "1"},
+           {"sep_token_id", "3"},
+           {"activation", "\"swiglu\""}}) {
+    base::Json json = published;
+    change(json, key, value);
+    EXPECT_EQ(from_hf_json(json, "x"), config) << key;
+  }
+  // What says of itself that it computes something else is no such key.
+  for (const char* key : {"rope_interleaved", "add_cross_attention", "qk_layer_norms", "use_mrope", "quantization"}) {
+    base::Json json = published;
+    change(json, key, "true");
+    EXPECT_THROW(from_hf_json(json, "x"), Error) << key;
+  }
+}
+
+TEST(ConfigJson, ModelsWithAPartForImagesAreNamed) {
+  const char* gemma_4b = R"({"architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3",
+    "boi_token_index": 255999, "eoi_token_index": 256000, "eos_token_id": [1, 106], "image_token_index": 262144,
+    "mm_tokens_per_image": 256, "text_config": {"hidden_size": 2560, "intermediate_size": 10240,
+    "model_type": "gemma3_text", "num_hidden_layers": 34, "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+    "sliding_window": 1024}, "torch_dtype": "bfloat16", "vision_config": {"model_type": "siglip_vision_model"}})";
+  try {
+    from_hf_json(base::Json::parse(gemma_4b), "m/config.json");
+    ADD_FAILURE() << "was read";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInput);
+    for (const char* says :
+         {"model_type gemma3 keeps its decoder in text_config", "gemma3_text", "GGUF file", "saved by itself"})
+      EXPECT_NE(error.message().find(says), std::string::npos) << error.what();
+  }
+}
+
+// As Qwen2Config and Qwen3Config of transformers have it: null is no window, and no layer gets one then.
+TEST(ConfigJson, ANullWindowOfQwenIsNone) {
+  for (const char* name : {"qwen2", "qwen3"}) {
+    base::Json json = test::read_case(name).at("config");
+    for (const char* key : {"layer_types", "use_sliding_window", "sliding_window", "max_window_layers"})
+      change(json, key, "");
+    const DecoderConfig plain = from_hf_json(json, "x");
+    EXPECT_TRUE(plain.windowed.empty());
+    change(json, "use_sliding_window", "true");
+    change(json, "max_window_layers", "1");
+    const DecoderConfig absent = from_hf_json(json, "x");
+    EXPECT_EQ(absent.window, 4096);
+    EXPECT_FALSE(absent.is_windowed(0));
+    EXPECT_TRUE(absent.is_windowed(1));
+    change(json, "sliding_window", "null");
+    EXPECT_EQ(from_hf_json(json, "x"), plain);
+    change(json, "sliding_window", "0");
+    EXPECT_THROW(from_hf_json(json, "x"), Error) << "0 is a window in which nothing is seen";
+  }
 }
 
 TEST(ConfigJson, GenerationConfigSaysWhatEnds) {

@@ -8,6 +8,9 @@ namespace {
 void read(ConfigReader& json, DecoderConfig& config) {
   read_activation(json, "hidden_act", Activation::kSilu, config);
   json.want_off({"attention_bias", "mlp_bias"}, "layers without biases");
+  // Falcon 3's word for what llama computes.
+  if (const std::string found = json.text_or("activation", "swiglu"); found != "swiglu")
+    json.refuse("activation", found, "swiglu");
   read_rope(json, config);
 }
 

@@ -1,4 +1,4 @@
-// Stages 1 and 2: next-token learning on generated text (P1, P6), then on demonstrations (P2, P7, P12).
+// Stages 1 and 2: next-token learning on generated text, then on demonstrations, worked solutions or rows of files.
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/craft/solution_forms.h"

@@ -27,8 +27,7 @@ GgufHeader header_of(const GgufFile& file) {
 
 // Weights [first, first + n) as they lie in the file.
 void copy_finite_bf16(const GgufFile& file, const GgufTensor& tensor, int64_t first, int64_t n, void* out) {
-  std::memcpy(out, file.bytes(tensor).data() + 2 * first, static_cast<size_t>(2 * n));
-  if (store::is_finite_bf16(out, n)) return;
+  if (store::copy_bf16(file.bytes(tensor).data() + 2 * first, out, n)) return;
   std::vector<float> floats(static_cast<size_t>(n));
   file.read(tensor, first, n, floats.data());  // says which one is not
 }

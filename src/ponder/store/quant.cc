@@ -253,23 +253,27 @@ PONDER_INLINE bool is_finite_body(const float* values, int64_t n) {
   return is_fine;
 }
 
-PONDER_INLINE bool is_finite_bf16_body(const uint8_t* halves, int64_t n) {
+PONDER_INLINE bool copy_bf16_body(const uint8_t* from, uint8_t* to, int64_t n) {
   constexpr int kWide = 16;
   const WideHalves exponent = WideHalves{} + uint16_t{0x7F80};
   WideHalves found = {};
   int64_t i = 0;
   for (; i + kWide <= n; i += kWide) {
-    const auto special = (*reinterpret_cast<const WideHalves*>(halves + 2 * i) & exponent) == exponent;
+    const WideHalves halves = *reinterpret_cast<const WideHalves*>(from + 2 * i);
+    *reinterpret_cast<WideHalves*>(to + 2 * i) = halves;
+    const auto special = (halves & exponent) == exponent;
     found |= reinterpret_cast<const WideHalves&>(special);
   }
-  uint16_t all = 0;
-  for (int lane = 0; lane < kWide; ++lane) all |= found[lane];
+  uint64_t words[4];
+  std::memcpy(words, &found, sizeof words);
+  bool is_fine = (words[0] | words[1] | words[2] | words[3]) == 0;
   for (; i < n; ++i) {
     uint16_t bits;
-    std::memcpy(&bits, halves + 2 * i, sizeof bits);
-    all |= (bits & 0x7F80) == 0x7F80;
+    std::memcpy(&bits, from + 2 * i, sizeof bits);
+    std::memcpy(to + 2 * i, &bits, sizeof bits);
+    is_fine = is_fine && (bits & 0x7F80) != 0x7F80;
   }
-  return all == 0;
+  return is_fine;
 }
 
 // Rounds eight values to 16 bits; lanes of `lost` become all ones where a finite one became infinite.
@@ -363,7 +367,7 @@ PONDER_FOR_AVX2 bool quantize_avx2(GgmlType type, const float* from, uint8_t* to
   return quantize_body(type, from, to, n);
 }
 PONDER_FOR_AVX2 bool is_finite_avx2(const float* values, int64_t n) { return is_finite_body(values, n); }
-PONDER_FOR_AVX2 bool is_finite_bf16_avx2(const uint8_t* halves, int64_t n) { return is_finite_bf16_body(halves, n); }
+PONDER_FOR_AVX2 bool copy_bf16_avx2(const uint8_t* from, uint8_t* to, int64_t n) { return copy_bf16_body(from, to, n); }
 
 }  // namespace
 
@@ -419,9 +423,10 @@ bool is_finite(const float* values, int64_t n) {
   return has_avx2() ? is_finite_avx2(values, n) : is_finite_body(values, n);
 }
 
-bool is_finite_bf16(const void* halves, int64_t n) {
-  const auto* bytes = static_cast<const uint8_t*>(halves);
-  return has_avx2() ? is_finite_bf16_avx2(bytes, n) : is_finite_bf16_body(bytes, n);
+bool copy_bf16(const void* from, void* to, int64_t n) {
+  const auto* bytes = static_cast<const uint8_t*>(from);
+  auto* out = static_cast<uint8_t*>(to);
+  return has_avx2() ? copy_bf16_avx2(bytes, out, n) : copy_bf16_body(bytes, out, n);
 }
 
 float f16_to_f32(uint16_t bits) {

@@ -34,9 +34,10 @@ struct GgmlTypeInfo {
 const GgmlTypeInfo* find_ggml_type(uint32_t number);
 const GgmlTypeInfo* find_ggml_type(std::string_view name);
 const GgmlTypeInfo& info_of(GgmlType type);
-std::string readable_types();                        // "F32, F16, …", for messages
-bool is_finite(const float* values, int64_t n);      // no NaN, no infinity
-bool is_finite_bf16(const void* halves, int64_t n);  // the same of BF16's bits, which need no alignment
+std::string readable_types();                    // "F32, F16, …", for messages
+bool is_finite(const float* values, int64_t n);  // no NaN, no infinity
+// Copies BF16's bits, which need no alignment; false when a NaN or an infinity was among them.
+bool copy_bf16(const void* from, void* to, int64_t n);
 
 // n weights, whole blocks, of a type with can_read. Blocks need no alignment. A scale that is NaN or infinite gives
 // NaN or infinite weights: then, and for such weights in the file, false. Piece by piece, so that both passes find the

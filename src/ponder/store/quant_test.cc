@@ -166,16 +166,20 @@ TEST(Quant, Bf16BitsThatAreNoNumberAreFound) {
       // The largest numbers, the smallest and both zeros.
       const uint16_t fine[] = {0x7F7F, 0xFF7F, 0x0001, 0x8000, 0x0000, 0x3F80};
       for (int64_t i = 0; i < n; ++i) put(i, fine[static_cast<size_t>(i) % std::size(fine)]);
-      EXPECT_TRUE(is_finite_bf16(bytes.data() + odd, n));
+      std::vector<char> copy(bytes.size(), 'x');
+      const auto copies = [&](int64_t count) { return copy_bf16(bytes.data() + odd, copy.data() + odd, count); };
+      EXPECT_TRUE(copies(n));
+      EXPECT_EQ(std::string_view(copy.data() + odd, 2 * static_cast<size_t>(n)),
+                std::string_view(bytes.data() + odd, 2 * static_cast<size_t>(n)));
       for (int64_t i = 0; i < n; ++i)
         for (const uint16_t bad : {0x7F80, 0xFF80, 0x7F81, 0xFFC0}) {
           put(i, bad);
-          EXPECT_FALSE(is_finite_bf16(bytes.data() + odd, n)) << i << " of " << n << ": " << bad;
-          EXPECT_TRUE(is_finite_bf16(bytes.data() + odd, i));
+          EXPECT_FALSE(copies(n)) << i << " of " << n << ": " << bad;
+          EXPECT_TRUE(copies(i));
           put(i, 0x3F80);
         }
     }
-  EXPECT_TRUE(is_finite_bf16(nullptr, 0));
+  EXPECT_TRUE(copy_bf16(nullptr, nullptr, 0));
 }
 
 TEST(Quant, CallersAreHeldToBlocksAndTypes) {

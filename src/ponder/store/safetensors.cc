@@ -232,7 +232,8 @@ GgmlType SafetensorsFile::weight_type(const TensorEntry& entry) const {
 }
 
 const char* SafetensorsFile::weights_at(const TensorEntry& entry, GgmlType type, int64_t first, int64_t n) const {
-  const int64_t width = type == GgmlType::kF32 ? 4 : 2, all = entry.bytes / width;
+  const int64_t width = type == GgmlType::kF32 ? 4 : 2,
+                all = type == GgmlType::kF32 ? entry.bytes / 4 : entry.bytes / 2;
   PONDER_CHECK(first >= 0 && n >= 0 && first <= all && n <= all - first, "weights outside of ", entry.name);
   return bytes(entry).data() + first * width;
 }
@@ -247,8 +248,7 @@ void SafetensorsFile::read(const TensorEntry& entry, int64_t first, int64_t n, f
 
 void SafetensorsFile::read_bf16(const TensorEntry& entry, int64_t first, int64_t n, void* halves) const {
   PONDER_CHECK(entry.dtype == "BF16", entry.name, " is ", entry.dtype, ", not BF16");
-  std::memcpy(halves, weights_at(entry, GgmlType::kBf16, first, n), static_cast<size_t>(2 * n));
-  if (is_finite_bf16(halves, n)) return;
+  if (copy_bf16(weights_at(entry, GgmlType::kBf16, first, n), halves, n)) return;
   std::vector<float> weights(static_cast<size_t>(n));
   read(entry, first, n, weights.data());  // says which one is not
 }

@@ -66,7 +66,9 @@ int main(int argc, char** argv) {
   }, nullptr);
   llama_backend_init();
   const auto begin = std::chrono::steady_clock::now();
-  llama_model* model = llama_model_load_from_file(argv[1], llama_model_default_params());
+  llama_model_params loading = llama_model_default_params();
+  loading.use_extra_bufts = false;  // repacked 8-bit weights end in an illegal instruction on processors with matrix tiles
+  llama_model* model = llama_model_load_from_file(argv[1], loading);
   if (!model) fail("the model cannot be loaded");
   llama_context_params params = llama_context_default_params();
   params.n_ctx = params.n_batch = 1024;

@@ -152,6 +152,10 @@ TEST(Samples, AnAnswerThatWasCutOffIsNone) {
   EXPECT_EQ(answer(3), std::nullopt) << "the last token is a word, which may go on";
   EXPECT_EQ(answer(4), "aa") << "the last token is none of its words";
   EXPECT_EQ(answer(20), "aaaaa");
+  world.policy.garble = [](core::Completion& c) {
+    c.tokens.clear(), c.logps.clear(), c.ended = false, c.stop = core::StopReason::kMaxTokens;
+  };
+  EXPECT_EQ(answer(20), std::nullopt) << "nothing was written";
 }
 
 TEST(Samples, CandidatesCarryWhatWasSpentSoFar) {

@@ -216,8 +216,10 @@ void Search::close(NodeId id, bool cut) {
   candidate.tokens = tree_.path_tokens(id);
   candidate.answer = ports_.codec->answer(problem_, candidate.tokens);
   if (cut && candidate.answer) {
-    const core::TokenSpan before = core::TokenSpan(candidate.tokens).first(candidate.tokens.size() - 1);
-    if (ports_.codec->answer(problem_, before) != candidate.answer) candidate.answer.reset();
+    const core::TokenSpan all = candidate.tokens;
+    const bool was_there =
+        !all.empty() && ports_.codec->answer(problem_, all.first(all.size() - 1)) == candidate.answer;
+    if (!was_there) candidate.answer.reset();
   }
   candidate.node = id;
   node.answered = candidate.answer.has_value();

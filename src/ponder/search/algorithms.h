@@ -1,10 +1,14 @@
 // The strategies, one coroutine each; each .cc reads like its paper. Called by the table in strategies.cc. They return
 // the node of the chosen completion. Search and options must outlive the coroutine.
 #pragma once
+#include <memory>
+
 #include "ponder/search/options.h"
 #include "ponder/search/search.h"
 
 namespace ponder::search {
+
+class Strategy;
 
 core::Task<NodeId> run_greedy(Search& search, const GreedyOptions& options);
 core::Task<NodeId> run_sample(Search& search, const SampleOptions& options);
@@ -18,6 +22,8 @@ core::Task<NodeId> run_decompose(Search& search, const DecomposeOptions& options
 core::Task<NodeId> run_rstar(Search& search, const RstarOptions& options);
 core::Task<NodeId> run_rap(Search& search, const RapOptions& options);
 core::Task<NodeId> run_auto(Search& search, const AutoOptions& options);
+// What `auto` goes on with: "NAME key=value key=value", with what auto was told itself in front. Error(kUsage).
+std::unique_ptr<Strategy> search_after_probe(const std::string& words, const AutoOptions& options);
 core::Task<NodeId> run_spec_reject(Search& search, const SpecRejectOptions& options);
 core::Task<NodeId> run_beam(Search& search, const BeamOptions& options);
 core::Task<NodeId> run_dvts(Search& search, const DvtsOptions& options);

@@ -225,6 +225,9 @@ void RapOptions::fields(base::Fields& f) {
 }
 
 void AutoOptions::fields(base::Fields& f) {
+  f.field("table", table,
+          {.help = "FILE that `ponder scaling search` wrote (auto.json): probe, signal, easy_at, hard_at, and easy, "
+                   "middle and hard for the largest of its budgets that --budget-tokens pays for"});
   f.field("probe", probe, {.min = 1, .max = kMany, .help = "samples that say how hard a problem is; they vote too"});
   f.field("signal", signal,
           {.help = "what they say: the share of the answer that leads, or the mean score of the guide",

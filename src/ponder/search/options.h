@@ -2,6 +2,7 @@
 // parameters whose steps are a dozen tokens long.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "ponder/base/fields.h"
@@ -232,7 +233,10 @@ struct MctsOptions : StepOptions {
   Growth growth() const;  // at the level that was asked for
 };
 
+struct AutoTable;
+
 struct AutoOptions : SampleOptions {
+  std::string table = "";
   int64_t probe = 4;
   std::string signal = "agreement";
   double easy_at = 1.0;
@@ -243,7 +247,9 @@ struct AutoOptions : SampleOptions {
   int64_t step_tokens = 32;
   std::string guide = "auto";
   double mix = 0.5;
+  std::shared_ptr<const AutoTable> learned = {};  // what stands in the table, once it is settled
   void fields(base::Fields& f);
+  void settle();             // reads the table; the errors of read_auto_table(), Error(kUsage) beside what it says
   bool asks_second() const;  // whether one of its searches does
 };
 

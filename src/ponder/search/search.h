@@ -96,6 +96,7 @@ class Search {
   // Of what may be spent; 0 without a budget. Strategies in parts leave something for the later ones.
   double share_spent() const;
   const core::Problem& problem() const { return problem_; }
+  const core::Budget& budget() const { return budget_; }  // as it was given
   // Scores a node, or several at once, unless it has a score; false when the budget cannot pay for that, and then for
   // those behind it too.
   core::Task<bool> evaluate(NodeId node);

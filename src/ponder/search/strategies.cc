@@ -19,6 +19,9 @@ class Made : public Strategy {
     return kRun(search, options_);
   }
   core::Task<NodeId> go_on(Search& search) const override { return kRun(search, options_); }
+  void settle() override {
+    if constexpr (requires { options_.settle(); }) options_.settle();
+  }
   bool asks_second() const override {
     if constexpr (requires { options_.asks_second(); }) return options_.asks_second();
     return false;
@@ -104,6 +107,7 @@ std::unique_ptr<Strategy> make_strategy(const std::string& name) {
 std::unique_ptr<Strategy> make_strategy(const std::string& name, const std::vector<std::string>& assignments) {
   auto strategy = make_strategy(name);
   for (const std::string& assignment : assignments) base::override_field(strategy->options(), assignment);
+  strategy->settle();
   return strategy;
 }
 

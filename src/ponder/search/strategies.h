@@ -18,6 +18,7 @@ class Strategy {
   virtual core::Task<NodeId> run(Search& search) const = 0;  // the node of the chosen completion
   // The same in a search that another strategy has begun, whose seed and answers stay.
   virtual core::Task<NodeId> go_on(Search& search) const = 0;
+  virtual void settle() = 0;             // reads what its options name, once they are complete; their errors
   virtual bool asks_second() const = 0;  // whether it has a use for Ports::second, with the options that it has
 };
 

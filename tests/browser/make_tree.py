@@ -49,6 +49,7 @@ def make_tree(nodes=10_000, seed=1, deep=False):
         row["visits"] += 1
         if row["parent"] >= 0:
             rows[row["parent"]]["visits"] += row["visits"]
+    backups = [[row["id"] + 1, row["id"], row["worth"]] for row in rows]
     ends = [r for r in rows if r.get("answered")] or [rows[-1]]
     best = max(ends, key=lambda r: r["worth"])
     answer = candidates[best["candidate"]]["answer"] if candidates else None
@@ -65,7 +66,7 @@ def make_tree(nodes=10_000, seed=1, deep=False):
                 tokens_processed=19 * nodes, critic_tokens=16 * nodes, seconds=12.5,
                 search=dict(strategy="mcts", score=best["value"], nodes=nodes, candidates=candidates,
                             given=[f"sims={nodes // 3}"], options=dict(sims=nodes // 3, c_puct=1.25)),
-                nodes=rows)
+                nodes=rows, backups=backups[:0] if deep else backups)
 
 
 if __name__ == "__main__":

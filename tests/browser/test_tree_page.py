@@ -123,6 +123,23 @@ class TreePage(unittest.TestCase):
         self.assertTrue(self.browser.wait("return document.querySelector('.replay-count').textContent.startsWith('400')"))
         self.assertTrue(self.browser.wait("return document.querySelectorAll('.replay button')[1].title == 'Play'"))
 
+    def test_a_moment_has_the_scores_of_that_moment(self):
+        nodes = [node(0, -1, path=True), node(1, 0, "first", value=0.25, visits=2), node(2, 0, "second", value=0.5, visits=1),
+                 node(3, 1, "end", value=1, visits=1, terminal=True, path=True)]
+        self.show("moments", dict(nodes=nodes, backups=[[3, 1, 0.25], [3, 2, 0.5], [4, 3, 1]]))
+        at = lambda count: self.browser.run("""
+            const slider = document.querySelector('.replay input');
+            slider.value = arguments[0]; slider.dispatchEvent(new Event('input'));
+            const { tree } = window.treePage;
+            return [0, 1, 2, 3].map((i) => [tree.visits[i], tree.means[i], tree.value(i)]);""", count)
+        end = [[3, 1.75 / 3, None], [2, 0.625, 0.25], [1, 0.5, 0.5], [1, 1, 1]]
+        self.assertEqual(at(2), [[0, None, None], [0, None, None], [0, None, None], [0, None, 1]])
+        self.assertEqual(at(4), end)
+        self.assertEqual(at(3), [[2, 0.375, None], [1, 0.25, 0.25], [1, 0.5, 0.5], [0, None, 1]])
+        self.browser.run("window.treePage.goTo(1)")
+        self.assertEqual(self.text(".node-facts").replace(" ", "")[:40], "value0.250meanofvisits0.250visits1prior–"[:40])
+        self.assertEqual(at(4), end)
+
     def test_keys_clicks_and_the_search_agree(self):
         self.show("keys", make_tree(300))
         title = lambda: self.text(".details h3")

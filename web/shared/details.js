@@ -33,19 +33,20 @@ class NodeDetails {
     const node = this.tree.nodes[i];
     const asked = prompts && isNumber(node.prompt) && node.starts && prompts[node.prompt];
     return [
-      this.facts(node),
+      this.facts(i),
       asked && [el('h4', {}, node.asked ? 'What was asked' : 'Written behind'), this.text(asked, true)],
       (i > 0 || node.text) && [el('h4', {}, node.asked ? 'The reply' : 'This step'), this.text(node.text)],
       this.way(i),
     ].flat(2);
   }
 
-  facts(node) {
+  facts(i) {
+    const node = this.tree.nodes[i];
     const each = isNumber(node.logp) && node.tokens > 0 ? node.logp / node.tokens : null;
     const facts = [
-      ['value', fixed(node.value, 3)],
-      ['mean of visits', fixed(node.mean, 3)],
-      ['visits', whole(node.visits || 0)],
+      ['value', fixed(this.tree.value(i), 3)],
+      ['mean of visits', fixed(this.tree.means[i], 3)],
+      ['visits', whole(this.tree.visits[i])],
       ['prior', fixed(node.prior, 3)],
       ['log-prob', fixed(node.logp, 2)],
       ['log-prob a token', fixed(each, 2)],
@@ -77,7 +78,7 @@ class NodeDetails {
       'button',
       { type: 'button', class: classes, onclick: () => this.go(i) },
       valueBadge(this.tree.worth(i)),
-      span('visits', node.visits > 0 && `${short(node.visits)}×`),
+      span('visits', this.tree.visits[i] > 0 && `${short(this.tree.visits[i])}×`),
       span('trace', oneLine(nodeText(this.tree, i), 160)),
       node.answered && node.answer && span('muted small', `= ${oneLine(String(node.answer), 24)}`),
     );
@@ -100,7 +101,7 @@ class NodeDetails {
     const { tree } = this;
     const kids = tree.children[i];
     if (!kids.length) return null;
-    const visits = (k) => tree.nodes[k].visits || 0;
+    const visits = (k) => tree.visits[k];
     const best = [...kids].sort((a, b) => visits(b) - visits(a) || (tree.worth(b) || 0) - (tree.worth(a) || 0) || a - b);
     const chosen = best.find((k) => tree.nodes[k].path);
     const shown = best.slice(0, most);

@@ -2,9 +2,11 @@
 // trees of any size and depth scroll. The keyboard follows the ARIA tree pattern.
 
 // nodes: those of search/tree.h's tree_json(). A node is named by its place in the order in which they were made.
+// backups: [nodes made by then, place of a node, value], one a simulation; with them it knows every moment of the search.
 class SearchTree {
-  constructor(nodes) {
+  constructor(nodes, backups = []) {
     this.nodes = [...nodes].sort((a, b) => a.order - b.order);
+    this.backups = backups;
     const place = new Map(this.nodes.map((node, i) => [node.id, i]));
     this.parent = this.nodes.map((node, i) => (place.get(node.parent) < i ? place.get(node.parent) : -1));
     this.children = this.nodes.map(() => []);
@@ -19,6 +21,31 @@ class SearchTree {
     for (let i = this.size - 1; i > 0; --i) {
       if (this.parent[i] >= 0) this.below[this.parent[i]] += this.below[i] + 1;
     }
+    // What stands here is of the moment that moment() went to; at first that is the end.
+    this.visits = this.nodes.map((node) => node.visits || 0);
+    this.means = this.nodes.map((node) => (isNumber(node.mean) ? node.mean : null));
+    if (backups.length) {
+      this.counts = new Int32Array(this.size);
+      this.sums = new Float64Array(this.size);
+      this.made = 0; // backups that are in them
+      this.moment(this.size);
+    }
+  }
+
+  // Goes to the moment when so many nodes were made. Without backups scores and visits stay those of the end.
+  moment(count) {
+    const { backups } = this;
+    if (!backups.length) return;
+    const count_in = ([, place, value], sign) => {
+      for (let at = place; at >= 0; at = this.parent[at]) {
+        this.counts[at] += sign;
+        this.sums[at] += sign * value;
+        this.visits[at] = this.counts[at];
+        this.means[at] = this.counts[at] > 0 ? this.sums[at] / this.counts[at] : null;
+      }
+    };
+    while (this.made < backups.length && backups[this.made][0] <= count) count_in(backups[this.made++], 1);
+    while (this.made > 0 && backups[this.made - 1][0] > count) count_in(backups[--this.made], -1);
   }
 
   get size() {
@@ -27,8 +54,13 @@ class SearchTree {
 
   // The one number that stands for a node.
   worth(i) {
-    const { value, mean } = this.nodes[i];
-    return isNumber(value) ? value : isNumber(mean) ? mean : null;
+    return isNumber(this.value(i)) ? this.value(i) : this.means[i];
+  }
+  // A step of a simulation is judged when it is visited; ends and what no simulation visits are judged when they are made.
+  value(i) {
+    const { value, terminal, visits } = this.nodes[i];
+    if (!isNumber(value)) return null;
+    return this.backups.length && !terminal && visits > 0 && this.visits[i] === 0 ? null : value;
   }
 
   // From the root's child down to the parent.
@@ -54,7 +86,7 @@ function nodeChips(node) {
     node.terminal && span(node.path && node.answered ? 'chip accent' : 'chip', node.answered ? answer : 'end'),
     node.pruned && span('chip', 'given up'),
     node.rollout && !node.asked && span('chip', 'rollout'),
-    node.asked && span('chip', 'reply'),
+    node.asked && span('chip', node.second ? "the second model's reply" : 'reply'),
     node.forced && span('chip', 'written for it'),
     node.starts && !node.asked && span('chip', 'written anew'),
   ];
@@ -252,7 +284,7 @@ class TreeOutline {
       depth > TreeOutline.indents && span('level', depth),
       mark,
       valueBadge(tree.worth(i)),
-      span('visits', node.visits > 0 && `${short(node.visits)}×`),
+      span('visits', tree.visits[i] > 0 && `${short(tree.visits[i])}×`),
       this.wanted ? marked(text, this.wanted) : node.text ? stepTrace(text) : span('trace muted', text),
       nodeChips(node),
       kids > 0 && !open && span('muted small', `+${kids}`),
@@ -265,7 +297,7 @@ class TreeOutline {
     const named = Object.keys(flags).filter((flag) => flags[flag]);
     return [
       `${oneLine(nodeText(this.tree, i))}: value ${fixed(this.tree.worth(i), 2)}`,
-      `${whole(node.visits || 0)} visits`,
+      `${whole(this.tree.visits[i])} visits`,
       ...named,
     ].join(', ');
   }

@@ -69,13 +69,18 @@ class TreeDrawing {
     this.room = new Float64Array(tree.size).fill(Infinity); // to the next one on its right
     for (const level of this.levels)
       for (let k = 0; k + 1 < level.length; ++k) this.room[level[k]] = this.x[level[k + 1]] - this.x[level[k]];
-    // How each is drawn.
-    const visits = tree.nodes[0].visits || 0;
-    const share = (node) => (visits > 0 ? (node.visits || 0) / visits : 0);
+    this.judge();
+  }
+
+  // How each is drawn, at the tree's moment.
+  judge() {
+    const { tree } = this;
+    const visits = tree.visits[0];
+    const share = (i) => (visits > 0 ? tree.visits[i] / visits : 0);
     const { edges, shades } = TreeDrawing;
-    const edge = (node) =>
-      node.path ? 'path' : node.pruned ? 'given' : share(node) > 0.2 ? 'many' : share(node) > 0.05 ? 'some' : 'thin';
-    this.edge = Uint8Array.from(tree.nodes, (node) => edges.indexOf(edge(node)));
+    const edge = (node, i) =>
+      node.path ? 'path' : node.pruned ? 'given' : share(i) > 0.2 ? 'many' : share(i) > 0.05 ? 'some' : 'thin';
+    this.edge = Uint8Array.from(tree.nodes, (node, i) => edges.indexOf(edge(node, i)));
     const shade = (node, worth) =>
       node.pruned ? shades : worth === null ? shades + 1 : Math.max(0, Math.min(shades - 1, Math.round(worth * (shades - 1))));
     this.shade = Uint8Array.from(tree.nodes, (node, i) => shade(node, tree.worth(i)));
@@ -95,6 +100,7 @@ class TreeDrawing {
 
   show(count) {
     this.shown = count;
+    if (this.tree.backups.length) this.judge();
     this.drawSoon();
   }
   goTo(i) {
@@ -409,7 +415,7 @@ class TreeDrawing {
     const node = this.tree.nodes[i];
     tooltip.show(event.clientX, event.clientY, oneLine(nodeText(this.tree, i), 90), [
       ['value', fixed(this.tree.worth(i), 2)],
-      ['visits', whole(node.visits || 0)],
+      ['visits', whole(this.tree.visits[i])],
     ]);
   }
 

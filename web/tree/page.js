@@ -4,7 +4,7 @@
 class TreePage {
   constructor(data) {
     this.data = data;
-    this.tree = new SearchTree(data.nodes);
+    this.tree = new SearchTree(data.nodes, data.backups);
     this.drawing = new TreeDrawing(this.tree, (i) => this.goTo(i));
     this.outline = new TreeOutline(this.tree, (i) => this.goTo(i, this.outline));
     this.details = new NodeDetails(this.tree, (i) => this.goTo(i), {
@@ -38,10 +38,12 @@ class TreePage {
     this.details.show(i);
   }
   show(count, newest) {
+    this.tree.moment(count);
     this.outline.shown = count;
     this.drawing.show(count);
     if (newest === null) {
       this.outline.refresh();
+      this.details.show(this.outline.active);
       return;
     }
     this.outline.goTo(newest);

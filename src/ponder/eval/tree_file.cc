@@ -121,6 +121,7 @@ RawNode read_node(const Reader& in, int64_t place) {
   node.forced = in.flag("forced");
   node.starts = in.flag("starts");
   node.asked = in.flag("asked");
+  node.second = in.flag("second");
   node.chosen = in.flag("path");
   raw.candidate = in.integer("candidate");
   return raw;
@@ -181,6 +182,32 @@ std::vector<TreeNode> connect(std::vector<RawNode> raw, const std::string& where
   return nodes;
 }
 
+// [[nodes made, id, value], …], none before its node and each behind the one before.
+std::vector<TreeBackup> read_backups(const Json::Array& list, const std::vector<TreeNode>& nodes,
+                                     const std::string& where) {
+  std::unordered_map<int64_t, int32_t> place;
+  for (size_t i = 0; i < nodes.size(); ++i) place[nodes[i].id] = static_cast<int32_t>(i);
+  std::vector<TreeBackup> backups;
+  backups.reserve(list.size());
+  int64_t last = 0;
+  for (size_t i = 0; i < list.size(); ++i) {
+    std::vector<double> row;
+    if (list[i].is_array())
+      for (const Json& number : list[i].as_array()) row.push_back(number.is_number() ? number.as_double() : NAN);
+    // NaN is no whole number either.
+    const auto whole = [&](size_t k) { return row[k] == std::floor(row[k]) && std::fabs(row[k]) < 9e15; };
+    const bool good = row.size() == 3 && whole(0) && whole(1) && std::isfinite(row[2]);
+    const int64_t made = good ? static_cast<int64_t>(row[0]) : 0;
+    const auto node = good ? place.find(static_cast<int64_t>(row[1])) : place.end();
+    if (node == place.end() || made <= node->second || made < last || made > static_cast<int64_t>(nodes.size()))
+      fail(base::cat(where, ": backups[", i, "]"),
+           "must be [nodes made by then, id of a node among them, value], none with fewer nodes than the one before");
+    last = made;
+    backups.push_back({static_cast<int32_t>(made), node->second, row[2]});
+  }
+  return backups;
+}
+
 // The answers that the search found, as its candidates say them.
 std::vector<std::optional<std::string>> read_candidates(const Reader& search) {
   std::vector<std::optional<std::string>> answers;
@@ -228,6 +255,7 @@ FileTree parse_tree(const Json& json, const std::string& where) {
     raw.push_back(std::move(node));
   }
   tree.nodes = connect(std::move(raw), where);
+  if (const Json::Array* backups = in.list("backups")) tree.backups = read_backups(*backups, tree.nodes, where);
   return tree;
 }
 

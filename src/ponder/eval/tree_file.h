@@ -23,9 +23,15 @@ struct TreeNode {
   std::optional<std::string> answer;  // what it claims, where the file says so
   std::optional<int64_t> prompt;      // the one it stands behind, of FileTree::prompts
   bool pruned = false, terminal = false, answered = false, rollout = false, forced = false, starts = false;
-  bool asked = false, chosen = false;
+  bool asked = false, second = false, chosen = false;
 
   std::optional<double> worth() const { return value ? value : mean; }  // the one number that a line has room for
+};
+
+// One simulation's end: a visit with this value for a node and everything above it, when so many nodes were made.
+struct TreeBackup {
+  int32_t made = 0, place = 0;
+  double value = 0;
 };
 
 struct FileTree {
@@ -37,6 +43,7 @@ struct FileTree {
   std::optional<std::string> answer;
   std::optional<int64_t> seed, tokens_generated, tokens_processed, critic_tokens;
   std::optional<double> score, seconds;
+  std::vector<TreeBackup> backups;   // in their order; how visits and means grew
   std::vector<std::string> prompts;  // what the model was asked, where a node stands behind a prompt of its own
 
   // From the problem (not part of it) to the answer; empty when none was chosen.

@@ -108,7 +108,25 @@ TEST(TreeFile, WhatIsWrongIsNamed) {
   says(R"({"nodes":[{"id":0,"parent":-1},{"id":1,"parent":2},{"id":2,"parent":0}]})", "made before its parent 2");
   says(R"({"nodes":[{"id":0,"parent":-1}],"search":[]})", "\"search\" must be an object");
   says(R"({"nodes":[{"id":0,"parent":-1}],"search":{"candidates":[1]}})", "candidates[0]");
+  for (const char* wrong :
+       {"7", "[2,5]", "[2,5,true]", "[2,5,1e999]", "[2,6,0.5]", "[1,5,0.5]", "[3,5,0.5]", "[1.5,0,1]"})
+    says(base::cat(R"({"nodes":[{"id":0,"parent":-1},{"id":5,"parent":0}],"backups":[)", wrong, "]}"),
+         std::string(wrong).find("1e999") == std::string::npos ? "backups[0]" : "t.json");
+  says(R"({"nodes":[{"id":0,"parent":-1},{"id":5,"parent":0}],"backups":[[2,5,1],[1,0,1]]})", "backups[1]");
   EXPECT_NE(message_of([] { read_tree(testing::TempDir()); }).find("is a directory"), std::string::npos);
+}
+
+TEST(TreeFile, BackupsNameNodesByTheirPlace) {
+  const FileTree tree = parsed(
+      R"({"nodes":[{"id":0,"parent":-1},{"id":9,"parent":0,"order":2},{"id":5,"parent":0,"order":1,"second":true}],
+          "backups":[[2,5,0.25],[3,9,1],[3,0,0]]})");
+  ASSERT_EQ(tree.backups.size(), 3u);
+  EXPECT_EQ(tree.backups[0].place, 1);
+  EXPECT_EQ(tree.backups[0].value, 0.25);
+  EXPECT_EQ(tree.backups[1].place, 2);
+  EXPECT_EQ(tree.backups[1].made, 3);
+  EXPECT_TRUE(tree.nodes[1].second);
+  EXPECT_NE(tree_html(tree, "b").find("\"backups\":[[2,1,0.25],[3,2,1.0],[3,0,0.0]]"), std::string::npos);
 }
 
 TEST(TreeFile, FiguresCountWhatIsThere) {

@@ -28,7 +28,7 @@ Json node_json(const FileTree& tree, size_t place) {
   if (node.visits != 0) json["visits"] = node.visits;
   flag("pruned", node.pruned), flag("terminal", node.terminal), flag("answered", node.answered);
   flag("rollout", node.rollout), flag("forced", node.forced), flag("starts", node.starts);
-  flag("asked", node.asked), flag("path", node.chosen);
+  flag("asked", node.asked), flag("second", node.second), flag("path", node.chosen);
   return json;
 }
 
@@ -44,6 +44,10 @@ std::string tree_html(const FileTree& tree, const std::string& name) {
   nodes.reserve(tree.nodes.size());
   for (size_t i = 0; i < tree.nodes.size(); ++i) nodes.push_back(node_json(tree, i));
   data["nodes"] = std::move(nodes);
+  Json::Array backups;
+  backups.reserve(tree.backups.size());
+  for (const TreeBackup& b : tree.backups) backups.emplace_back(Json::Array{b.made, b.place, b.value});
+  data["backups"] = std::move(backups);
   return page_html({.title = name,
                     .plain = base::cat("<pre>", escape_html(tree_text(tree, {})), "</pre>"),
                     .data = std::move(data),

@@ -332,7 +332,8 @@ std::string path_text(const FileTree& tree) {
     }
     const TreeNode& node = tree.nodes[static_cast<size_t>(path[i])];
     const std::string number = padded(base::cat(i + 1), 4);
-    if (node.starts && i > 0) out += node.asked ? "     asked about it:\n" : "     written anew:\n";
+    if (node.starts && i > 0)
+      out += node.second ? "     the second model:\n" : node.asked ? "     asked about it:\n" : "     written anew:\n";
     const std::string text = block(node.text, "      ");
     out += base::cat(number, text.size() > 1 ? std::string_view(text).substr(4) : "  (nothing)\n");
   }

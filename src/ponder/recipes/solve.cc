@@ -133,7 +133,8 @@ void dump_tree(const Job& job, const core::Item& item, size_t i, const search::S
   base::Json prompts = base::Json::array();
   for (const core::Tokens& prompt : row.result.prompts) prompts.push_back(codec.decode(prompt));
   json["prompts"] = std::move(prompts);
-  json["nodes"] = search::tree_json(row.result.tree, codec).at("nodes");
+  const base::Json tree = search::tree_json(row.result.tree, codec);
+  for (const auto& [key, value] : tree.as_object()) json[key] = value;
   std::string number = base::cat(i + 1);
   if (number.size() < 4) number.insert(0, 4 - number.size(), '0');
   base::write_file_atomic(dumps_all(args) ? base::join_path(args.dump, number + ".json") : args.dump,

@@ -127,7 +127,7 @@ struct Simulation {
   NodeId leaf = kRoot;
   bool opens = false;    // the leaf must be opened, and the simulation goes on behind it
   bool counted = false;  // its visits are in the tree already
-  double value = -1;     // negative: the budget cannot pay for it
+  float value = -1;      // negative: the budget cannot pay for it
 };
 
 void add_visits(Tree& tree, NodeId leaf, int32_t visits) {
@@ -224,12 +224,8 @@ void drop_what_hangs_below(const Tree& tree, std::vector<Simulation>& simulation
 // 4. What was paid for is backed up; what was not is taken back.
 void back_up(Tree& tree, const Simulation& s) {
   if (s.leaf == kNoNode) return;
-  if (s.value < 0) {
-    if (s.counted) add_visits(tree, s.leaf, -1);
-    return;
-  }
-  if (!s.counted) add_visits(tree, s.leaf, 1);
-  for (NodeId node = s.leaf; node != kNoNode; node = tree[node].parent) tree[node].value_sum += s.value;
+  if (s.counted) add_visits(tree, s.leaf, -1);
+  if (s.value >= 0) tree.back_up(s.leaf, s.value);
 }
 
 // `count` simulations, each before its leaf.

@@ -78,6 +78,13 @@ TEST(Mcts, Books) {
     for (const auto& row : world.run(*strategy, 5)) {
       const Tree& tree = row.result.tree;
       EXPECT_EQ(tree[kRoot].visits, 200);
+      EXPECT_EQ(tree.backups().size(), 200u);
+      std::vector<double> sums(tree.size());
+      for (const Backup& b : tree.backups()) {
+        EXPECT_LT(b.leaf, b.made);
+        for (NodeId id = b.leaf; id != kNoNode; id = tree[id].parent) sums[static_cast<size_t>(id)] += b.value;
+      }
+      for (size_t i = 0; i < tree.size(); ++i) EXPECT_NEAR(sums[i], tree[static_cast<NodeId>(i)].value_sum, 1e-9);
       for (size_t i = 0; i < tree.size(); ++i) {
         const Node& node = tree[static_cast<NodeId>(i)];
         int64_t visits = 0;

@@ -4,6 +4,16 @@
 
 namespace ponder::search {
 
+namespace {
+
+// Not twice as much room whenever it is full: trees are large.
+template <class T>
+void make_room(std::vector<T>& all) {
+  if (all.size() == all.capacity()) all.reserve(all.size() + all.size() / 4 + 8);
+}
+
+}  // namespace
+
 Tree::Tree(base::RngKey key) : nodes_(1) { nodes_[kRoot].key = key; }
 
 NodeId Tree::add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::span<const float> logps, int32_t prompt,
@@ -30,7 +40,7 @@ NodeId Tree::add(NodeId parent, base::RngKey key, core::TokenSpan tokens, std::s
     (*this)[above.last_child].next_sibling = id;
   }
   above.last_child = id;
-  if (nodes_.size() == nodes_.capacity()) nodes_.reserve(nodes_.size() + nodes_.size() / 4 + 8);  // not twice as many
+  make_room(nodes_);
   arena_.insert(arena_.end(), tokens.begin(), tokens.end());
   logps_.insert(logps_.end(), logps.begin(), logps.end());
   nodes_.push_back(node);
@@ -44,6 +54,10 @@ NodeId Tree::find_child(NodeId parent, core::TokenSpan wanted, int32_t prompt) c
     if ((!child.starts || child.prompt == prompt) && std::ranges::equal(tokens(c), wanted)) return c;
   }
   return kNoNode;
+}
+
+int64_t Tree::node_bytes() const {
+  return static_cast<int64_t>(nodes_.capacity() * sizeof(Node) + backups_.capacity() * sizeof(Backup));
 }
 
 core::TokenSpan Tree::tokens(NodeId id) const {
@@ -101,6 +115,15 @@ void Tree::mark_chosen(NodeId id) {
   for (; id != kNoNode; id = (*this)[id].parent) (*this)[id].chosen = true;
 }
 
+void Tree::back_up(NodeId leaf, float value) {
+  for (NodeId id = leaf; id != kNoNode; id = (*this)[id].parent) {
+    Node& node = (*this)[id];
+    node.visits += 1, node.value_sum += value;
+  }
+  make_room(backups_);
+  backups_.push_back({static_cast<int32_t>(nodes_.size()), leaf, value});
+}
+
 base::Json tree_json(const Tree& tree, const core::Codec& codec) {
   base::Json::Array nodes;
   nodes.reserve(tree.size());
@@ -126,12 +149,19 @@ base::Json tree_json(const Tree& tree, const core::Codec& codec) {
     row["starts"] = node.starts;
     if (node.starts) row["prompt"] = node.prompt;
     row["asked"] = node.asked;
+    if (node.second) row["second"] = true;
     row["order"] = id;
     row["path"] = node.chosen;
     nodes.push_back(std::move(row));
   }
   base::Json json = base::Json::object();
   json["nodes"] = std::move(nodes);
+  if (!tree.backups().empty()) {
+    base::Json::Array backups;
+    backups.reserve(tree.backups().size());
+    for (const Backup& b : tree.backups()) backups.emplace_back(base::Json::Array{b.made, b.leaf, b.value});
+    json["backups"] = std::move(backups);
+  }
   return json;
 }
 

@@ -40,10 +40,18 @@ struct Node {
   bool chosen = false;     // on the path to the chosen completion
   bool starts = false;     // stands behind a prompt of its own, not behind its parent's text: a revised answer, a reply
   bool asked = false;      // a reply to a question about its parent, no part of any answer
+  bool second = false;     // written by the second model
   bool forced = false;     // written for the model, not by it
   bool rollout = false;    // a continuation sampled only to estimate its parent's value; no choice for selection
 };
 static_assert(sizeof(Node) <= 128);
+
+// One simulation's end. All of them together say how visits and means grew.
+struct Backup {
+  int32_t made = 0;  // nodes that the tree had by then
+  NodeId leaf = kRoot;
+  float value = 0;  // that was added to the leaf and everything above it
+};
 
 class Tree {
  public:
@@ -59,7 +67,7 @@ class Tree {
   NodeId find_child(NodeId parent, core::TokenSpan tokens, int32_t prompt = kBehindParent) const;
 
   size_t size() const { return nodes_.size(); }
-  int64_t node_bytes() const { return static_cast<int64_t>(nodes_.capacity() * sizeof(Node)); }  // without tokens
+  int64_t node_bytes() const;  // without tokens
   Node& operator[](NodeId id) { return nodes_[static_cast<size_t>(id)]; }
   const Node& operator[](NodeId id) const { return nodes_[static_cast<size_t>(id)]; }
 
@@ -74,15 +82,20 @@ class Tree {
 
   void mark_chosen(NodeId id);  // flags id and everything above it
 
+  void back_up(NodeId leaf, float value);  // one visit with this value, to the leaf and everything above it
+  const std::vector<Backup>& backups() const { return backups_; }  // in their order
+
  private:
   std::vector<Node> nodes_;  // in order of creation, so a parent stands before its children
   core::Tokens arena_;
   std::vector<float> logps_;
+  std::vector<Backup> backups_;
 };
 
 // {"nodes":[{"id","parent" (-1 for the root),"text","value" (null before it is scored),"visits","mean" (null without
 // visits),"prior","logp","tokens","candidate" (its number among the search's candidates, or null),"pruned","terminal",
-// "answered","rollout","forced","starts","asked","order","path"}]}; path: on the way to the answer.
+// "answered","rollout","forced","starts","asked","second","order","path"}],"backups":[[made, leaf, value]]}; path: on
+// the way to the answer; backups: the Backups of a search that has any.
 base::Json tree_json(const Tree& tree, const core::Codec& codec);
 
 }  // namespace ponder::search

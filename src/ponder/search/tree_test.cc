@@ -58,6 +58,20 @@ TEST(Tree, AVeryDeepTreeNeedsNoDeepStack) {
   EXPECT_EQ(json.at("nodes").size(), static_cast<size_t>(depth) + 1);
 }
 
+TEST(Tree, RemembersHowVisitsAndMeansGrew) {
+  Tree tree;
+  const NodeId a = add(tree, kRoot, {11, fake::kStep});
+  tree.back_up(a, 0.5f);
+  const NodeId b = add(tree, a, {12, fake::kStep});
+  tree.back_up(b, 1);
+  EXPECT_EQ(tree[kRoot].visits, 2);
+  EXPECT_EQ(tree[a].visits, 2);
+  EXPECT_EQ(tree[a].value_sum, 1.5);
+  EXPECT_EQ(tree[b].visits, 1);
+  EXPECT_EQ(tree_json(tree, fake::FakeCodec()).at("backups").dump(), "[[2,1,0.5],[3,2,1.0]]");
+  EXPECT_EQ(tree_json(Tree(), fake::FakeCodec()).find("backups"), nullptr);
+}
+
 TEST(Tree, JsonSaysWhatTheReportDraws) {
   Tree tree;
   const NodeId a = add(tree, kRoot, {11, fake::kStep});

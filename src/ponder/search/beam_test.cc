@@ -168,6 +168,14 @@ TEST(BestFirst, FindsTheRightPathWithAnExactCritic) {
   EXPECT_GE(solved, 90);
 }
 
+TEST(BestFirst, OfEqualPathsTheLongestIsOpened) {
+  World world(path_game(4, {1, 1, 1}, [](const auto&) { return true; }));
+  const auto result = world.run(*make_strategy("best-first", {"n=1", "width=12"}), 1)[0].result;
+  int opened = 0;
+  for (size_t i = 0; i < result.tree.size(); ++i) opened += result.tree[static_cast<NodeId>(i)].draws > 0;
+  EXPECT_EQ(opened, 5);  // the way to the first answer and nothing else
+}
+
 // The rule of thumb counts how many of its words a path shares with the right one; what the verifier says is known at
 // the end alone.
 TEST(BestFirst, AHeuristicLeadsWhereTheVerifierIsStillSilent) {

@@ -1,7 +1,8 @@
 // Best-first search: always opens the path with the highest score, wherever it stands in the tree. An answer counts
 // when its own score brings it to the front. With a weight on the path's own cost it is A* (Hart, Nilsson & Raphael
 // 1968): the least f = g + h, g = cost · (−log p of what was written), h = −log score; a score that is no less than the
-// chance of a right answer to come makes h admissible.
+// chance of a right answer to come makes h admissible. Of equals the longest is opened: it is the nearest to an answer,
+// and where a critic calls several beginnings as good as certain one of them is enough.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -14,9 +15,11 @@ namespace {
 
 struct Open {
   double score;
+  int32_t length;  // tokens of the path
   NodeId node;
-  bool operator<(const Open& other) const {  // the queue's top is the highest score, the oldest node of equals
-    return score != other.score ? score < other.score : node > other.node;
+  bool operator<(const Open& other) const {  // the queue's top is the greatest: at last, the oldest node
+    if (score != other.score) return score < other.score;
+    return length != other.length ? length < other.length : node > other.node;
   }
 };
 
@@ -35,7 +38,7 @@ core::Task<NodeId> run_best_first(Search& search, const BestFirstOptions& option
   const int64_t sims = search.goal(options.sims, 64);
   Tree& tree = search.tree();
   std::priority_queue<Open> frontier;
-  frontier.push({1, kRoot});
+  frontier.push({1, 0, kRoot});
   NodeId best = kRoot;
   int64_t answers = 0;
   NodeId goal = kNoNode;
@@ -56,7 +59,7 @@ core::Task<NodeId> run_best_first(Search& search, const BestFirstOptions& option
     children.erase(std::unique(children.begin(), children.end()), children.end());
     for (NodeId child : children) {
       if (child == kNoNode || (tree[child].terminal && !tree[child].answered)) continue;
-      frontier.push({priority(search, child, options.agg_strategy, options.cost), child});
+      frontier.push({priority(search, child, options.agg_strategy, options.cost), tree[child].path_length, child});
     }
     if (spent) break;
   }

@@ -2,6 +2,7 @@
 """`ponder scaling search` from outside: curves of all strategies of a tiny model, the same again after a kill, its page in a
 browser where there is one, and what it does not take."""
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -152,6 +153,101 @@ class Scaling(CliTest):
         self.assertGreater(read[1], 0)
         self.ponder(*COMMAND, "--model", model, "--out", self.folder / "none", "--discriminator", model, "majority", "mcts",
                     status=2, says=["--discriminator", "rstar"])
+
+    def test_a_mix_is_what_the_search_itself_makes_of_it(self):
+        out = self.folder / "mix"
+        study = self.one(*COMMAND, "--model", model, "--out", out, "majority", "bon guide=mix mix=0.3 n=8", "--budgets", 4000)
+        read = lambda name: [json.loads(line) for line in (out / name).read_text().splitlines()]
+        for alone, mixed in zip(read("samples-0.jsonl"), read("bon guide=mix mix=0.3 n=8-4000.jsonl"), strict=True):
+            for a, b in zip(alone["found"], mixed["found"], strict=True):  # the same samples
+                self.assertEqual((a["answer"], a["likelihood"]), (b["answer"], b["likelihood"]))
+                if a["answer"] is not None:  # the others are worth nothing
+                    self.assertAlmostEqual(0.3 * a["likelihood"] + 0.7 * a["score"], b["score"], places=6)
+        mix = study["mix"]
+        self.assertEqual(mix["problems"] + mix["dev_problems"], 6)
+        self.assertEqual(mix["grid"], [step / 10 for step in range(11)])
+        if mix["lambda"] is not None:
+            self.assertIn(mix["lambda"], mix["grid"])
+            self.assertEqual([r["name"] for r in mix["against"]], ["likelihood", "critic", "vote"])
+
+    def test_problems_out_of_distribution(self):
+        out = self.folder / "shift"
+        command = [*COMMAND, "--model", model, "--out", out, "majority"]
+        alone = self.one(*command)
+        self.assertEqual(alone["shift"], {})
+        study = self.one(*command, "--shift", "countdown4")
+        self.assertEqual(study["signals"], alone["signals"])  # the study itself goes on as it was
+        shift = study["shift"]
+        self.assertEqual((shift["task"], shift["n"]), ("countdown4", 6))
+        files = sorted(path.name for path in out.glob("shift-*.jsonl"))
+        self.assertEqual(len(files), 1)
+        rows = [json.loads(line) for line in (out / files[0]).read_text().splitlines()]
+        self.assertEqual({len(re.findall("[0-9]+", row["cluster"])) for row in rows}, {4})  # numbers
+        self.assertEqual({len(row["found"]) for row in rows}, {8})
+        names = {row["name"]: row for row in shift["drops"]}
+        self.assertLessEqual({"vote", "random"}, set(names))
+        for row in names.values():
+            for figure in (row["auroc"], row["auroc_within"], row["gain"]):
+                if figure:
+                    self.assertAlmostEqual(figure["drop"], figure["home"] - figure["away"])
+                    self.assertTrue(figure["low"] <= figure["drop"] <= figure["high"], figure)
+        self.assertEqual(self.one(*command, "--shift", "countdown4"), study)
+        text = self.ponder(*command, "--shift", "task:countdown4:dev").out
+        self.assertIn("countdown4:dev", text)
+        self.assertEqual(len(list(out.glob("shift-*.jsonl"))), 2)
+        self.ponder(*command, "--shift", "countdwn4", status=2, says=["countdown4"])
+        self.ponder(*COMMAND, "--model", model, "--out", self.folder / "none", "--shift", "countdown4", "mcts", status=2,
+                    says=["--shift", "pool"])
+        if missing():
+            return
+        self.one(*command, "--shift", "countdown4")
+        browser = Browser()
+        try:
+            browser.open(out / "scaling.html")
+            self.assertEqual(browser.messages(), [])
+            said = browser.run("return document.getElementById('signals').textContent")
+            for words in ("Out of distribution: countdown4", "drop"):
+                self.assertIn(words, said)
+            said = browser.run("return document.getElementById('allocation').textContent")
+            for words in ("auto.json", "tokens a problem", "40", "160"):
+                self.assertIn(words, said)
+        finally:
+            browser.close()
+
+    def test_a_table_that_auto_goes_by(self):
+        out = self.folder / "learned"
+        dev = ["--problems", "task:countdown3:dev", "--n", 6]
+        learn = ["scaling", "search", "--model", model, *dev, "--budgets", "40,160", "--pool", 8, "--out", out]
+        study = self.one(*learn, "majority", "mcts width=3")
+        path = out / "auto.json"
+        table = json.loads(path.read_text())
+        self.assertEqual([row["tokens"] for row in table["budgets"]], BUDGETS)
+        self.assertEqual((table["probe"], table["easy_at"], table["hard_at"], table["n"]), (4, 1.0, 0.5, 6))
+        self.assertEqual(table["learned_on"], sorted(set(table["learned_on"])))
+        for row, learned in zip(table["budgets"], study["allocation"]["table"], strict=True):
+            for bin in ("easy", "middle", "hard"):
+                self.assertIn(row[bin], ("stop", "majority", "bon select=rm", "bon select=wmaj", "mcts width=3"))
+                self.assertEqual(row[bin] == "mcts width=3", learned[bin] == "mcts width=3")
+
+        # On other problems it is a search like any other; on its own ones nobody scores it.
+        auto = ["--search", "auto", f"table={path}", "--budget-tokens", 160]
+        test = ["--problems", "task:countdown3:test", "--n", 4]
+        done = self.one("eval", "--model", model, *test, *auto)
+        self.assertEqual(done["n"], 4)
+        self.assertLessEqual(done["tokens_per_problem"] + done["critic_tokens_per_problem"], 160)
+        self.ponder("eval", "--model", model, *dev, *auto, status=2, says=["learned on", "6 of these 6"])
+        solved = self.ponder("solve", "--model", model, *dev, *auto)
+        self.assertIn("learned on instances of 6", solved.err)
+        both = ["scaling", "search", "--model", model, "--budgets", "40,160", "--pool", 8, "majority", f"auto table={path}"]
+        self.ponder(*both, *dev, "--out", self.folder / "own", status=2, says=["learned on"])
+        scored = self.one(*both, *test, "--out", self.folder / "fresh")
+        self.assertIn(f"auto table={path}".replace("/", "_"), {p["strategy"] for p in scored["curves"]})
+
+        # What is wrong with it is said by file and key.
+        self.ponder("eval", "--model", model, *test, "--search", "auto", f"table={path}", status=2, says=["--budget-tokens"])
+        self.ponder("eval", "--model", model, *test, *auto, "probe=2", status=2, says=["probe"])
+        path.write_text(path.read_text().replace('"tokens": 160', '"tokens": 16'))
+        self.ponder("eval", "--model", model, *test, *auto, status=3, says=["auto.json", "budgets[1].tokens"])
 
     def test_what_is_wrong_is_said_before_any_work(self):
         for extra, says in ((["mctss"], "mcts"), (["mcts width=x"], "width"), (["beam", "beam"], "named twice"),

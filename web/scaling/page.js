@@ -142,7 +142,8 @@ function allocation(study) {
   if (!a.predicted) return null;
   const intro =
     `Problems fall into bins by how well their first ${a.probe} samples agree; each bin gets the strategy that did best on ` +
-    'it in the other half of the problems. The tokens of these samples are paid for. Bins by true difficulty, which nobody knows beforehand, stand beside them.';
+    'it in the other half of the problems; stop: the vote of these samples, where nothing has more right. Their tokens are paid for. ' +
+    'Bins by true difficulty, which nobody knows beforehand, stand beside them.';
   const rows = [
     ...a.predicted.bins.map((b) => ({ ...b, by: 'agreement' })),
     ...a.by_difficulty.bins.map((b) => ({ ...b, by: 'true difficulty' })),
@@ -154,13 +155,23 @@ function allocation(study) {
     textColumn('chosen in the two halves', (r) => r.chosen.length ? r.chosen.join(', ') : '–'),
   ];
   const results = [
-    ['best fixed strategy', `${a.best_fixed}, ${percent(a.best_fixed_accuracy)}`],
+    ['best fixed strategy', `${a.best_fixed}, ${percent(a.best_fixed_accuracy)}, ${whole(a.best_fixed_tokens)} tokens a problem`],
+    ['tokens a problem by agreement', whole(a.predicted.tokens_per_problem)],
     ['by agreement', `${percent(a.predicted.accuracy)} ${interval(a.predicted.ci_lo, a.predicted.ci_hi)}`],
     ['by true difficulty', `${percent(a.by_difficulty.accuracy)} ${interval(a.by_difficulty.ci_lo, a.by_difficulty.ci_hi)}`],
     ['by agreement − best fixed', `${signedPoints(a.gain.accuracy)} ${interval(a.gain.ci_lo, a.gain.ci_hi)} points`],
   ];
   const pairs = [textColumn('', (r) => r[0]), numberColumn('accuracy', (r) => r[1])];
-  return section('allocation', `A strategy a problem, ${whole(a.budget)} tokens`, intro, div('card', dataTable(pairs, results), dataTable(columns, rows)));
+  const learned = [numberColumn('budget', (r) => whole(r.tokens)), ...['easy', 'middle', 'hard'].map((bin) => textColumn(bin, (r) => r[bin]))];
+  const note =
+    'What is best for each bin over all of these problems stands in auto.json, a table for --search auto. It was learned here: ' +
+    'how good it is these problems cannot say, and eval refuses to score it on them.';
+  return section(
+    'allocation',
+    `A strategy a problem, ${whole(a.budget)} tokens`,
+    intro,
+    div('card', dataTable(pairs, results), dataTable(columns, rows), paragraph('muted small', note), dataTable(learned, a.table)),
+  );
 }
 
 function showStudy() {

@@ -65,6 +65,60 @@ function riskTable(signals) {
   );
 }
 
+const signed = (v) => (v >= 0 ? '+' : '') + fixed(v, 2);
+
+// The mix of likelihood and critic on the half of the problems that did not choose its weight.
+function mixPart(study) {
+  const mix = study.mix || {};
+  if (!mix.against) return null;
+  const note =
+    `Of the weights ${mix.grid.map((w) => fixed(w, 1)).join(', ')} of the likelihood beside the critic (guide=mix), ` +
+    `${fixed(mix.lambda, 1)} told right answers from wrong ones of a problem best on ${whole(mix.dev_problems)} problems. What ` +
+    `stands here is of the other ${whole(mix.problems)}, whose verdicts chose nothing: within a problem it has ` +
+    `${fixed(mix.signal.auroc_within, 2)} [${fixed(mix.signal.within_low, 2)}, ${fixed(mix.signal.within_high, 2)}], and its best ` +
+    `answer is right on ${percent(mix.accuracy)}. Differences are mix − signal, paired.`;
+  const columns = [
+    textColumn('mix against', (r) => r.name),
+    numberColumn('within a problem', (r) => fixed(r.auroc_within, 2)),
+    numberColumn('difference', (r) => [`${signed(r.difference)} [${signed(r.low)}, ${signed(r.high)}]`, div('muted small', r.verdict)]),
+    numberColumn('its best answer is right', (r) => percent(r.accuracy)),
+    numberColumn('difference in points', (r) => `${signedPoints(r.accuracy_difference)} ${interval(r.accuracy_low, r.accuracy_high)}`),
+  ];
+  return div('card', el('h3', {}, 'A mix, its weight chosen on other problems'), paragraph('muted small', note), dataTable(columns, mix.against));
+}
+
+function dropCell(figure, times, digits) {
+  if (!figure) return '–';
+  const text = (v) => fixed(times * v, digits);
+  const drop = `${text(figure.home)} to ${text(figure.away)}, drop ${text(figure.drop)} [${text(figure.low)}, ${text(figure.high)}]`;
+  return [drop, div('muted small', figure.verdict)];
+}
+
+// The same signals on problems of another kind.
+function shiftPart(study) {
+  const shift = study.shift || {};
+  if (!shift.signals || !shift.signals.length) return null;
+  const note =
+    `The same signals over a pool of samples of ${whole(shift.n)} problems of ${shift.task}, out of distribution. A drop is what is ` +
+    'lost there, with a 95% interval of two independent sets of problems. What is gained over random order also depends on how ' +
+    'many answers are wrong.';
+  const columns = [
+    textColumn('signal', (r) => `${r.name}${r.control ? ' (control)' : ''}`),
+    numberColumn('AUROC, all answers', (r) => dropCell(r.auroc, 1, 2)),
+    numberColumn('within a problem', (r) => dropCell(r.auroc_within, 1, 2)),
+    numberColumn('AURC below random order, points', (r) => dropCell(r.gain, 100, 1)),
+  ];
+  return div(
+    'card',
+    el('h3', {}, `Out of distribution: ${shift.task}`),
+    paragraph('muted small', note),
+    dataTable(columns, shift.drops),
+    signalTable(shift.signals),
+    riskChart(shift.signals),
+    fold('Wrong answers among the most confident problems', riskTable(shift.signals)),
+  );
+}
+
 function signalsSection(study) {
   const signals = study.signals || [];
   if (!signals.length) return null;
@@ -81,5 +135,7 @@ function signalsSection(study) {
     'Signals',
     intro,
     div('card', signalTable(signals), riskChart(signals), fold('Wrong answers among the most confident problems', riskTable(signals))),
+    mixPart(study),
+    shiftPart(study),
   );
 }

@@ -257,6 +257,9 @@ class Commands {
         "--anytime", a.anytime,
         "run each strategy with the largest budget alone and read the smaller ones off what it had found by then: "
         "half the work; such points are compared with nothing");
+    s->add_option("--shift", a.shift,
+                  "problems out of distribution: a task's test problems, task:NAME[:train|dev|test] or FILE.jsonl; of "
+                  "these only a pool of samples is drawn, to see what the signals that search goes by have lost there");
     s->add_option("--out", a.out, "directory (default runs/scaling-TASK); a study that is there is gone on with");
     add_solving_options(s, a.search);
   }

@@ -1,7 +1,6 @@
 #include "ponder/eval/scaling.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -9,7 +8,11 @@
 #include <optional>
 
 #include "ponder/base/error.h"
+#include "ponder/eval/scaling_allocation.h"
 #include "ponder/eval/scaling_laws.h"
+#include "ponder/eval/scaling_mix.h"
+#include "ponder/eval/scaling_sentences.h"
+#include "ponder/eval/scaling_shift.h"
 #include "ponder/eval/scaling_signals.h"
 #include "ponder/eval/statistics.h"
 
@@ -30,21 +33,26 @@ struct Group {
 
 // A curve's point: what is right a problem, and what it cost.
 struct Outcomes {
-  std::vector<double> correct;
-  double generated = 0, read = 0;  // means
+  std::vector<double> correct, tokens;  // [problem]
+  double generated = 0, read = 0;       // means
 };
 
 class Study {
  public:
-  Study(const std::vector<ScalingRow>& rows, const ScalingSetup& setup) : setup_(setup) {
+  Study(const std::vector<ScalingRow>& rows, const ScalingSetup& setup, const std::vector<ScalingRow>& shift)
+      : setup_(setup) {
+    for (const ScalingRow& row : shift) {
+      if (row.error.empty())
+        shift_.push_back(&row);
+      else
+        note_error(base::cat(row.strategy, " of ", setup.shift), row);
+    }
     for (const ScalingRow& row : rows) {
       const auto same = [&](const Group& g) { return g.strategy == row.strategy && g.budget == row.budget; };
       auto group = std::ranges::find_if(groups_, same);
       if (group == groups_.end()) group = groups_.insert(groups_.end(), {row.strategy, row.budget, {}});
       group->rows.push_back(&row);
-      if (row.error.empty()) continue;
-      ++errors_[row.strategy];
-      if (first_error_.empty()) first_error_ = base::cat(row.strategy, ", ", row.problem, ": ", row.error);
+      if (!row.error.empty()) note_error(row.strategy, row);
     }
     for (Group& group : groups_) std::ranges::stable_sort(group.rows, {}, &ScalingRow::problem);
     // Comparisons are paired: problems that some search has not answered yet, or failed on, count nowhere.
@@ -84,11 +92,19 @@ class Study {
     out["over_optimisation"] = over_optimisation();
     out["allocation"] = allocation();
     out["signals"] = signals();
-    out["sentences"] = sentences(out);
+    const Group* pool = find(kPool);
+    out["mix"] = pool ? mix_json(pool->rows, key("mix")) : Json::object();
+    out["shift"] = shift(out);
+    out["sentences"] = scaling_sentences(out, pool_ended_early(setup_.budgets.back()), first_error_);
     return out;
   }
 
  private:
+  void note_error(const std::string& strategy, const ScalingRow& row) {
+    ++errors_[strategy];
+    if (first_error_.empty()) first_error_ = base::cat(strategy, ", ", row.problem, ": ", row.error);
+  }
+
   base::RngKey key(const std::string& what) const { return base::RngKey(0).child("scaling").child(what); }
 
   // The run of a strategy with this budget, or the next larger one; null when there is none. Those of one sample need
@@ -149,7 +165,7 @@ class Study {
     Outcomes out;
     for (const ScalingRow* row : own->rows) {
       const AtBudget at = shares_pool(name) ? chosen_from_pool(*row, name, budget) : within(*row, budget);
-      out.correct.push_back(at.correct ? 1 : 0);
+      out.correct.push_back(at.correct ? 1 : 0), out.tokens.push_back(at.generated + at.read);
       out.generated += at.generated, out.read += at.read;
     }
     out.generated /= static_cast<double>(own->rows.size()), out.read /= static_cast<double>(own->rows.size());
@@ -367,92 +383,117 @@ class Study {
     return out;
   }
 
-  // Compute-optimal allocation (Snell et al. 2024, §3.2): problems fall into bins by how well the first samples of the
-  // pool agree; each bin gets the strategy that did best on it in the other half of the problems. Of the budget the
-  // probe's tokens are gone. Beside it bins by pass@1, which nobody knows beforehand.
+  // Bins by how well the first samples of the pool agree, whose tokens are gone from the budget; beside them bins by
+  // pass@1, which nobody knows beforehand.
   Json allocation() const {
     Json out = Json::object();
     const Group* pool = find(kPool);
     const int64_t budget = setup_.budgets.back();
     if (!pool || pool_size() < setup_.probe) return out;
-    const size_t n = problems_.size();
-    std::vector<double> probe_tokens(n), agreement(n), ease(n);
-    for (size_t i = 0; i < n; ++i) {
-      const std::vector<Found>& found = pool->rows[i]->found;
+    std::vector<double> agreement, ease;
+    for (const ScalingRow* row : pool->rows) {
       std::map<std::string, int> votes;
-      double most = 0;
-      for (int64_t s = 0; s < setup_.probe; ++s) {
-        const Found& f = found[static_cast<size_t>(s)];
-        if (f.answered) most = std::max(most, static_cast<double>(++votes[f.answer]));
-        probe_tokens[i] = static_cast<double>(f.generated);
-      }
-      agreement[i] = most / static_cast<double>(setup_.probe);
-      for (const Found& f : found) ease[i] += f.correct ? 1.0 / static_cast<double>(found.size()) : 0;
-    }
-    std::vector<std::string> choices;
-    for (const std::string& name : names())
-      if (name != "random" && outcomes(name, budget) && !is_read_off(name, budget)) choices.push_back(name);
-    std::vector<std::vector<double>> with_probe(choices.size()), whole(choices.size());  // [choice][problem]
-    for (size_t c = 0; c < choices.size(); ++c) {
-      whole[c] = outcomes(choices[c], budget)->correct;
-      for (size_t i = 0; i < n; ++i) with_probe[c].push_back(with_less(choices[c], i, budget, probe_tokens[i]));
+      double most = 0, right = 0;
+      for (int64_t s = 0; s < setup_.probe; ++s)
+        if (const Found& f = row->found[static_cast<size_t>(s)]; f.answered)
+          most = std::max(most, static_cast<double>(++votes[f.answer]));
+      for (const Found& f : row->found) right += f.correct ? 1 : 0;
+      agreement.push_back(most / static_cast<double>(setup_.probe));
+      ease.push_back(right / static_cast<double>(row->found.size()));
     }
     out["budget"] = budget, out["probe"] = setup_.probe;
-    out["predicted"] = allocate(agreement, with_probe, choices);
-    out["by_difficulty"] = allocate(ease, whole, choices);
-    size_t fixed = 0;
-    std::vector<double> means;
-    for (const auto& correct : whole) means.push_back(mean(correct).value);
-    fixed = static_cast<size_t>(std::ranges::max_element(means) - means.begin());
-    out["best_fixed"] = choices[fixed], out["best_fixed_accuracy"] = means[fixed];
-    out["gain"] = estimate(paired_difference(last_allocated_, whole[fixed], clusters_, key("allocation")));
+    const std::vector<Choice> probed = behind_probe(budget), whole = at_full(budget);
+    const Allocated allocated = allocate(agreement, probed, clusters_);
+    out["predicted"] = allocated_json(allocated, probed);
+    out["by_difficulty"] = allocated_json(allocate(ease, whole, clusters_), whole);
+    const Outcomes fixed = best_fixed(budget, out);
+    out["gain"] = estimate(paired_difference(allocated.correct, fixed.correct, clusters_, key("allocation")));
+    Json table = Json::array();
+    for (int64_t tokens : setup_.budgets) {
+      const std::vector<Choice> choices = behind_probe(tokens);
+      const auto best = best_of_bins(agreement, choices);
+      Json row = Json::object();
+      row["tokens"] = tokens;
+      for (size_t bin = 0; bin < kBins.size(); ++bin) row[kBins[bin]] = choices[best[bin]].name;
+      table.push_back(std::move(row));
+    }
+    out["table"] = std::move(table);
     return out;
   }
 
-  // Problem i by a strategy that has `less` tokens fewer: by the largest run that the rest pays for.
-  double with_less(const std::string& name, size_t i, int64_t budget, double less) const {
-    // The probe's samples are the first of the pool: they vote, nothing is lost.
-    if (shares_pool(name)) return chosen_from_pool(*find(kPool)->rows[i], name, budget).correct ? 1 : 0;
-    const auto rest = budget - static_cast<int64_t>(less);
-    const ScalingRow& row = *find(name, budget)->rows[i];
-    if (row.generated + row.read <= rest) return row.correct ? 1 : 0;
-    const Group* smaller = find_within(name, rest);
-    return smaller && smaller->rows[i]->correct ? 1 : 0;
+  // The fixed strategy that is best at this budget.
+  Outcomes best_fixed(int64_t budget, Json& out) const {
+    std::optional<Outcomes> best;
+    for (const std::string& name : names()) {
+      if (!is_rival(name, budget)) continue;
+      const std::optional<Outcomes> o = outcomes(name, budget);
+      if (best && mean(o->correct).value <= mean(best->correct).value) continue;
+      best = o, out["best_fixed"] = name, out["best_fixed_accuracy"] = mean(o->correct).value;
+      out["best_fixed_tokens"] = o->generated + o->read;
+    }
+    return *best;
   }
 
-  // Two-fold: what one half says is best for a bin is used in the other half. Leaves what is right in last_allocated_
-  // (of the predicted bins, which are asked for first).
-  Json allocate(const std::vector<double>& signal, const std::vector<std::vector<double>>& correct,
-                const std::vector<std::string>& choices) const {
-    const size_t n = signal.size();
-    const auto bin_of = [&](size_t i) { return signal[i] >= 0.999 ? 0 : signal[i] >= 0.5 ? 1 : 2; };
-    const auto fold_of = [&](size_t i) { return base::hash64(clusters_[i]) % 2; };
-    std::vector<double> right(n);
-    Json bins = Json::array();
-    for (int bin = 0; bin < 3; ++bin) {
-      std::array<size_t, 2> chosen{};
-      int64_t size = 0;
-      for (uint64_t fold : {0, 1}) {
-        // Ties, and bins that the other half has no problem of, go to what is best there over all bins.
-        std::vector<std::pair<double, double>> sums(choices.size());  // of the bin, of all
-        for (size_t i = 0; i < n; ++i)
-          if (fold_of(i) != fold)
-            for (size_t c = 0; c < choices.size(); ++c)
-              sums[c].first += bin_of(i) == bin ? correct[c][i] : 0, sums[c].second += correct[c][i];
-        chosen[fold] = static_cast<size_t>(std::ranges::max_element(sums) - sums.begin());
-        for (size_t i = 0; i < n; ++i)
-          if (bin_of(i) == bin && fold_of(i) == fold) right[i] = correct[chosen[fold]][i], ++size;
+  bool is_rival(const std::string& name, int64_t budget) const {
+    return name != "random" && outcomes(name, budget) && !is_read_off(name, budget);
+  }
+
+  // What can follow a probe: not `auto`, which is such a choice itself.
+  std::vector<Choice> at_full(int64_t budget) const {
+    std::vector<Choice> choices;
+    for (const std::string& name : names()) {
+      if (!is_rival(name, budget) || name == "auto" || name.starts_with("auto ")) continue;
+      const Outcomes o = *outcomes(name, budget);
+      choices.push_back({name, o.correct, o.tokens});
+    }
+    return choices;
+  }
+
+  // The same when the probe's tokens are gone, and the vote of the probe alone.
+  std::vector<Choice> behind_probe(int64_t budget) const {
+    std::vector<Choice> choices = at_full(budget);
+    choices.insert(choices.begin(), {kStop, {}, {}});
+    for (Choice& choice : choices) {
+      choice.correct.clear(), choice.tokens.clear();
+      for (const ScalingRow* row : find(kPool)->rows) {
+        const std::vector<Found> probe(row->found.begin(), row->found.begin() + setup_.probe);
+        const AtBudget voted = at_budget(probe, "maj", budget, false);
+        const AtBudget at = choice.name == kStop ? voted : with_less(choice.name, *row, budget, probe.back().generated);
+        choice.correct.push_back(at.correct ? 1 : 0), choice.tokens.push_back(at.generated + at.read);
       }
+    }
+    return choices;
+  }
+
+  // The problem of this row of the pool by a strategy that has `less` tokens fewer, these counted: by the largest run
+  // that the rest pays for.
+  AtBudget with_less(const std::string& name, const ScalingRow& pool, int64_t budget, int64_t less) const {
+    // The probe's samples are the first of the pool: they vote, nothing is lost.
+    if (shares_pool(name)) return chosen_from_pool(pool, name, budget);
+    const size_t i = static_cast<size_t>(std::ranges::find(problems_, pool.problem) - problems_.begin());
+    const auto paid = [&](const Group& group) {
+      const ScalingRow& row = *group.rows[i];
+      return AtBudget{static_cast<double>(row.generated + less), static_cast<double>(row.read), row.correct};
+    };
+    const Group& own = *find(name, budget);
+    if (own.rows[i]->generated + own.rows[i]->read <= budget - less) return paid(own);
+    const Group* smaller = find_within(name, budget - less);
+    return smaller ? paid(*smaller) : AtBudget{static_cast<double>(std::min(less, budget)), 0, false};
+  }
+
+  Json allocated_json(const Allocated& allocated, const std::vector<Choice>& choices) const {
+    Json out = estimate(clustered_mean(allocated.correct, clusters_, key("allocated")));
+    out["tokens_per_problem"] = mean(allocated.tokens).value;
+    Json bins = Json::array();
+    for (size_t bin = 0; bin < kBins.size(); ++bin) {
       Json row = Json::object();
-      row["bin"] = bin == 0 ? "easy" : bin == 1 ? "middle" : "hard", row["n"] = size;
+      row["bin"] = kBins[bin], row["n"] = allocated.bins[bin].n;
       Json picks = Json::array();
-      for (size_t c : chosen)
-        if (size > 0) picks.push_back(choices[c]);
+      if (allocated.bins[bin].n > 0)
+        for (size_t c : allocated.bins[bin].chosen) picks.push_back(choices[c].name);
       row["chosen"] = std::move(picks);
       bins.push_back(std::move(row));
     }
-    if (last_allocated_.empty()) last_allocated_ = right;
-    Json out = estimate(clustered_mean(right, clusters_, key("allocated")));
     out["bins"] = std::move(bins);
     return out;
   }
@@ -467,6 +508,23 @@ class Study {
     return signals_json(signals, key("signals"));
   }
 
+  // The same signals over the pool of the other problems, and what each has lost there; the mix with the weight that
+  // was chosen at home, against what it is on that half of the problems at home that did not choose it.
+  Json shift(const Json& out) const {
+    Json shift = Json::object();
+    if (shift_.empty() || !find(kPool)) return shift;
+    std::vector<Signal> away = signals_of_pool(shift_, key("shift"));
+    Json home = out.at("signals");
+    if (const Json* lambda = out.at("mix").find("lambda"); lambda && !lambda->is_null()) {
+      away.push_back(signal_of_mix(shift_, lambda->as_double()));
+      home.push_back(out.at("mix").at("signal"));
+    }
+    shift["task"] = setup_.shift, shift["n"] = static_cast<int64_t>(shift_.size());
+    shift["signals"] = signals_json(away, key("shift"));
+    shift["drops"] = drops_json(home, shift.at("signals"));
+    return shift;
+  }
+
   static Json estimate(const Estimate& e) {
     Json json = Json::object();
     json["accuracy"] = e.value, json["stderr"] = e.std_error, json["ci_lo"] = e.ci.lo, json["ci_hi"] = e.ci.hi;
@@ -474,90 +532,41 @@ class Study {
     return json;
   }
 
-  static std::string points_text(const Json& e) {
-    const auto text = [](double v) { return base::cat(v > 0 ? "+" : "", base::fixed(100 * v, 1)); };
-    return base::cat(text(e.at("accuracy").as_double()), " points [", text(e.at("ci_lo").as_double()), ", ",
-                     text(e.at("ci_hi").as_double()), "]");
-  }
-
-  static std::string best_sentence(const Json& out, int64_t budget) {
-    const Json* best = nullptr;
-    for (const Json& point : out.at("curves").as_array())
-      if (point.at("budget").as_int() == budget && !point.at("control").as_bool() && !point.at("anytime").as_bool() &&
-          (!best || point.at("accuracy").as_double() > best->at("accuracy").as_double()))
-        best = &point;
-    if (!best) return base::cat("At ", budget, " tokens nothing was run by itself.");
-    const std::string& name = best->at("strategy").as_string();
-    std::string text = base::cat("At ", budget, " tokens ", name, " has the highest accuracy, ",
-                                 base::fixed(100 * best->at("accuracy").as_double(), 1), "%");
-    for (const Json& row : out.at("comparisons").as_array()) {
-      if (row.at("budget").as_int() != budget || row.at("strategy").as_string() != name) continue;
-      const bool clear = row.at("ci_lo").as_double() > 0 || row.at("ci_hi").as_double() < 0;
-      text += base::cat(", ", points_text(row), " to the vote", clear ? "" : ": not shown to beat it");
-    }
-    return text + ".";
-  }
-
-  // What a reader should take away; a difference is called one only where its interval leaves out zero.
-  Json sentences(const Json& out) const {
-    Json list = Json::array();
-    for (int64_t budget : setup_.budgets) list.push_back(best_sentence(out, budget));
-    const double early = pool_ended_early(setup_.budgets.back());
-    if (early > 0)
-      list.push_back(base::cat("The pool of samples ended before ", setup_.budgets.back(), " tokens were spent on ",
-                               base::fixed(100 * early, 0),
-                               "% of the problems: there the vote and best-of-n had less to spend "
-                               "than the others. A larger --pool, or none, mends that."));
-    for (const auto& [strategy, failed] : errors_)
-      list.push_back(base::cat(strategy, " failed on ", failed, failed == 1 ? " problem" : " problems",
-                               ", which count nowhere: ", first_error_));
-    int64_t above = 0, below = 0, same = 0;
-    for (const Json& row : out.at("comparisons").as_array()) {
-      if (row.at("budget").as_int() != setup_.budgets.back() || row.at("strategy").as_string() == "random") continue;
-      ++(row.at("ci_lo").as_double() > 0 ? above : row.at("ci_hi").as_double() < 0 ? below : same);
-    }
-    if (above + below + same > 0)
-      list.push_back(base::cat("Of ", above + below + same, " strategies at ", setup_.budgets.back(), " tokens ", above,
-                               above == 1 ? " is" : " are", " above the vote, ", below, " below it, and ", same,
-                               " cannot be told from it (95% intervals, paired, not corrected for their number)."));
-    const Json& law = out.at("coverage");
-    if (law.find("predicted"))
-      list.push_back(base::cat("Coverage follows exp(", base::fixed(law.at("a").as_double(), 2), "·k^",
-                               base::fixed(law.at("b").as_double(), 2), "); fitted up to ",
-                               static_cast<int64_t>(law.at("early_k").as_double()), " samples it predicts ",
-                               base::fixed(100 * law.at("predicted").as_double(), 1), "% for ",
-                               static_cast<int64_t>(law.at("predicted_k").as_double()), ", and ",
-                               base::fixed(100 * law.at("measured").as_double(), 1), "% is measured."));
-    const Json& over = out.at("over_optimisation");
-    if (over.find("best_k")) {
-      const bool falls = over.at("fall").at("ci_hi").as_double() < 0;
-      list.push_back(
-          falls
-              ? base::cat("Best-of-n by score is over-optimised: best at n = ", over.at("best_k").as_double(), ", and ",
-                          points_text(over.at("fall")), " from there to n = ", over.at("last_k").as_double(), ".")
-              : base::cat(
-                    "Best-of-n by score is not shown to be over-optimised up to n = ", over.at("last_k").as_double(),
-                    " (", points_text(over.at("fall")), " from its best n = ", over.at("best_k").as_double(), ")."));
-    }
-    const Json& allocation = out.at("allocation");
-    if (allocation.find("gain"))
-      list.push_back(
-          base::cat("Choosing a strategy by predicted difficulty, the probe paid for, against the best fixed one (",
-                    allocation.at("best_fixed").as_string(), "): ", points_text(allocation.at("gain")), "."));
-    if (const std::string said = signals_sentence(out.at("signals")); !said.empty()) list.push_back(said);
-    return list;
-  }
-
   const ScalingSetup& setup_;
   std::vector<Group> groups_;
   std::vector<std::string> problems_, clusters_;  // of the problems that every search answered
-  std::map<std::string, int64_t> errors_;         // of searches, by strategy
+  std::vector<const ScalingRow*> shift_;
+  std::map<std::string, int64_t> errors_;  // of searches, by strategy
   std::string first_error_;
-  mutable std::vector<double> last_allocated_;
 };
 
 }  // namespace
 
-Json scaling_json(const std::vector<ScalingRow>& rows, const ScalingSetup& setup) { return Study(rows, setup).json(); }
+Json scaling_json(const std::vector<ScalingRow>& rows, const ScalingSetup& setup,
+                  const std::vector<ScalingRow>& shift) {
+  return Study(rows, setup, shift).json();
+}
+
+std::optional<search::AutoTable> auto_table(const Json& scaling, const std::vector<std::string>& instances) {
+  const Json* allocation = scaling.find("allocation");
+  const Json* rows = allocation ? allocation->find("table") : nullptr;
+  if (!rows) return std::nullopt;
+  const auto words = [](const std::string& name) -> std::string {
+    if (name == kStop) return name;
+    if (name == "bon") return "bon select=rm";
+    return search::words_for_auto(name == "bon-wmaj" ? "bon select=wmaj" : name);
+  };
+  search::AutoTable table;
+  table.probe = allocation->at("probe").as_int(), table.easy_at = kEasyAt, table.hard_at = kHardAt;
+  for (const Json& row : rows->as_array()) {
+    const auto of = [&](size_t bin) { return words(row.at(kBins[bin]).as_string()); };
+    table.budgets.push_back({row.at("tokens").as_int(), of(0), of(1), of(2)});
+  }
+  for (const std::string& instance : instances) table.learned_on.push_back(search::instance_id(instance));
+  std::ranges::sort(table.learned_on);
+  const auto [first, last] = std::ranges::unique(table.learned_on);
+  table.learned_on.erase(first, last);
+  return table;
+}
 
 }  // namespace ponder::eval

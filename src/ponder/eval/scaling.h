@@ -2,10 +2,12 @@
 // it, and which strategy is worth the tokens. Made from rows alone; recipes/scaling_command.cc writes them.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ponder/eval/scaling_rows.h"
+#include "ponder/search/auto_table.h"
 
 namespace ponder::eval {
 
@@ -16,8 +18,14 @@ struct ScalingSetup {
   std::vector<int64_t> budgets;
   int64_t seed = 0, probe = 4;
   base::Json more = base::Json::object();  // options, version: quoted as they are
+  std::string shift = {};                  // what the problems of another kind are
 };
-base::Json scaling_json(const std::vector<ScalingRow>& rows, const ScalingSetup& setup);
+// shift: a pool of samples of problems out of distribution; only its signals are looked at.
+base::Json scaling_json(const std::vector<ScalingRow>& rows, const ScalingSetup& setup,
+                        const std::vector<ScalingRow>& shift = {});
+// What `auto` is to go by on other problems, learned on all of these; nothing where the study has no pool of samples,
+// or one that is smaller than the probe. instances: the canonical ones of its problems.
+std::optional<search::AutoTable> auto_table(const base::Json& scaling, const std::vector<std::string>& instances);
 std::string scaling_table(const base::Json& scaling);  // for the terminal
 std::string scaling_html(const base::Json& scaling);
 

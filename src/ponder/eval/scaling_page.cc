@@ -32,6 +32,41 @@ std::string signals_table(const Json& signals) {
   return text.empty() ? "" : text + "\n";
 }
 
+// The mix against each single signal, and what signals have lost out of distribution; "" where there is neither.
+std::string mix_table(const Json& scaling) {
+  const Json* mix = scaling.find("mix");
+  if (!mix || !mix->find("against")) return "";
+  TextTable table({base::cat(mix->at("signal").at("name").as_string(), " against"), "within a problem", "difference",
+                   "right by it", "difference in points"});
+  for (const Json& one : mix->at("against").as_array()) {
+    const auto number = [&](const char* field, double times, int digits) {
+      return base::fixed(times * one.at(field).as_double(), digits);
+    };
+    table.add({one.at("name").as_string(), number("auroc_within", 1, 2),
+               base::cat(number("difference", 1, 2), " [", number("low", 1, 2), ", ", number("high", 1, 2), "]"),
+               percent(one.at("accuracy").as_double()),
+               base::cat(number("accuracy_difference", 100, 1), " [", number("accuracy_low", 100, 1), ", ",
+                         number("accuracy_high", 100, 1), "]")});
+  }
+  return table.text() + "\n";
+}
+
+std::string drops_table(const Json& scaling) {
+  const Json* shift = scaling.find("shift");
+  if (!shift || !shift->find("drops")) return "";
+  TextTable table({base::cat("AUROC within a problem, on ", shift->at("task").as_string()), "here", "there", "drop"});
+  for (const Json& row : shift->at("drops").as_array()) {
+    const Json& of = row.at("auroc_within");
+    const auto number = [&](const char* field) { return base::fixed(of.at(field).as_double(), 2); };
+    if (of.is_null())
+      table.add({row.at("name").as_string(), "-", "-", "-"});
+    else
+      table.add({row.at("name").as_string(), number("home"), number("away"),
+                 base::cat(number("drop"), " [", number("low"), ", ", number("high"), "]")});
+  }
+  return table.text() + "\n";
+}
+
 }  // namespace
 
 // A line a strategy, a column a budget.
@@ -53,7 +88,8 @@ std::string scaling_table(const Json& scaling) {
     if (line.size() == header.size()) table.add(line);
     out += table.text() + "\n";
   }
-  if (const Json* signals = scaling.find("signals")) out += signals_table(*signals);
+  if (const Json* signals = scaling.find("signals"))
+    out += signals_table(*signals) + mix_table(scaling) + drops_table(scaling);
   for (const Json& sentence : scaling.at("sentences").as_array()) out += sentence.as_string() + "\n";
   return out;
 }

@@ -56,6 +56,8 @@ ScalingRow scaling_row(const Json& json, const std::string& where) {
   }
 }
 
+int half_of(const std::string& cluster) { return static_cast<int>(base::hash64("half " + cluster) % 2); }
+
 namespace {
 
 int64_t choose(const std::vector<Found>& found, const std::string& select) {

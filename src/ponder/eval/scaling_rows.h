@@ -38,6 +38,10 @@ struct ScalingRow {
 base::Json to_json(const ScalingRow& row);
 ScalingRow scaling_row(const base::Json& json, const std::string& where);  // Error(kInput)
 
+// 0 or 1: the half of the problems that this canonical instance is in. By another hash than tasks::split_of_canonical:
+// the dev split is one class of that.
+int half_of(const std::string& cluster);
+
 // Candidates that a budget had paid for, and whether the choice among them is right.
 struct AtBudget {
   double generated = 0, read = 0;

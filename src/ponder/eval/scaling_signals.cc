@@ -16,12 +16,7 @@ namespace ponder::eval {
 
 using base::Json;
 
-namespace {
-
-// Of answer i of a row; nothing where the signal is silent.
-using Value = std::function<std::optional<double>(const ScalingRow& row, size_t i)>;
-
-Signal signal_of(std::span<const ScalingRow* const> rows, std::string name, bool control, const Value& value) {
+Signal signal_of(std::span<const ScalingRow* const> rows, std::string name, bool control, const SignalValue& value) {
   Signal signal{std::move(name), rows.empty() ? "" : rows[0]->strategy, control, {}};
   for (const ScalingRow* row : rows) {
     SignalProblem problem{row->cluster, {}, {}};
@@ -41,10 +36,11 @@ std::optional<double> score_of(const ScalingRow& row, size_t i) {
   return row.found[i].score;
 }
 
-// Pairs of a right and a wrong answer, and how many of them a signal orders rightly, ties half.
-struct Pairs {
-  double won = 0, all = 0;
-};
+double vote_of(const ScalingRow& row, size_t i) {
+  const auto votes =
+      std::ranges::count_if(row.found, [&](const Found& f) { return f.answered && f.answer == row.found[i].answer; });
+  return static_cast<double>(votes) / static_cast<double>(std::ranges::count(row.found, true, &Found::answered));
+}
 
 Pairs pairs_of(const SignalProblem& problem) {
   const auto right = static_cast<double>(std::ranges::count(problem.correct, 1));
@@ -52,16 +48,18 @@ Pairs pairs_of(const SignalProblem& problem) {
   return {all > 0 ? auroc(problem.values, problem.correct) * all : 0, all};
 }
 
-bool has(const SignalProblem& problem, double verdict) {
-  return std::ranges::find(problem.correct, verdict) != problem.correct.end();
-}
-bool has_pairs(const SignalProblem& problem) { return has(problem, 1) && has(problem, 0); }
-
-double within(std::span<const Pairs> pairs, std::span<const double> weights) {
+double auroc_within(std::span<const Pairs> pairs, std::span<const double> weights) {
   double won = 0, all = 0;
   for (size_t i = 0; i < pairs.size(); ++i) won += weights[i] * pairs[i].won, all += weights[i] * pairs[i].all;
   return all > 0 ? won / all : std::nan("");
 }
+
+namespace {
+
+bool has(const SignalProblem& problem, double verdict) {
+  return std::ranges::find(problem.correct, verdict) != problem.correct.end();
+}
+bool has_pairs(const SignalProblem& problem) { return has(problem, 1) && has(problem, 0); }
 
 // A problem's answer, by a signal. Without one: less confident than any.
 struct Chosen {
@@ -118,10 +116,7 @@ int64_t clusters_of(std::span<const SignalProblem> problems, const std::function
   return static_cast<int64_t>(clusters.size());
 }
 
-// An AUROC against chance. With fewer than six clusters that have right answers, or wrong ones, not even a sign test in
-// which all agree is below 5%, and the bootstrap hardly sees any spread.
-constexpr int64_t kFewestClusters = 6;
-
+// An AUROC against chance.
 std::string verdict(const Estimate& e, int64_t clusters) {
   if (clusters < kFewestClusters) return "too few problems to tell";
   if (e.ci.lo > 0.5) return "better than chance";
@@ -180,8 +175,8 @@ Json signal_json(const Signal& signal, base::RngKey key) {
     put_no_auroc(json, "auroc", "");
   if (std::ranges::any_of(signal.problems, has_pairs))
     put_auroc(json, "auroc_within", "within_",
-              clustered_figure(of_problems, key, [&](std::span<const double> w) { return within(pairs, w); }),
-              clusters_of(signal.problems, has_pairs));
+              clustered_figure(of_problems, key, [&](std::span<const double> w) { return auroc_within(pairs, w); }),
+              clusters_with_pairs(signal.problems));
   else
     put_no_auroc(json, "auroc_within", "within_");
 
@@ -202,15 +197,11 @@ Json signal_json(const Signal& signal, base::RngKey key) {
 
 std::vector<Signal> signals_of_pool(std::span<const ScalingRow* const> pool, base::RngKey key) {
   std::vector<Signal> signals;
-  const auto add = [&](std::string name, bool control, const Value& value) {
+  const auto add = [&](std::string name, bool control, const SignalValue& value) {
     signals.push_back(signal_of(pool, std::move(name), control, value));
   };
   add("likelihood", false, [](const ScalingRow& row, size_t i) { return row.found[i].likelihood; });
-  add("vote", false, [](const ScalingRow& row, size_t i) -> std::optional<double> {
-    const auto votes =
-        std::ranges::count_if(row.found, [&](const Found& f) { return f.answered && f.answer == row.found[i].answer; });
-    return static_cast<double>(votes) / static_cast<double>(std::ranges::count(row.found, true, &Found::answered));
-  });
+  add("vote", false, vote_of);
   const std::string guide = pool.empty() ? "" : pool[0]->guide;
   if (!guide.empty() && guide != "likelihood") add(guide, false, score_of);
   add("length", true, [](const ScalingRow& row, size_t i) -> std::optional<double> {
@@ -230,7 +221,15 @@ Signal signal_of_guide(std::span<const ScalingRow* const> rows) {
 double auroc_within(std::span<const SignalProblem> problems, std::span<const double> weights) {
   std::vector<Pairs> pairs;
   for (const SignalProblem& problem : problems) pairs.push_back(pairs_of(problem));
-  return within(pairs, weights);
+  return auroc_within(pairs, weights);
+}
+
+int64_t clusters_with_pairs(std::span<const SignalProblem> problems) { return clusters_of(problems, has_pairs); }
+
+std::vector<double> right_by(std::span<const SignalProblem> problems) {
+  std::vector<double> right;
+  for (const Chosen& chosen : confidences_of(problems).chosen) right.push_back(chosen.wrong ? 0 : 1);
+  return right;
 }
 
 RiskCoverage risk_coverage(std::span<const SignalProblem> problems, std::span<const double> weights) {

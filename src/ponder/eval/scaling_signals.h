@@ -3,6 +3,8 @@
 // what is gained by answering only where a signal is high (risk and coverage). For scaling.cc.
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +27,12 @@ struct Signal {
   std::vector<SignalProblem> problems;
 };
 
+// What is said of answer i of a row; nothing where the signal is silent. Answers that claim nothing are not asked for.
+using SignalValue = std::function<std::optional<double>(const ScalingRow& row, size_t i)>;
+Signal signal_of(std::span<const ScalingRow* const> rows, std::string name, bool control, const SignalValue& value);
+std::optional<double> score_of(const ScalingRow& row, size_t i);  // its guide's, where somebody gave it one
+double vote_of(const ScalingRow& row, size_t i);                  // share of the row's answers that equal it
+
 // Free ones of a pool of samples, a row a problem: likelihood, vote (the share of the pool's answers that equal it),
 // the guide's score under the guide's name where that is another one, length (shorter first) and random. Of what the
 // rows do not hold no problem has values.
@@ -32,9 +40,24 @@ std::vector<Signal> signals_of_pool(std::span<const ScalingRow* const> pool, bas
 // The scores of a strategy's answers, where its rows name their guide.
 Signal signal_of_guide(std::span<const ScalingRow* const> rows);
 
+// Pairs of a right and a wrong answer of a problem, and how many of them a signal orders rightly, ties half.
+struct Pairs {
+  double won = 0, all = 0;
+};
+Pairs pairs_of(const SignalProblem& problem);
+
 // Chance that a right answer has a higher value than a wrong one of the same problem, ties half: over all such pairs,
 // so a problem weighs as much as it has of them. weights: how often each problem is there. NaN without a pair.
 double auroc_within(std::span<const SignalProblem> problems, std::span<const double> weights);
+double auroc_within(std::span<const Pairs> pairs, std::span<const double> weights);
+
+// With fewer than six clusters that have right answers, or wrong ones, not even a sign test in which all agree is below
+// 5%, and the bootstrap hardly sees any spread.
+inline constexpr int64_t kFewestClusters = 6;
+int64_t clusters_with_pairs(std::span<const SignalProblem> problems);  // that have a right and a wrong answer
+
+// 1 for each problem whose answer with the highest value (the first of equals) is right; without an answer it is wrong.
+std::vector<double> right_by(std::span<const SignalProblem> problems);
 
 // Selective answering (El-Yaniv & Wiener 2010, JMLR 11): each problem's answer is the one with the highest value, the
 // first of equals; problems are ordered by that value, those without an answer last and wrong.

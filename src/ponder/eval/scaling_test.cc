@@ -385,8 +385,10 @@ TEST(Signals, PlantedOnesAreFoundAndARandomOneIsNot) {
   EXPECT_LT(random.at("gain_low").as_double(), 0);
   EXPECT_GT(random.at("gain_high").as_double(), 0);
 
-  const std::string said = study.at("sentences").as_array().back().as_string();
-  EXPECT_NE(said.find("not told from chance: random 0."), std::string::npos) << said;
+  bool said = false;
+  for (const Json& sentence : study.at("sentences").as_array())
+    said |= sentence.as_string().find("not told from chance: random 0.") != std::string::npos;
+  EXPECT_TRUE(said);
   EXPECT_NE(scaling_table(study).find("within a problem"), std::string::npos);
 }
 

@@ -239,6 +239,10 @@ Estimate paired_difference(std::span<const double> a, std::span<const double> b,
   return bootstrap_mean(differences, number_clusters(names), key, resamples);
 }
 
+Interval difference_interval(double a, const Interval& of_a, double b, const Interval& of_b) {
+  return {a - b - std::hypot(a - of_a.lo, of_b.hi - b), a - b + std::hypot(of_a.hi - a, b - of_b.lo)};
+}
+
 Estimate clustered_figure(std::span<const std::string> names, base::RngKey key,
                           const std::function<double(std::span<const double> weights)>& figure, int resamples) {
   PONDER_CHECK(!names.empty(), "a figure needs at least one value");

@@ -42,6 +42,10 @@ Estimate clustered_mean(std::span<const double> values, std::span<const std::str
 Estimate paired_difference(std::span<const double> a, std::span<const double> b, std::span<const std::string> clusters,
                            base::RngKey key, int resamples = kResamples);
 
+// 95% interval of a − b from the intervals of two independent figures, whose asymmetry it keeps: Newcombe 1998,
+// Stat. Med. 17, method 10; for any figures Zou & Donner 2008, Stat. Med. 27.
+Interval difference_interval(double a, const Interval& of_a, double b, const Interval& of_b);
+
 // Any other figure of values in clusters: figure(weights) is it when value i is there weights[i] times, NaN where there
 // is none then. value: of all weights 1; ci: percentiles over resampled clusters that have the figure, {value, value}
 // where none has.

@@ -90,6 +90,7 @@ struct ScalingArgs {
   std::vector<int64_t> budgets;         // empty: an eighth, a quarter, a half of the largest, and it
   int64_t pool = 0;      // samples that the sampling family shares; 0 = 64, and until the budget is spent
   bool anytime = false;  // one search with the largest budget, the others read off it
+  std::string shift;     // problems out of distribution: a task, task:NAME[:SPLIT] or FILE.jsonl; "" = none
   std::string out;       // directory; "" = runs/scaling-TASK
 };
 int command_scaling(const ScalingArgs& args);

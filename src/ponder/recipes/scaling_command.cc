@@ -16,6 +16,7 @@
 #include "ponder/recipes/problems.h"
 #include "ponder/recipes/search_stage.h"
 #include "ponder/recipes/solver.h"
+#include "ponder/search/auto_table.h"
 #include "ponder/search/guide.h"
 #include "ponder/tensor/device.h"
 
@@ -43,8 +44,11 @@ struct Unit {
   std::string search;                // the strategy
   std::vector<std::string> options;  // "key=value", the user's
   int64_t budget = 0;
-  int64_t tokens = 0;  // what it may spend, where that is not the budget of its curve
-  std::string file() const { return base::cat(name, "-", budget, ".jsonl"); }
+  int64_t tokens = 0;      // what it may spend, where that is not the budget of its curve
+  std::string shift = {};  // names the problems out of distribution, if it is over these
+  std::string file() const {
+    return shift.empty() ? base::cat(name, "-", budget, ".jsonl") : base::cat("shift-", shift, ".jsonl");
+  }
 };
 
 std::vector<std::string> words_of(const std::string& text) {
@@ -184,7 +188,13 @@ struct ScalingStudy {
   std::vector<int64_t> budgets;
   std::vector<Unit> units;
   int64_t pool_tokens = 0;  // what a pool may cost so that its samples alone spend the largest budget
+  ProblemFile shift = {};   // out of distribution
+  std::vector<std::string> shift_clusters = {};
 
+  const ProblemFile& problems_of(const Unit& unit) const { return unit.shift.empty() ? problems : shift; }
+  const std::vector<std::string>& clusters_of(const Unit& unit) const {
+    return unit.shift.empty() ? clusters : shift_clusters;
+  }
   std::string path(const std::string& file) const { return base::join_path(args.out, file); }
 };
 
@@ -200,19 +210,19 @@ void search_these(const ScalingStudy& study, const Unit& unit, const std::vector
   Models models = models_of(args, study.solver);
   models.may_stop = true;
   const std::unique_ptr<search::Strategy> strategy = factory();
-  const Judges judges{rule_of(*strategy), guide_of(unit, *strategy, models, study.problems.items[0].problem)};
+  const Judges judges{rule_of(*strategy), guide_of(unit, *strategy, models, study.problems_of(unit).items[0].problem)};
   core::Budget budget;
   if (unit.budget > 0 || unit.tokens > 0) budget.tokens = unit.budget > 0 ? unit.budget : unit.tokens;
   const text::ProblemCodec& codec = *study.solver.codec;
   std::vector<core::Item> items;
-  for (size_t i : which) items.push_back(study.problems.items[i]);
+  for (size_t i : which) items.push_back(study.problems_of(unit).items[i]);
   std::atomic<int64_t> count = 0, failed = 0;
   search_problems(models, codec, search_inputs(codec, items), factory, budget,
                   base::RngKey(static_cast<uint64_t>(args.seed)).child("scaling").child(unit.search),
                   [&](size_t k, search::SearchRow& row) {
                     if (!row.ok() && failed++ == 0)
                       base::log_error(base::cat(unit.name, ", ", items[k].problem.id, ": ", row.error));
-                    rows[which[k]] = graded_row(codec, items[k], study.clusters[which[k]], unit, judges, row);
+                    rows[which[k]] = graded_row(codec, items[k], study.clusters_of(unit)[which[k]], unit, judges, row);
                     row = {};  // a tree can be large
                     done(++count);
                   });
@@ -231,7 +241,7 @@ void fill_pool(const ScalingStudy& study, Unit unit, std::vector<eval::ScalingRo
 
 // All rows of a unit, or none: its file is written when it is whole.
 void run_unit(const ScalingStudy& study, const Unit& unit, base::Progress& progress, int64_t done_before) {
-  std::vector<eval::ScalingRow> rows(study.problems.items.size());
+  std::vector<eval::ScalingRow> rows(study.problems_of(unit).items.size());
   std::vector<size_t> all;
   for (size_t i = 0; i < rows.size(); ++i) all.push_back(i);
   search_these(study, unit, all, rows, [&](int64_t done) { progress.update(done_before + done, unit.name); });
@@ -241,11 +251,11 @@ void run_unit(const ScalingStudy& study, const Unit& unit, base::Progress& progr
   base::write_file_atomic(study.path(unit.file()), text);
 }
 
-std::vector<eval::ScalingRow> read_rows(const ScalingStudy& study) {
+std::vector<eval::ScalingRow> read_rows(const ScalingStudy& study, bool shift) {
   std::vector<eval::ScalingRow> rows;
   for (const Unit& unit : study.units) {
     const std::string path = study.path(unit.file());
-    if (!base::file_exists(path)) continue;
+    if (unit.shift.empty() == shift || !base::file_exists(path)) continue;
     const std::string text = base::read_file(path);
     int64_t line = 0;
     for (size_t begin = 0; begin < text.size();) {
@@ -293,10 +303,46 @@ base::Json write_page(const ScalingStudy& study) {
   setup.model = study.args.search.model, setup.task = study.args.search.problems;
   if (setup.task.starts_with("task:")) setup.task = setup.task.substr(5);
   setup.budgets = study.budgets, setup.seed = study.args.search.seed, setup.more = identity(study);
-  base::Json json = eval::scaling_json(read_rows(study), setup);
+  setup.shift = study.args.shift;
+  if (setup.shift.starts_with("task:")) setup.shift = setup.shift.substr(5);
+  base::Json json = eval::scaling_json(read_rows(study, false), setup, read_rows(study, true));
   base::write_file_atomic(study.path("scaling.json"), json.dump(1) + "\n");
   base::write_file_atomic(study.path("scaling.html"), eval::scaling_html(json));
   return json;
+}
+
+// What `auto` is to go by on other problems; nothing without a pool of samples.
+void write_auto_table(const ScalingStudy& study, const base::Json& scaling) {
+  const auto table = eval::auto_table(scaling, study.clusters);
+  if (!table) return;
+  base::Json json = search::to_json(*table);
+  for (const char* told : {"model", "task", "n", "seed"}) json[told] = scaling.at(told);
+  base::write_file_atomic(study.path("auto.json"), json.dump(1) + "\n");
+  base::log_info(base::cat("table for --search auto: ", study.path("auto.json")));
+}
+
+// The pool of the problems out of distribution, as it is drawn of the study's own. Its file is named after what they
+// are, so that a study can be given others later.
+void add_shift(ScalingStudy& study) {
+  SolveArgs args = study.args.search;
+  args.problems = study.args.shift, args.task = "";
+  if (!is_task_spec(args.problems) && !args.problems.ends_with(".jsonl")) args.problems = "task:" + args.problems;
+  study.shift = readable_problems(args, study.solver);
+  for (const RowError& error : study.shift.errors) base::log_error(error.message);
+  if (study.shift.items.empty())
+    throw Error(ErrorCode::kInput, "there is no problem that could be read", args.problems);
+  study.shift_clusters = clusters_of(study.shift.items);
+  const auto pool = std::ranges::find(study.units, kPool, &Unit::name);
+  if (pool == study.units.end())
+    throw Error(ErrorCode::kUsage, "signals are compared over the pool of samples; name majority or bon as well",
+                "--shift");
+  std::string prompts;
+  for (const core::Item& item : study.shift.items)
+    for (const core::Token token : study.solver.codec->prompt(item.problem)) prompts += base::cat(token, " ");
+  Unit unit = *pool;
+  unit.shift = base::cat(base::file_name(args.problems), "-", base::hex64(base::hash64(prompts)));
+  std::ranges::replace(unit.shift, ':', '-');
+  study.units.insert(pool + 1, unit);
 }
 
 ScalingStudy open_study(const ScalingArgs& args) {
@@ -315,8 +361,13 @@ ScalingStudy open_study(const ScalingArgs& args) {
   study.pool_tokens = study.solver.model.critic ? 2 * largest + static_cast<int64_t>(prompt) : largest;
   study.units = plan_units(args, strategies, study.budgets);
   std::vector<bool> uses;
-  for (const Unit& unit : study.units) uses.push_back(search::make_strategy(unit.search, unit.options)->asks_second());
+  for (const Unit& unit : study.units) {
+    const auto strategy = search::make_strategy(unit.search, unit.options);
+    check_not_learned(*strategy, study.problems.items);
+    uses.push_back(strategy->asks_second());
+  }
   check_discriminator(args.search, uses);
+  if (!args.shift.empty()) add_shift(study);
   base::make_directories(args.out);
   check_identity(study);
   return study;
@@ -326,16 +377,16 @@ ScalingStudy open_study(const ScalingArgs& args) {
 void try_all(const ScalingStudy& study) {
   std::string tried;
   for (const Unit& unit : study.units) {
-    if (base::file_exists(study.path(unit.file())) || unit.name == tried) continue;
+    if (base::file_exists(study.path(unit.file())) || (unit.name == tried && unit.shift.empty())) continue;
     tried = unit.name;
     SolveArgs args = study.args.search;
     args.search = unit.search, args.search_options = unit.options;
     const text::ProblemCodec& codec = *study.solver.codec;
     check_room(models_of(args, study.solver),
-               longest_sequence(codec, study.problems.items,
+               longest_sequence(codec, study.problems_of(unit).items,
                                 *search::make_strategy(args.search, search_options(args, study.solver))));
     search_problems(
-        models_of(args, study.solver), codec, search_inputs(codec, {study.problems.items[0]}),
+        models_of(args, study.solver), codec, search_inputs(codec, {study.problems_of(unit).items[0]}),
         [&] { return search::make_strategy(args.search, search_options(args, study.solver)); }, {.tokens = 1},
         base::RngKey(1));
   }
@@ -375,9 +426,10 @@ int command_scaling(const ScalingArgs& given) {
     }
   }
   const base::Json json = write_page(study);
+  write_auto_table(study, json);
   base::print_result(args.search.json ? json.dump() : eval::scaling_table(json));
   base::log_info(base::cat("page: ", study.path("scaling.html")));
-  return study.problems.errors.empty() && json.at("errors").size() == 0 ? 0 : 1;
+  return study.problems.errors.empty() && study.shift.errors.empty() && json.at("errors").size() == 0 ? 0 : 1;
 }
 
 }  // namespace ponder::recipes

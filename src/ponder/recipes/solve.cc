@@ -260,6 +260,9 @@ int command_solve(const SolveArgs& args) {
   (void)search::make_strategy(args.search, search_options(args, solver));  // wrong options before any reading
   const ProblemFile file = readable_problems(args, solver);
   const Job job{args, solver, file};
+  if (const int64_t learned = learned_by_table(*job.strategy, file.items); learned > 0)
+    base::log_info(base::cat("auto's table was learned on instances of ", learned,
+                             " of these problems: how good it is they cannot say"));
   BadRows bad_rows(file, [&](const RowError& error) { report_bad_row(error, args.json); });
   auto failed = static_cast<int64_t>(file.errors.size());
   const Solved solved = solve(job, [&](size_t i, const search::SearchRow& row, const std::string& text) {
@@ -283,6 +286,7 @@ int command_eval(const SolveArgs& args) {
   const Job job{args, solver, file};
   for (const RowError& error : file.errors) report_bad_row(error, false);
   if (file.items.empty()) throw Error(ErrorCode::kInput, "there is no problem that could be read", args.problems);
+  check_not_learned(*job.strategy, file.items);
   Graded graded;
   graded.failed = static_cast<int64_t>(file.errors.size());
   const Solved solved = solve(job, [&](size_t i, const search::SearchRow& row, const std::string& text) {

@@ -5,8 +5,10 @@
 #include "ponder/base/thread.h"
 #include "ponder/recipes/decode_args.h"
 #include "ponder/recipes/recipe.h"
+#include "ponder/search/auto_table.h"
 #include "ponder/search/strategies.h"
 #include "ponder/tasks/dataset.h"
+#include "ponder/tasks/task.h"
 #include "ponder/tasks/word_codec.h"
 
 namespace ponder::recipes {
@@ -121,6 +123,28 @@ void check_discriminator(const SolveArgs& args, const std::vector<bool>& uses) {
               "only rstar has a use for another model, where it covers answers up (reserve above 0); name that search, "
               "or auto with it",
               "--discriminator");
+}
+
+int64_t learned_by_table(search::Strategy& strategy, const std::vector<core::Item>& items) {
+  const base::Json options = base::to_json(strategy.options());
+  const base::Json* table = options.find("table");
+  if (!table || table->as_string().empty()) return 0;
+  const std::vector<std::string> learned = search::read_auto_table(table->as_string()).learned_on;
+  return std::ranges::count_if(items, [&](const core::Item& item) {
+    if (item.problem.task.empty()) return false;  // --prompt
+    const std::string instance = tasks::find_task(item.problem.task).canonical(item.problem);
+    return std::ranges::binary_search(learned, search::instance_id(instance));
+  });
+}
+
+void check_not_learned(search::Strategy& strategy, const std::vector<core::Item>& items) {
+  const int64_t learned = learned_by_table(strategy, items);
+  if (learned == 0) return;
+  throw Error(ErrorCode::kUsage,
+              base::cat("the table was learned on instances of ", learned, " of these ", items.size(),
+                        " problems, which say nothing of how good it is; learn it on other ones, for example with "
+                        "`ponder scaling search --problems task:NAME:dev`, and score it on the test problems"),
+              "auto table=");
 }
 
 ProblemFile readable_problems(const SolveArgs& args, const Solver& solver) {

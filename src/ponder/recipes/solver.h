@@ -30,6 +30,11 @@ void check_discriminator(const SolveArgs& args, const std::vector<bool>& uses);
 // Whether the search of `args` has one. Error(kUsage) for wrong options of the search.
 bool uses_discriminator(const SolveArgs& args);
 
+// How many of the problems are instances of what the table of `auto table=FILE` was learned on; 0 for other searches.
+int64_t learned_by_table(search::Strategy& strategy, const std::vector<core::Item>& items);
+// Error(kUsage) where there are any: a table is no better on new problems than on those that it has not seen.
+void check_not_learned(search::Strategy& strategy, const std::vector<core::Item>& items);
+
 // The problems to solve; rows whose prompt this model cannot read are among the bad ones.
 ProblemFile readable_problems(const SolveArgs& args, const Solver& solver);
 

@@ -1,0 +1,14 @@
+// What a reader should take away of a study of search, in words. For scaling.cc.
+#pragma once
+#include <string>
+
+#include "ponder/base/json.h"
+
+namespace ponder::eval {
+
+// study: all of scaling_json() but these sentences. pool_ended_early: of how many problems the pool of samples ended
+// before the largest budget was spent; first_error: why the first search that failed did. A difference is called one
+// only where its interval leaves out zero.
+base::Json scaling_sentences(const base::Json& study, double pool_ended_early, const std::string& first_error);
+
+}  // namespace ponder::eval

@@ -57,8 +57,6 @@ AutoOptions as_learned(const AutoOptions& given, const core::Budget& budget) {
                           given.learned->budgets.front().tokens, " to ", given.learned->budgets.back().tokens, ")"));
   AutoOptions options = given;
   const AutoTable::Row& row = given.learned->at(budget.tokens);
-  options.probe = given.learned->probe, options.signal = "agreement";
-  options.easy_at = given.learned->easy_at, options.hard_at = given.learned->hard_at;
   options.easy = row.easy, options.middle = row.middle, options.hard = row.hard;
   return options;
 }
@@ -108,7 +106,7 @@ std::string words_for_auto(const std::string& words) {
 }
 
 void AutoOptions::settle() {
-  if (table.empty()) return;
+  if (table.empty() || learned) return;
   AutoOptions plain;
   const base::Json given = base::to_json(*this), defaults = base::to_json(plain);
   for (const char* name : kOfTable)
@@ -116,6 +114,9 @@ void AutoOptions::settle() {
       throw Error(ErrorCode::kUsage,
                   base::cat("auto: its table says what ", name, " is; leave out ", name, " or table"));
   learned = std::make_shared<const AutoTable>(read_auto_table(table));
+  // Whoever looks at the options sees what counts; the searches are known with the budget.
+  probe = learned->probe, easy_at = learned->easy_at, hard_at = learned->hard_at;
+  easy = middle = hard = "table";
 }
 
 bool AutoOptions::asks_second() const {

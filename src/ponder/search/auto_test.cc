@@ -121,6 +121,16 @@ TEST(AutoTable, ItsProbeAndThresholdsCount) {
   EXPECT_EQ(spent(std::vector<double>(12, 1.0), {option, "temperature=1"}, {.tokens = 400}), 6 + 3);
 }
 
+TEST(AutoTable, OptionsShowWhatCounts) {
+  const auto strategy = make_strategy("auto", {"table=" + in_file(to_json(two_budgets()).dump())});
+  const base::Json options = base::to_json(strategy->options());
+  EXPECT_EQ(options.at("probe").as_int(), 6);
+  EXPECT_EQ(options.at("easy_at").as_double(), 0.9);
+  EXPECT_EQ(options.at("hard_at").as_double(), 0.8);
+  for (const char* bin : {"easy", "middle", "hard"}) EXPECT_EQ(options.at(bin).as_string(), "table");
+  strategy->settle();  // once more is no second opinion
+}
+
 TEST(AutoTable, ReadsBackAsItWasWritten) {
   const AutoTable table = two_budgets();
   const std::string path = in_file(to_json(table).dump(1));

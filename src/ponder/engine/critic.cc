@@ -64,4 +64,6 @@ bool LocalCritic::advance() {
 
 void LocalCritic::clear_cache() { batcher_->clear_cache(); }
 
+int64_t LocalCritic::kv_peak_bytes() const { return batcher_->cache().peak_bytes(); }
+
 }  // namespace ponder::engine

@@ -25,7 +25,8 @@ class LocalCritic : public core::Critic {
   void submit(core::ScoreRequest request, core::Score* out, core::Waiter* waiter) override;
   bool advance() override;
 
-  void clear_cache();  // after the weights changed; nothing may be in work
+  void clear_cache();             // after the weights changed; nothing may be in work
+  int64_t kv_peak_bytes() const;  // what its keys and values took at most, since clear_cache()
 
  private:
   std::unique_ptr<Batcher> batcher_;

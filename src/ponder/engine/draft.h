@@ -37,6 +37,7 @@ class DraftModel {
   void guess(std::vector<Draft>& drafts);
   void clear_cache() { batcher_.clear_cache(); }
   int64_t kv_bytes() const { return batcher_.cache().bytes(); }
+  int64_t kv_peak_bytes() const { return batcher_.cache().peak_bytes(); }
 
  private:
   Batcher batcher_;

@@ -172,6 +172,7 @@ void KvCache::close(Sequence& sequence) {
 void KvCache::clear() {
   PONDER_CHECK(idle_ + static_cast<int64_t>(free_.size()) == page_count(), "clear() while sequences are open");
   while (!evictable_.empty()) forget(evictable_.begin()->second);
+  peak_pages_ = 0;
 }
 
 void KvCache::copies_done() {
@@ -188,6 +189,7 @@ int32_t KvCache::take_page() {
   // of an earlier sequence: where a model's numbers overflow, sampling ends with an error.
   const int32_t page = free_.back();
   free_.pop_back();
+  peak_pages_ = std::max(peak_pages_, page_count() - static_cast<int64_t>(free_.size()));
   return page;
 }
 

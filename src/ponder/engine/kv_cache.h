@@ -57,6 +57,9 @@ class KvCache {
   int64_t available() const { return static_cast<int64_t>(free_.size()) + idle_; }  // free, or held by no open sequence
   int64_t page_count() const { return static_cast<int64_t>(entries_.size()) - 1; }
   int64_t bytes() const { return page_count() * page_bytes_; }  // of the memory that pages take when all are in use
+  // Of the pages that held something at one time, the most since clear(). What no sequence needs any more is held too,
+  // until its page is taken.
+  int64_t peak_bytes() const { return peak_pages_ * page_bytes_; }
   static int64_t pages_for(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
   tensor::Pages layer(int64_t l) const { return {memory_.bytes() + l * layer_bytes_, page_bytes_}; }
 
@@ -118,6 +121,7 @@ class KvCache {
   std::set<std::pair<uint64_t, int32_t>> evictable_;  // (last use, page): cached, held by none and nothing below
   std::vector<Copy> copies_;
   int64_t idle_ = 0;  // cached pages that no sequence holds
+  int64_t peak_pages_ = 0;
   uint64_t clock_ = 0;
 };
 

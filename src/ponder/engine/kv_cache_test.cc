@@ -211,12 +211,20 @@ TEST(KvCache, EvictsTheLeastRecentlyUsedLeafFirst) {
     player.cache().close(reader.sequence);
     return found;
   };
+  const int64_t page = player.cache().bytes() / 4;
+  EXPECT_EQ(player.cache().peak_bytes(), 0);
   EXPECT_EQ(visit(1), 0);
+  EXPECT_EQ(player.cache().peak_bytes(), 2 * page);
   EXPECT_EQ(visit(2), 0);
   EXPECT_EQ(visit(1), 16);  // now 2 is the older one
   EXPECT_EQ(visit(3), 0);   // takes both pages of 2
+  EXPECT_EQ(player.cache().peak_bytes(), 4 * page) << "pages that were taken from others count once";
   EXPECT_EQ(visit(1), 16);
   EXPECT_EQ(visit(2), 0);
+  player.cache().clear();
+  EXPECT_EQ(player.cache().peak_bytes(), 0);
+  EXPECT_EQ(visit(1), 0);
+  EXPECT_EQ(player.cache().peak_bytes(), 2 * page);
 }
 
 TEST(KvCache, GuessesAreFoundWhenTheyAreKeptAndLeaveTheirPagesWhenNot) {

@@ -292,4 +292,8 @@ int64_t LocalPolicy::kv_bytes() const {
   return batcher_->cache().bytes() + (state_->draft ? state_->draft->kv_bytes() : 0);
 }
 
+int64_t LocalPolicy::kv_peak_bytes() const {
+  return batcher_->cache().peak_bytes() + (state_->draft ? state_->draft->kv_peak_bytes() : 0);
+}
+
 }  // namespace ponder::engine

@@ -45,7 +45,8 @@ class LocalPolicy : public core::Policy {
   void set_version(int64_t version);
   int64_t version() const { return version_; }
   void clear_cache();
-  int64_t kv_bytes() const;  // most memory that its keys and values take, the draft's included
+  int64_t kv_bytes() const;       // most memory that its keys and values may take, the draft's included
+  int64_t kv_peak_bytes() const;  // what they did take at most, since clear_cache()
 
  private:
   void guess(const std::vector<Row*>& rows);

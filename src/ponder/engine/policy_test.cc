@@ -341,6 +341,9 @@ TEST_P(Computes, ALimitOfMemoryHoldsAndChangesNoBit) {
       const auto completions = sample_batch(narrow, requests);
       expect_same(completions, expected);
       EXPECT_GT(processed_in(completions), processed_in(expected)) << "nothing had to be read again";
+      EXPECT_LE(narrow.kv_peak_bytes(), narrow.kv_bytes());
+      EXPECT_GT(narrow.kv_peak_bytes(), narrow.kv_bytes() / 2) << "it was short";
+      EXPECT_LT(narrow.kv_peak_bytes(), roomy.kv_peak_bytes());
     }
   EXPECT_EQ(kv_bytes_for(parameters.config, {}, 1000000), least) << "nobody reads more than a context";
   LocalPolicy two_rows(parameters, {.max_rows = 2}),

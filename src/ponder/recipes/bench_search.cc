@@ -138,7 +138,7 @@ struct SearchBench {
       PONDER_CHECK(row.ok(), row.error);
       const core::Usage& usage = row.result.usage;
       share.written += d(usage.generated), share.processed += d(usage.processed);
-      share.needed += d(usage.generated) + d(shape.prompt_tokens);
+      share.needed += d(search::unique_tokens(row.result));
       share.nodes += d(static_cast<int64_t>(row.result.tree.size()));
       share.node_bytes += d(row.result.tree.node_bytes());
       row = {};
@@ -174,6 +174,9 @@ struct SearchBench {
       sum.needed += s.needed, sum.nodes += s.nodes, sum.node_bytes += s.node_bytes;
     }
     result.tokens = sum.written;
+    int64_t peak = 0;
+    for (const auto& policy : policies) peak += policy->kv_peak_bytes();
+    for (const auto& critic : critics) peak += critic->kv_peak_bytes();
     const base::Stopwatch alone;
     double written_alone = 0;
     for (const Share& s : search_all(std::min<size_t>(inputs.size(), 4 * policies.size()), 1))
@@ -183,6 +186,7 @@ struct SearchBench {
     const double rows = d(engine::EngineOptions{}.max_rows);
     result.parts = {{"recomputed", sum.processed / sum.needed},
                     {"live_rows", sum.live / sum.live_seconds / rows},
+                    {"kv_peak_mib", d(peak) / (1 << 20)},
                     {"overhead", 1 - sum.model_seconds / sum.seconds},
                     {"nodes", sum.nodes},
                     {"node_bytes", sum.node_bytes / sum.nodes},

@@ -23,6 +23,7 @@ struct SearchShape {
 //   recomputed      tokens that ran through the model ÷ tokens that it had to read or write (1: none twice)
 //   live_rows       mean of the sequences in work ÷ those that may be, while there is work
 //   overhead        share of the time that is not the model's
+//   kv_peak_mib     the most that keys and values took, in all policies and critics together
 //   nodes           of all trees;   node_bytes: memory of the trees a node, their tokens not counted
 //   to_sampling     tokens/s ÷ those of plain sampling with as many sequences in work
 //   to_one          tokens/s ÷ those of one problem after the other

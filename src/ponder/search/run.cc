@@ -94,14 +94,39 @@ std::vector<SearchRow> run_searches(const std::vector<SearchInput>& inputs, cons
   return rows;
 }
 
+int64_t unique_tokens(const SearchResult& result) {
+  const int64_t prompt = result.prompts.empty() ? 0 : static_cast<int64_t>(result.prompts[0].size());
+  return prompt + result.usage.asked + result.usage.generated;
+}
+
+int64_t recomputed_tokens(const SearchResult& result) {
+  const core::Usage& usage = result.usage;
+  const int64_t wrong_guesses = usage.drafted - usage.accepted;
+  return std::max<int64_t>(0, usage.processed + usage.second_processed - wrong_guesses - unique_tokens(result));
+}
+
+std::vector<int64_t> revised_candidates(const SearchResult& result) {
+  std::vector<int64_t> revised;
+  for (const Candidate& c : result.candidates) {
+    const Node& node = result.tree[c.node];
+    // What starts behind a prompt of its own and below an answer is that answer written anew; below the root or a reply
+    // it is a first one.
+    revised.push_back(node.starts ? result.tree[node.parent].candidate : -1);
+  }
+  return revised;
+}
+
 base::Json search_json(const Strategy& strategy, const SearchResult& result) {
   base::Json::Array candidates;
-  for (const Candidate& c : result.candidates) {
+  const std::vector<int64_t> revised = revised_candidates(result);
+  for (size_t i = 0; i < result.candidates.size(); ++i) {
+    const Candidate& c = result.candidates[i];
     base::Json row = base::Json::object();
     row["answer"] = c.answer ? base::Json(*c.answer) : base::Json();
     row["score"] = c.score;
     row["tokens"] = static_cast<int64_t>(c.tokens.size());
     row["cost"] = c.usage.generated + c.usage.read();
+    if (revised[i] >= 0) row["revises"] = revised[i];
     candidates.push_back(std::move(row));
   }
   base::Json json = base::Json::object();

@@ -38,7 +38,17 @@ std::vector<SearchRow> run_searches(const std::vector<SearchInput>& inputs, cons
                                     const core::Ports& ports, base::RngKey key, const RunOptions& options,
                                     const std::function<void(size_t index, SearchRow& row)>& finished = {});
 
+// What a cache that forgets nothing would have the policy and a second model read and write at most: prompts and tree,
+// each token once.
+int64_t unique_tokens(const SearchResult& result);
+// Tokens that ran through these models although they had run before, since a short cache had lost them: at least so
+// many, for what a search writes last need not run at all. Wrong guesses are none of them.
+int64_t recomputed_tokens(const SearchResult& result);
+// Of each candidate the number of the one that it revises, -1 where it revises none.
+std::vector<int64_t> revised_candidates(const SearchResult& result);
+
 // {"strategy","score","nodes","candidates":[{"answer","score","tokens","cost"}]}: the "search" object of `solve` rows.
+// A revised answer has "revises", the number of the candidate that it was.
 base::Json search_json(const Strategy& strategy, const SearchResult& result);
 
 }  // namespace ponder::search

@@ -454,8 +454,8 @@ class Directory(CliTest):
 
 
 class Solve(CliTest):
-    FIELDS = {"id", "answer", "thought", "text", "tokens_generated", "tokens_processed", "tokens_unique", "critic_tokens", "flops", "seconds",
-              "search"}
+    FIELDS = {"id", "answer", "thought", "text", "tokens_generated", "tokens_processed", "tokens_unique", "tokens_recomputed",
+              "critic_tokens", "flops", "seconds", "batch", "search"}
 
     def solve(self, problems, *more, status=0, says=()):
         return self.rows("solve", "--model", made, "--problems", problems, "--task", "countdown3", *more, status=status,
@@ -470,6 +470,40 @@ class Solve(CliTest):
         self.assertEqual([row["id"] for row in rows], [row["id"] for row in given])
         for row in rows:
             self.assertLessEqual(self.FIELDS, row.keys())
+            self.assertEqual(row["batch"], 5)
+
+    def test_what_it_cost(self):
+        path = self.file("problems.jsonl", self.some_problems())
+        search = ["--search", "bon", "n=8", "max_tokens=24", "--speculate", "lookup"]
+        *rows, last = self.solve(path, *search, "--stats")
+        self.assertEqual(len(rows), 5)
+        stats = last["stats"]
+        for key in ("tokens_generated", "tokens_processed", "tokens_unique", "tokens_recomputed", "critic_tokens", "flops"):
+            self.assertAlmostEqual(stats[key], sum(row[key] for row in rows), msg=key)
+        for key in ("tokens_drafted", "tokens_accepted"):  # of rows that guessed
+            self.assertEqual(stats.get(key, 0), sum(row.get(key, 0) for row in rows), key)
+        self.assertEqual(stats["problems"], 5)
+        self.assertGreater(stats["critic_tokens"], 0)
+        self.assertAlmostEqual(stats["tokens_per_second"], stats["tokens_generated"] / stats["seconds"])
+        self.assertLessEqual(max(row["seconds"] for row in rows), stats["seconds"])
+        self.assertGreater(stats["kv_peak_bytes"], 0)
+        short = self.solve(path, *search, "--stats", "--kv-memory", 1)[-1]["stats"]
+        self.assertLessEqual(short["kv_peak_bytes"], min(2**20, stats["kv_peak_bytes"]))
+
+        # For people the same figures.
+        text = self.ponder("solve", "--model", made, "--problems", path, "--task", "countdown3", *search, "--stats").out
+        costs = [line for line in text.splitlines() if line.startswith("  cost: ")]
+        self.assertEqual(len(costs), 5)
+        for line, row in zip(costs, rows):
+            self.assertIn(f"{row['tokens_generated']} tokens written, {row['tokens_processed']} processed", line)
+            for said in (f"{row['tokens_unique']} unique", f"{row['critic_tokens']} read to judge", "FLOPs, ", "s beside the others"):
+                self.assertIn(said, line)
+        self.assertIn("MiB of keys and values at most", text)
+        self.assertRegex(text, rf"all 5 +{stats['tokens_generated']} +{stats['tokens_processed']} +{stats['tokens_unique']} ")
+        alone = self.ponder("solve", "--model", made, "--prompt", "Q 13 8 2 > 18 :").out
+        self.assertIn("  cost: ", alone)
+        self.assertNotIn("beside the others", alone)
+        self.assertNotIn("MiB", alone)
 
     def test_a_prompt(self):
         row = self.one("solve", "--model", made, "--prompt", "Q 13 8 2 > 18 :")
@@ -523,7 +557,7 @@ class Solve(CliTest):
         self.assertEqual(sorted(p.name for p in all_of_them.iterdir()), ["0001.json", "0002.json"])
         dump, again = json.loads(one.read_text()), json.loads((all_of_them / "0001.json").read_text())
         for tree in (dump, again):
-            del tree["seconds"], tree["tokens_processed"], tree["flops"]
+            del tree["seconds"], tree["tokens_processed"], tree["tokens_recomputed"], tree["flops"]
         self.assertEqual(dump, again)
         self.assertEqual(dump["search"]["given"], search[2:])
         self.assertEqual(dump["search"]["options"]["sims"], 12)
@@ -550,6 +584,19 @@ class Eval(CliTest):
         self.assertEqual((len(rows), found["n"]), (6, 6))
         right = sum(row["verdict"] == "correct" for row in rows)
         self.assertAlmostEqual(found["accuracy"], right / 6)
+        for total, key in (("tokens", "tokens_generated"), ("tokens_processed", "tokens_processed"), ("tokens_unique", "tokens_unique"),
+                           ("tokens_recomputed", "tokens_recomputed"), ("critic_tokens", "critic_tokens"), ("flops", "flops")):
+            self.assertAlmostEqual(found[f"{total}_per_problem"], sum(row[key] for row in rows) / 6, msg=key)
+        self.assertAlmostEqual(found["seconds_per_problem"], found["seconds"] / 6)
+        self.assertAlmostEqual(found["tokens_per_second"], found["tokens_per_problem"] / found["seconds_per_problem"])
+        self.assertGreater(found["kv_peak_bytes"], 0)
+        self.assertNotIn("flips", found)  # nothing was revised
+
+    def test_for_people_it_says_what_it_cost(self):
+        text = self.ponder("eval", "--model", made, "--problems", "task:countdown3", "--n", 6).out
+        self.assertRegex(text, r"^accuracy [01]\.\d{3}  95% interval \[.*\]  n 6  \d+ tokens a problem  \(greedy, seed 1\)\n")
+        self.assertRegex(text, r"written +processed +unique +again +read to judge +FLOPs +time\n  tokens a problem ")
+        self.assertRegex(text, r"tokens/s written, [0-9.]+ MiB of keys and values at most\n")
 
     def test_bad_rows_are_named_and_counted_out(self):
         path = self.file("problems.jsonl", [PROBLEM, "nonsense", PROBLEM])

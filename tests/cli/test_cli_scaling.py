@@ -33,6 +33,17 @@ def tearDownModule():
     folder.cleanup()
 
 
+def lasting(value):
+    """Without what depends on the day: how long something took."""
+    if isinstance(value, dict):
+        return {key: lasting(v) for key, v in value.items() if key not in ("seconds", "batch_seconds", "seconds_per_problem")}
+    return [lasting(v) for v in value] if isinstance(value, list) else value
+
+
+def rows_of(out):
+    return {path.name: [json.loads(line) for line in path.read_text().splitlines()] for path in out.glob("*.jsonl")}
+
+
 class Scaling(CliTest):
     def test_all_strategies_that_the_model_can_run(self):
         out = self.folder / "study"
@@ -64,12 +75,14 @@ class Scaling(CliTest):
             self.assertAlmostEqual(signal["risk_coverage"][-1]["risk"], signal["error"])
             self.assertTrue(signal["auroc"] is None or signal["low"] <= signal["auroc"] <= signal["high"], signal)
 
-        # A study that lost a part of its rows goes on with the others as they are, and ends in the same bits.
-        rows = {path.name: path.read_bytes() for path in out.glob("*.jsonl")}
+        self.hold_costs(study, out)
+
+        # A study that lost a part of its rows goes on with the others as they are, and ends in the same numbers.
+        rows = rows_of(out)
         (out / "mcts-160.jsonl").unlink()
         again = self.one(*COMMAND, "--model", model, "--out", out)
-        self.assertEqual(again, study)
-        self.assertEqual({path.name: path.read_bytes() for path in out.glob("*.jsonl")}, rows)
+        self.assertEqual(lasting(again), lasting(study))
+        self.assertEqual(lasting(rows_of(out)), lasting(rows))
 
         # Another study does not go into the same directory.
         self.ponder(*COMMAND, "--model", model, "--out", out, "--seed", 7, status=2, says=["study of something else"])
@@ -83,6 +96,10 @@ class Scaling(CliTest):
             self.assertGreater(browser.run("return document.querySelectorAll('section').length"), 1)
             self.assertGreater(browser.run("return document.querySelectorAll('.chart svg circle, .chart svg path').length"), 10)
             self.assertIn("random", browser.run("return document.querySelector('table').textContent"))
+            costs = browser.run("return document.getElementById('curves').textContent")
+            for text in ("What each search cost", "processed again", "FLOPs", "MiB of keys and values"):
+                self.assertIn(text, costs)
+            self.assertIsNone(browser.run("return document.getElementById('flips')"))
             said = browser.run("return document.getElementById('signals').textContent")
             for text in ("AUROC", "critic", "random (control)", "Wrong answers among the most confident"):
                 self.assertIn(text, said)
@@ -91,6 +108,32 @@ class Scaling(CliTest):
         finally:
             browser.close()
 
+    def hold_costs(self, study, out):
+        """Each point beside what its rows say; what is read off the pool has FLOPs and no time."""
+        rows = rows_of(out)
+        for point in study["curves"]:
+            name = f"{point['strategy']}-{0 if point['strategy'] == 'greedy' else point['budget']}.jsonl"
+            if point["strategy"] in ("majority", "bon", "bon-wmaj", "random"):
+                self.assertIsNone(point["seconds_per_problem"], point)
+                self.assertIsNone(point["kv_peak_bytes"], point)
+                self.assertEqual(point["flops_per_problem"] > 0, point["tokens_per_problem"] > 0, point)
+                continue
+            own = rows[name]
+            for key, field in (("flops_per_problem", "flops"), ("tokens_processed_per_problem", "processed"),
+                               ("tokens_unique_per_problem", "unique"), ("tokens_recomputed_per_problem", "recomputed")):
+                self.assertAlmostEqual(point[key], sum(row[field] for row in own) / 6, msg=point)
+            self.assertEqual({row["batch"] for row in own}, {6})
+            self.assertEqual(len({row["batch_seconds"] for row in own}), 1)
+            self.assertLessEqual(max(row["seconds"] for row in own), own[0]["batch_seconds"])
+            self.assertAlmostEqual(point["seconds_per_problem"], own[0]["batch_seconds"] / 6)
+            self.assertEqual(point["kv_peak_bytes"], own[0]["batch_kv_peak_bytes"])
+            self.assertGreater(point["kv_peak_bytes"], 0)
+            self.assertNotIn("flips", point)
+        vote, best = [next(p for p in study["curves"] if (p["strategy"], p["budget"]) == (name, 160)) for name in ("majority", "bon")]
+        each = lambda point: point["flops_per_problem"] / point["tokens_per_problem"]
+        self.assertGreater(each(vote), 0)
+        self.assertGreater(each(best), each(vote))  # its critic reads what it writes
+
     def test_named_strategies_with_options(self):
         out = self.folder / "two"
         study = self.one(*COMMAND, "--model", model, "--out", out, "majority", "beam n=4 beam_width=2")
@@ -98,6 +141,7 @@ class Scaling(CliTest):
         self.assertEqual(names, {"majority", "bon", "bon-wmaj", "random", "beam n=4 beam_width=2"})
         text = self.ponder(*COMMAND, "--model", model, "--out", out, "majority", "beam n=4 beam_width=2").out
         self.assertIn("beam n=4 beam_width=2", text)
+        self.assertRegex(text, r"spent of 160 tokens +written +read to judge +processed +unique +again +FLOPs +seconds")
 
     def test_signals_of_named_guides_and_of_older_studies(self):
         out = self.folder / "guides"
@@ -113,14 +157,22 @@ class Scaling(CliTest):
         for path in out.glob("*.jsonl"):
             rows = [json.loads(line) for line in path.read_text().splitlines()]
             for row in rows:
-                del row["guide"]
+                for field in ("guide", "processed", "unique", "recomputed", "flops", "seconds", "batch", "batch_seconds",
+                              "batch_kv_peak_bytes"):
+                    del row[field]
                 for found in row["found"]:
-                    for field in ("scored", "likelihood", "length"):
+                    for field in ("scored", "likelihood", "length", "flops", "critic_flops"):
                         found.pop(field, None)
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         old = self.one(*command)
         self.assertEqual([s["name"] for s in old["signals"]], ["vote", "random"])
-        self.assertEqual(old["curves"], study["curves"])
+        costs = [key for key in study["curves"][0] if key.endswith("_per_problem") or key == "kv_peak_bytes"]
+        for then, now in zip(old["curves"], study["curves"], strict=True):
+            for key in costs:
+                if key not in ("tokens_per_problem", "critic_tokens_per_problem"):
+                    self.assertIn(then.pop(key), (None, 0), key)  # 0 where the budget paid for nothing
+                    del now[key]
+            self.assertEqual(then, now)
 
     def test_read_off_one_search(self):
         out = self.folder / "anytime"
@@ -143,7 +195,7 @@ class Scaling(CliTest):
         self.assertEqual((identity["discriminator"], identity["discriminator_id"]), (str(model), identity["weights_id"]))
         self.assertNotIn("discriminator", json.loads((out / "study.json").read_text()))
         pool = "samples-0.jsonl"  # has no use for it
-        self.assertEqual((out / pool).read_bytes(), (other / pool).read_bytes())
+        self.assertEqual(lasting(rows_of(out)[pool]), lasting(rows_of(other)[pool]))
         for study in (alone, found):
             for point in study["curves"]:
                 spent = point["tokens_per_problem"] + point["critic_tokens_per_problem"]

@@ -238,6 +238,58 @@ class Eval(CliTest):
             self.assertEqual([row["verdict"] for row in rows], ["correct"] * 3 + ["wrong"])
         self.assertEqual(self.one("eval", "--model", chat_model, "--problems", problems)["accuracy"], 0.75)
 
+    def test_what_revising_flips(self):
+        # " 7" or " 8" at each turn, by a coin: feedback is no help, and there is none.
+        [colon, space, seven, eight, end] = [ids_of(base_model, text)[-1] for text in (":", " ", "7", "8", "<|im_end|>")]
+        coin = words_model.write(self.folder / "coin", cli.REPOSITORY, {colon: space, space: [seven, eight], seven: end, eight: end}, end)
+        revise = ["--search", "revise", "n=2", "rounds=3", "feedback=none", "temperature=1", "max_tokens=8"]
+
+        def graded(gold, *search):
+            rows = [{"id": str(i), "question": f"How many, number {i}?", "gold": gold} for i in range(20)]
+            out = self.folder / "rows.jsonl"
+            total = self.one("eval", "--model", coin, "--problems", self.file("p.jsonl", rows), "--task", "svamp", "--rows", out, *search)
+            return total, [json.loads(line) for line in out.read_text().splitlines()]
+
+        (sevens, rows), (eights, others) = graded("7", *revise), graded("8", *revise)
+        self.assertEqual([f["round"] for f in sevens["flips"]], [1, 2, 3])
+        expected = [dict.fromkeys(("n", "incorrect_to_correct", "correct_to_incorrect", "correct_before", "correct_after"), 0) for _ in range(3)]
+        for row in rows:
+            answers, rounds = row["search"]["candidates"], {}
+            for i, answer in enumerate(answers):
+                rounds[i] = rounds[answer["revises"]] + 1 if "revises" in answer else 0
+                if rounds[i] == 0:
+                    continue
+                flips, before, now = expected[rounds[i] - 1], answers[answer["revises"]]["answer"] == "7", answer["answer"] == "7"
+                flips["n"] += 1
+                flips["incorrect_to_correct"] += now and not before
+                flips["correct_to_incorrect"] += before and not now
+                flips["correct_before"] += before
+                flips["correct_after"] += now
+        self.assertEqual(sevens["flips"], [{"round": r + 1, **flips} for r, flips in enumerate(expected)])
+        self.assertEqual([f["n"] for f in expected], [40] * 3)
+        self.assertGreater(min(f["incorrect_to_correct"] for f in expected), 0)
+        # Another gold, and nothing but the grades is another: what is a flip to right for the one is one to wrong for the other.
+        for seven, eight in zip(sevens["flips"], eights["flips"], strict=True):
+            self.assertEqual((seven["incorrect_to_correct"], seven["correct_to_incorrect"]),
+                             (eight["correct_to_incorrect"], eight["incorrect_to_correct"]))
+        for row in rows + others:
+            for key in ("verdict", "reason", "seconds"):
+                row.pop(key, None)
+        self.assertEqual(rows, others)
+
+        text = self.ponder("eval", "--model", coin, "--problems", self.folder / "p.jsonl", "--task", "svamp", *revise).out
+        self.assertRegex(text, r"revision +answers +wrong to right +right to wrong +right before +right after\n  round 1 +40 ")
+        self.assertNotIn("flips", graded("7", "--search", "majority", "n=4", "max_tokens=8")[0])
+
+        out = self.folder / "study"
+        study = self.one("scaling", "search", "--model", coin, "--problems", self.folder / "p.jsonl", "--task", "svamp", "--n", 20,
+                         "--budgets", "2000", "--pool", 4, "--out", out, "majority", " ".join(revise[1:]))
+        [point] = [p for p in study["curves"] if p["strategy"] == " ".join(revise[1:])]
+        self.assertEqual([(f["round"], f["n"]) for f in point["flips"]], [(1, 40), (2, 40), (3, 40)])
+        found = [json.loads(line)["found"] for line in next(out.glob("revise*.jsonl")).read_text().splitlines()]
+        changed = sum("revises" in f and f["correct"] and not found_of[f["revises"]]["correct"] for found_of in found for f in found_of)
+        self.assertEqual(changed, sum(f["incorrect_to_correct"] for f in point["flips"]))
+
     def test_a_task_of_files(self):
         data = self.folder / "data" / "svamp"
         data.mkdir(parents=True)

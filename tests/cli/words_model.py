@@ -10,7 +10,7 @@ WIDTH = 64
 
 
 def write(folder, repository, chain, end, tokenizer="qwen2", chat_template=None, context=2048, noise=0):
-    """chain: {token id: the id behind it}; what follows on other tokens is left to chance. noise: standard deviation of
+    """chain: {token id: the id behind it, or several, each as likely}; what follows on other tokens is left to chance. noise: standard deviation of
     the layer's and the head's weights, without which nothing can learn."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,8 +32,9 @@ def write(folder, repository, chain, end, tokenizer="qwen2", chat_template=None,
         norm = math.sqrt(sum(x * x for x in row) / WIDTH)
         rows.append([x / norm for x in row])
     head = [[noise and generator.gauss(0, noise) for _ in range(WIDTH)] for _ in range(size)]
-    for token, behind in {end: end, **chain}.items():
-        head[behind] = [x + y / 2 for x, y in zip(head[behind], rows[token])]
+    for token, following in {end: end, **chain}.items():
+        for behind in following if isinstance(following, list) else [following]:
+            head[behind] = [x + y / 2 for x, y in zip(head[behind], rows[token])]
     tensors = {"model.embed_tokens.weight": rows, "lm_head.weight": head, "model.norm.weight": [1.0] * WIDTH}
     layer = "model.layers.0."
     for name in ("input_layernorm", "post_attention_layernorm"):

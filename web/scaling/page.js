@@ -18,6 +18,8 @@ function curvePoint(p) {
       ...estimateRows(p.accuracy, p),
       ['tokens written', fixed(p.tokens_per_problem, 0)],
       ['tokens read to judge', fixed(p.critic_tokens_per_problem, 0)],
+      ['FLOPs', short(p.flops_per_problem)],
+      ['seconds', short(p.seconds_per_problem)],
       ['budget', p.anytime ? 'read off a larger one' : 'its own'],
     ],
   };
@@ -72,11 +74,53 @@ function curveTable(study) {
   return dataTable(columns, rows);
 }
 
+// All that is known of what each point cost, means a problem.
+function costTable(study) {
+  const columns = [
+    textColumn('strategy', (p) => p.strategy),
+    numberColumn('budget', (p) => whole(p.budget)),
+    numberColumn('tokens written', (p) => fixed(p.tokens_per_problem, 1)),
+    numberColumn('read to judge', (p) => fixed(p.critic_tokens_per_problem, 1)),
+    numberColumn('processed', (p) => fixed(p.tokens_processed_per_problem, 1)),
+    numberColumn('unique', (p) => fixed(p.tokens_unique_per_problem, 1)),
+    numberColumn('processed again', (p) => fixed(p.tokens_recomputed_per_problem, 1)),
+    numberColumn('FLOPs', (p) => short(p.flops_per_problem)),
+    numberColumn('seconds', (p) => short(p.seconds_per_problem)),
+    numberColumn('MiB of keys and values', (p) => fixed(isNumber(p.kv_peak_bytes) ? p.kv_peak_bytes / 2 ** 20 : null, 1)),
+  ];
+  const note =
+    'Means a problem, but for the memory, which is the most that all problems took together. Problems are searched side by ' +
+    'side: seconds are what all of them took, divided by their number. A dash: the point is read off a larger search or off ' +
+    'the shared samples, where that is not known.';
+  return fold('What each search cost', dataTable(columns, study.curves), paragraph('muted small', note));
+}
+
+// How many answers each round of revising put right and put wrong.
+function flips(study) {
+  const rows = study.curves.flatMap((p) => (p.flips || []).map((f) => ({ strategy: p.strategy, budget: p.budget, ...f })));
+  if (!rows.length) return null;
+  const intro =
+    'Answers written anew, by how often they were: what went from wrong to right, and what from right to wrong, of the answers ' +
+    'that were revised in that round, over all problems. The verifier that says so is not known to the search. A strategy that ' +
+    'revises several answers side by side, or as a tree, counts each of its revisions.';
+  const columns = [
+    textColumn('strategy', (r) => r.strategy),
+    numberColumn('budget', (r) => whole(r.budget)),
+    numberColumn('round', (r) => whole(r.round)),
+    numberColumn('n', (r) => whole(r.n)),
+    numberColumn('wrong to right', (r) => whole(r.incorrect_to_correct)),
+    numberColumn('right to wrong', (r) => whole(r.correct_to_incorrect)),
+    numberColumn('right before', (r) => percent(r.correct_before / r.n)),
+    numberColumn('right after', (r) => percent(r.correct_after / r.n)),
+  ];
+  return section('flips', 'What revising changes', intro, div('card', dataTable(columns, rows)));
+}
+
 function searchCurves(study) {
   const intro =
     'Each strategy on the same problems, its tokens counted whether it writes or reads to judge. Curves of strategies ' +
     'that were run with the largest budget alone show what they had found on the way; brackets are 95% intervals.';
-  return section('curves', 'Accuracy against tokens', intro, div('card', curvesChart(study), curveTable(study)));
+  return section('curves', 'Accuracy against tokens', intro, div('card', curvesChart(study), curveTable(study), costTable(study)));
 }
 
 function coverageChart(study) {
@@ -187,7 +231,7 @@ function showStudy() {
       list(study.sentences),
     ),
   );
-  const parts = study.curves ? [searchCurves(study), laws(study), signalsSection(study), allocation(study)] : [];
+  const parts = study.curves ? [searchCurves(study), flips(study), laws(study), signalsSection(study), allocation(study)] : [];
   for (const part of parts) {
     if (!part) continue;
     main.append(part);

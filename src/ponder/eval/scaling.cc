@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "ponder/base/error.h"
+#include "ponder/eval/flips.h"
 #include "ponder/eval/scaling_allocation.h"
 #include "ponder/eval/scaling_laws.h"
 #include "ponder/eval/scaling_mix.h"
@@ -31,10 +32,14 @@ struct Group {
   std::vector<const ScalingRow*> rows;
 };
 
-// A curve's point: what is right a problem, and what it cost.
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+Json known(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+// A curve's point: what is right a problem, and what it cost, in means.
 struct Outcomes {
   std::vector<double> correct, tokens;  // [problem]
-  double generated = 0, read = 0;       // means
+  double generated = 0, read = 0;
+  double flops = 0;  // kUnknown where one problem's is
 };
 
 class Study {
@@ -147,8 +152,10 @@ class Study {
   // One search within a budget: as it ended, where it ended by then; otherwise by what it had found.
   static AtBudget within(const ScalingRow& row, int64_t budget) {
     const double generated = static_cast<double>(row.generated), read = static_cast<double>(row.read);
-    if (row.generated + row.read <= budget) return {generated, read, row.correct};
+    if (row.generated + row.read <= budget)
+      return {generated, read, row.correct, row.costs ? row.costs->flops : kUnknown};
     AtBudget at = at_budget(row.found, row.select, budget, true);
+    at.flops = kUnknown;                                   // between two answers nobody wrote them down
     at.generated = static_cast<double>(budget) - at.read;  // what it spends between two answers is spent all the same
     return at;
   }
@@ -166,10 +173,46 @@ class Study {
     for (const ScalingRow* row : own->rows) {
       const AtBudget at = shares_pool(name) ? chosen_from_pool(*row, name, budget) : within(*row, budget);
       out.correct.push_back(at.correct ? 1 : 0), out.tokens.push_back(at.generated + at.read);
-      out.generated += at.generated, out.read += at.read;
+      out.generated += at.generated, out.read += at.read, out.flops += at.flops;
     }
-    out.generated /= static_cast<double>(own->rows.size()), out.read /= static_cast<double>(own->rows.size());
+    const auto n = static_cast<double>(own->rows.size());
+    out.generated /= n, out.read /= n, out.flops /= n;
     return out;
+  }
+
+  // What is known of searches that were run with this budget alone: of a point that is read off a larger search or off
+  // the pool nobody knows the time, and how much the cache held.
+  const Group* own_run(const std::string& name, int64_t budget) const {
+    return shares_pool(name) || is_read_off(name, budget) ? nullptr : find(name, budget);
+  }
+  static void put_costs(const Group* own, Json& point) {
+    const auto mean_of = [&](const std::function<double(const RowCosts&)>& figure) {
+      if (!own) return kUnknown;
+      double sum = 0;
+      for (const ScalingRow* row : own->rows) sum += row->costs ? figure(*row->costs) : kUnknown;
+      return sum / static_cast<double>(own->rows.size());
+    };
+    const auto d = [](int64_t n) { return static_cast<double>(n); };
+    point["tokens_processed_per_problem"] = known(mean_of([&](const RowCosts& c) { return d(c.processed); }));
+    point["tokens_unique_per_problem"] = known(mean_of([&](const RowCosts& c) { return d(c.unique); }));
+    point["tokens_recomputed_per_problem"] = known(mean_of([&](const RowCosts& c) { return d(c.recomputed); }));
+    // Of what all searches of a batch took together each has an equal part.
+    point["seconds_per_problem"] = known(mean_of([&](const RowCosts& c) { return c.batch_seconds / d(c.batch); }));
+    int64_t peak = -1;
+    if (own)
+      for (const ScalingRow* row : own->rows)
+        if (row->costs) peak = std::max(peak, row->costs->batch_kv_peak_bytes);
+    point["kv_peak_bytes"] = peak < 0 ? Json() : Json(peak);
+  }
+  static std::vector<Flips> flips_of(const Group& own) {
+    std::vector<Flips> rounds;
+    for (const ScalingRow* row : own.rows) {
+      std::vector<int64_t> revises;
+      std::vector<bool> correct;
+      for (const Found& f : row->found) revises.push_back(f.revises), correct.push_back(f.correct);
+      add_flips(revises, correct, rounds);
+    }
+    return rounds;
   }
 
   Json curves() const {
@@ -180,7 +223,12 @@ class Study {
         if (!o) continue;
         Json point = estimate(clustered_mean(o->correct, clusters_, key("curves")));
         point["strategy"] = name, point["budget"] = budget;
+        const Group* own = own_run(name, budget);
         point["tokens_per_problem"] = o->generated, point["critic_tokens_per_problem"] = o->read;
+        point["flops_per_problem"] = known(o->flops);
+        put_costs(own, point);
+        if (own)
+          if (const std::vector<Flips> rounds = flips_of(*own); !rounds.empty()) point["flips"] = flips_json(rounds);
         point["anytime"] = is_read_off(name, budget);
         point["control"] = name == "random";
         curves.push_back(std::move(point));

@@ -1,5 +1,8 @@
 // A scaling study for the terminal and as a page.
+#include <functional>
+
 #include "ponder/base/cat.h"
+#include "ponder/eval/flips.h"
 #include "ponder/eval/headlines.h"
 #include "ponder/eval/page.h"
 #include "ponder/eval/scaling.h"
@@ -67,6 +70,40 @@ std::string drops_table(const Json& scaling) {
   return table.text() + "\n";
 }
 
+// What the searches with the largest budget cost: a line a strategy.
+std::string spent_table(const Json& scaling) {
+  const int64_t budget = scaling.at("budgets").as_array().back().as_int();
+  TextTable table({base::cat("spent of ", budget, " tokens"), "written", "read to judge", "processed", "unique",
+                   "again", "FLOPs", "seconds", "MiB of keys, values"});
+  for (const Json& point : scaling.at("curves").as_array()) {
+    if (point.at("budget").as_int() != budget) continue;
+    const auto text = [&](const char* field, const std::function<std::string(double)>& format) {
+      const Json& value = point.at(field);
+      return value.is_null() ? "-" : format(value.as_double());
+    };
+    const auto tokens = [&](const char* field) { return text(field, [](double v) { return base::fixed(v, 0); }); };
+    table.add({point.at("strategy").as_string(), tokens("tokens_per_problem"), tokens("critic_tokens_per_problem"),
+               tokens("tokens_processed_per_problem"), tokens("tokens_unique_per_problem"),
+               tokens("tokens_recomputed_per_problem"), text("flops_per_problem", base::human_count),
+               text("seconds_per_problem", [](double v) { return base::fixed(v, 3); }),
+               text("kv_peak_bytes", [](double v) { return base::fixed(v / (1 << 20), 1); })});
+  }
+  return base::cat(
+      table.text(),
+      "  Means a problem; seconds: what all problems took together, divided by their number. -: read off a "
+      "larger search or the shared samples, so it is not known.\n\n");
+}
+
+// Of each search that revises answers, with the largest budget that it had.
+std::string all_flips(const Json& scaling) {
+  std::string out;
+  const int64_t budget = scaling.at("budgets").as_array().back().as_int();
+  for (const Json& point : scaling.at("curves").as_array())
+    if (const Json* rounds = point.find("flips"); rounds && point.at("budget").as_int() == budget)
+      out += base::cat(point.at("strategy").as_string(), ", ", budget, " tokens\n", flips_table(*rounds), "\n");
+  return out;
+}
+
 }  // namespace
 
 // A line a strategy, a column a budget.
@@ -86,7 +123,7 @@ std::string scaling_table(const Json& scaling) {
                                interval_text({point.at("ci_lo").as_double(), point.at("ci_hi").as_double()})));
     }
     if (line.size() == header.size()) table.add(line);
-    out += table.text() + "\n";
+    out += base::cat(table.text(), "\n", spent_table(scaling), all_flips(scaling));
   }
   if (const Json* signals = scaling.find("signals"))
     out += signals_table(*signals) + mix_table(scaling) + drops_table(scaling);

@@ -252,6 +252,101 @@ TEST(Scaling, ASearchThatEndedStaysAsItEnded) {
   EXPECT_EQ(point_of(study, "accepts", 50).at("tokens_per_problem").as_double(), 40);
 }
 
+// Every search of "own" has run with its own budget, in two batches of 15 problems that took 3 and 6 seconds.
+void add_costs(std::vector<ScalingRow>& rows) {
+  for (ScalingRow& row : rows) {
+    const double before = 1e6;  // FLOPs, of the prompt
+    for (Found& f : row.found) f.flops = before + 1e4 * static_cast<double>(f.generated), f.critic_flops = 5e5;
+    const bool late = row.problem >= "1015";
+    row.costs = RowCosts{.processed = row.generated + 20,
+                         .unique = row.generated + 12,
+                         .recomputed = 8,
+                         .flops = 7e6,
+                         .seconds = 2.5,
+                         .batch = 15,
+                         .batch_seconds = late ? 6.0 : 3.0,
+                         .batch_kv_peak_bytes = late ? 2 << 20 : 1 << 20};
+  }
+}
+
+TEST(Scaling, CostsStandBesideTokensWhereTheyAreKnown) {
+  auto rows = pool(
+      30, [](int) { return 8; }, true);
+  add_strategy(rows, "own", 30, [](int) { return true; });
+  add_costs(rows);
+  const Json study = scaling_json(rows, {"m", "t", {80, 160}, 1, 4, Json::object()});
+  const Json& own = point_of(study, "own", 160);
+  EXPECT_DOUBLE_EQ(own.at("tokens_processed_per_problem").as_double(), 170);
+  EXPECT_DOUBLE_EQ(own.at("tokens_unique_per_problem").as_double(), 162);
+  EXPECT_DOUBLE_EQ(own.at("tokens_recomputed_per_problem").as_double(), 8);
+  EXPECT_DOUBLE_EQ(own.at("flops_per_problem").as_double(), 7e6);
+  EXPECT_DOUBLE_EQ(own.at("seconds_per_problem").as_double(), (3.0 + 6.0) / 30);  // and not 2.5, which overlap
+  EXPECT_EQ(own.at("kv_peak_bytes").as_int(), 2 << 20);
+  // Read off the larger search: nothing but its tokens is known.
+  for (const char* field : {"flops_per_problem", "seconds_per_problem", "tokens_processed_per_problem",
+                            "tokens_unique_per_problem", "tokens_recomputed_per_problem", "kv_peak_bytes"})
+    EXPECT_TRUE(point_of(study, "own", 80).at(field).is_null()) << field;
+  // Read off the pool: FLOPs too; what a critic read in it is no part of a vote.
+  EXPECT_DOUBLE_EQ(point_of(study, "majority", 80).at("flops_per_problem").as_double(), 1e6 + 80e4 - 5e5);
+  EXPECT_DOUBLE_EQ(point_of(study, "bon", 80).at("flops_per_problem").as_double(), 1e6 + 80e4);
+  EXPECT_TRUE(point_of(study, "majority", 80).at("seconds_per_problem").is_null());
+  EXPECT_EQ(own.find("flips"), nullptr);
+
+  const std::string text = scaling_table(study);
+  EXPECT_NE(text.find("spent of 160 tokens"), std::string::npos) << text;
+  EXPECT_NE(text.find("7.00M    0.300"), std::string::npos) << text;
+  for (const ScalingRow& row : rows) {
+    const Json json = to_json(row);
+    EXPECT_EQ(json.at("batch").as_int(), 15);
+    EXPECT_EQ(to_json(scaling_row(Json::parse(json.dump()), "f:1")).dump(), json.dump());
+  }
+}
+
+TEST(Scaling, OneRowWithoutCostsLeavesTheMeanUnknown) {
+  auto rows = pool(
+      10, [](int) { return 8; }, true);
+  add_strategy(rows, "own", 10, [](int) { return true; });
+  add_costs(rows);
+  rows.back().costs.reset();
+  rows.front().found[0].flops.reset();
+  const Json study = scaling_json(rows, {"m", "t", {160}, 1, 4, Json::object()});
+  for (const char* field : {"flops_per_problem", "seconds_per_problem", "tokens_processed_per_problem"})
+    EXPECT_TRUE(point_of(study, "own", 160).at(field).is_null()) << field;
+  EXPECT_TRUE(point_of(study, "majority", 160).at("flops_per_problem").is_null());
+  EXPECT_NE(scaling_table(study).find("-"), std::string::npos);
+}
+
+// A chain of three answers a problem: wrong, right, and wrong again in every second problem.
+TEST(Scaling, RevisionsSayWhatTheyFlipped) {
+  auto rows = pool(
+      10, [](int) { return 8; }, true);
+  for (int64_t budget : {80, 160})
+    add_strategy(
+        rows, "revise", 10, [](int i) { return i % 2 == 0; }, budget);
+  for (ScalingRow& row : rows) {
+    if (row.strategy != "revise") continue;
+    row.found = {found(20, 0, "w", false), found(40, 0, "r", true), found(60, 0, row.correct ? "r" : "w", row.correct)};
+    row.found[1].revises = 0, row.found[2].revises = 1;
+    row.generated = 60;
+    EXPECT_EQ(scaling_row(to_json(row), "f:1").found[2].revises, 1);
+  }
+  const Json study = scaling_json(rows, {"m", "t", {40, 80, 160}, 1, 4, Json::object()});
+  EXPECT_EQ(
+      point_of(study, "revise", 160).at("flips").dump(),
+      R"([{"round":1,"n":10,"incorrect_to_correct":10,"correct_to_incorrect":0,"correct_before":0,"correct_after":10},)"
+      R"({"round":2,"n":10,"incorrect_to_correct":0,"correct_to_incorrect":5,"correct_before":10,"correct_after":5}])");
+  EXPECT_EQ(point_of(study, "revise", 40).find("flips"), nullptr);  // read off: its search went on
+  EXPECT_EQ(point_of(study, "majority", 160).find("flips"), nullptr);
+  const std::string text = scaling_table(study);
+  EXPECT_NE(text.find("revise, 160 tokens"), std::string::npos) << text;
+  EXPECT_NE(text.find("wrong to right"), std::string::npos);
+  Json broken = to_json(rows.back());
+  broken["found"] = Json::array();
+  Json first = to_json(rows.back()).at("found").as_array()[1];
+  broken["found"].push_back(std::move(first));
+  EXPECT_THROW(scaling_row(broken, "f:1"), Error);
+}
+
 TEST(Scaling, AnEmptyStudySaysSo) {
   const Json study = scaling_json({}, {"m", "t", {160}, 1, 4, Json::object()});
   EXPECT_EQ(study.at("n").as_int(), 0);

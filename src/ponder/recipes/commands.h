@@ -76,6 +76,7 @@ struct SolveArgs {
   std::string adapter;           // a directory with an adapter, or ""
   std::string discriminator;     // MODEL with the same tokens that rstar's answers are held against; "" = the model
   DecodeArgs decode;
+  bool stats = false;  // solve: what all problems cost together, behind the last of them
   bool json = false;
 };
 std::string search_help();  // a line a search and its options

@@ -146,16 +146,30 @@ void with_ports(const Models& models, const text::ProblemCodec& codec,
     tensor::set_operator_threads(1);
     core::ReadyQueue ready;
     engine::LocalPolicy policy(policy_weights, options, crew.threads, draft_of(models, draft_weights));
-    std::unique_ptr<core::Critic> critic;
+    std::unique_ptr<Oracle> oracle;
+    std::unique_ptr<engine::LocalCritic> critic;
     if (models.oracle) {
-      critic = std::make_unique<Oracle>(*models.oracle, codec);
+      oracle = std::make_unique<Oracle>(*models.oracle, codec);
     } else if (models.critic) {
       critic = std::make_unique<engine::LocalCritic>(critic_weights, options, crew.threads);
     }
-    std::unique_ptr<core::Policy> second;
+    std::unique_ptr<engine::LocalPolicy> second;
     if (models.second) second = std::make_unique<engine::LocalPolicy>(second_weights, options, crew.threads);
-    work(engine, crew.engines,
-         core::Ports{&policy, critic.get(), &codec, &ready, models.confidence, &judge, second.get()});
+    const auto count = [&] {
+      if (!models.stats) return;
+      int64_t peak = policy.kv_peak_bytes();
+      if (critic) peak += critic->kv_peak_bytes();
+      if (second) peak += second->kv_peak_bytes();
+      models.stats->kv_peak_bytes += peak;
+    };
+    core::Critic* judges = oracle ? static_cast<core::Critic*>(oracle.get()) : critic.get();
+    try {
+      work(engine, crew.engines, core::Ports{&policy, judges, &codec, &ready, models.confidence, &judge, second.get()});
+    } catch (...) {
+      count();
+      throw;
+    }
+    count();
   });
 }
 

@@ -1,6 +1,7 @@
 // Sampling, scoring and searching with several workers: each worker thread has an engine of its own over the same
 // weights, or all are the threads of one (engine.share). Which worker serves a request changes nothing in its result.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <vector>
 
@@ -10,6 +11,11 @@
 #include "ponder/text/problem_codec.h"
 
 namespace ponder::recipes {
+
+// What the engines of one with_ports() took, added to when they end, however they end.
+struct EngineStats {
+  std::atomic<int64_t> kv_peak_bytes = 0;  // the most that keys and values took, the sum of what each engine says
+};
 
 // What the workers of one call share.
 struct Models {
@@ -27,6 +33,7 @@ struct Models {
   // When the user asks to stop, sampling and searching give up at once with Error(kStopped). Otherwise sampling goes on
   // to its end: for steps that are finished before a run stops.
   bool may_stop = false;
+  EngineStats* stats = nullptr;  // of with_ports(); null: nobody asks
 };
 
 // Before decoding sequences of up to so many tokens. Error(kUsage) says what would do where kv_memory is set and too

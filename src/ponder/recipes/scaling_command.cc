@@ -157,7 +157,8 @@ struct Judges {
 };
 
 eval::ScalingRow graded_row(const text::ProblemCodec& codec, const core::Item& item, const std::string& cluster,
-                            const Unit& unit, const Judges& judges, const search::SearchRow& row) {
+                            const Unit& unit, const Judges& judges, const SearchFlops& flops,
+                            const search::SearchRow& row) {
   eval::ScalingRow out;
   out.strategy = unit.name, out.budget = unit.budget, out.problem = item.problem.id, out.cluster = cluster;
   out.select = judges.rule, out.guide = judges.guide, out.error = row.error;
@@ -167,8 +168,13 @@ eval::ScalingRow graded_row(const text::ProblemCodec& codec, const core::Item& i
   out.answered = result.answer.has_value();
   out.correct = out.answered && right(result.completion);
   out.generated = result.usage.generated, out.read = result.usage.read();
+  const std::vector<int64_t> revises = search::revised_candidates(result);
   for (const search::Candidate& c : result.candidates) {
     eval::Found found;
+    found.revises = revises[out.found.size()];
+    core::Usage usage = c.usage;
+    usage.critic_processed = usage.critic;  // it is complete when it is written, and read a moment later
+    found.flops = flops.of(usage, result), found.critic_flops = flops.of_critic(usage, result);
     found.generated = c.usage.generated, found.read = c.usage.read();
     found.answered = c.answer.has_value(), found.answer = c.answer.value_or("");
     found.correct = found.answered && right(c.tokens), found.score = c.score;
@@ -177,6 +183,11 @@ eval::ScalingRow graded_row(const text::ProblemCodec& codec, const core::Item& i
     if (end.path_length > 0) found.likelihood = std::exp(end.path_logp / end.path_length);
     out.found.push_back(std::move(found));
   }
+  out.costs = eval::RowCosts{.processed = result.usage.processed,
+                             .unique = search::unique_tokens(result),
+                             .recomputed = search::recomputed_tokens(result),
+                             .flops = flops.of(result),
+                             .seconds = row.seconds};
   return out;
 }
 
@@ -207,9 +218,11 @@ void search_these(const ScalingStudy& study, const Unit& unit, const std::vector
   const StrategyFactory factory = [&] {
     return search::make_strategy(args.search, search_options(args, study.solver));
   };
+  EngineStats stats;
   Models models = models_of(args, study.solver);
-  models.may_stop = true;
+  models.may_stop = true, models.stats = &stats;
   const std::unique_ptr<search::Strategy> strategy = factory();
+  const SearchFlops flops(study.solver, *strategy);
   const Judges judges{rule_of(*strategy), guide_of(unit, *strategy, models, study.problems_of(unit).items[0].problem)};
   core::Budget budget;
   if (unit.budget > 0 || unit.tokens > 0) budget.tokens = unit.budget > 0 ? unit.budget : unit.tokens;
@@ -217,15 +230,24 @@ void search_these(const ScalingStudy& study, const Unit& unit, const std::vector
   std::vector<core::Item> items;
   for (size_t i : which) items.push_back(study.problems_of(unit).items[i]);
   std::atomic<int64_t> count = 0, failed = 0;
+  const base::Stopwatch watch;
   search_problems(models, codec, search_inputs(codec, items), factory, budget,
                   base::RngKey(static_cast<uint64_t>(args.seed)).child("scaling").child(unit.search),
                   [&](size_t k, search::SearchRow& row) {
                     if (!row.ok() && failed++ == 0)
                       base::log_error(base::cat(unit.name, ", ", items[k].problem.id, ": ", row.error));
-                    rows[which[k]] = graded_row(codec, items[k], study.clusters_of(unit)[which[k]], unit, judges, row);
+                    rows[which[k]] =
+                        graded_row(codec, items[k], study.clusters_of(unit)[which[k]], unit, judges, flops, row);
                     row = {};  // a tree can be large
                     done(++count);
                   });
+  const double seconds = watch.seconds();
+  for (size_t i : which) {
+    if (!rows[i].costs) continue;
+    eval::RowCosts& costs = *rows[i].costs;
+    costs.batch = static_cast<int64_t>(which.size()), costs.batch_seconds = seconds;
+    costs.batch_kv_peak_bytes = stats.kv_peak_bytes;
+  }
 }
 
 // Where the pool's samples are short they do not spend the largest budget: there it goes on until they have. A search

@@ -8,6 +8,8 @@
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/base/thread.h"
+#include "ponder/eval/costs.h"
+#include "ponder/eval/flips.h"
 #include "ponder/eval/statistics.h"
 #include "ponder/recipes/accuracy.h"
 #include "ponder/recipes/commands.h"
@@ -62,6 +64,7 @@ class InOrder {
 struct Solved {
   int64_t done = 0;
   double seconds = 0;
+  int64_t kv_peak_bytes = 0;
   bool stopped = false;
 };
 
@@ -82,11 +85,17 @@ struct Job {
   const text::ProblemCodec& codec() const { return *solver.codec; }
 };
 
-// What a cache that forgets nothing would have the models read and write at most, a critic aside: prompts and tree,
-// each token once.
-int64_t unique_tokens(const search::SearchResult& result) {
-  const int64_t prompt = result.prompts.empty() ? 0 : static_cast<int64_t>(result.prompts[0].size());
-  return prompt + result.usage.asked + result.usage.generated;
+eval::Costs costs_of(const Job& job, const search::SearchRow& row) {
+  return eval::costs_of(row.result, job.flops.of(row.result), row.seconds);
+}
+
+void put_costs(const eval::Costs& costs, base::Json& json) {
+  const core::Usage& usage = costs.usage;
+  json["tokens_generated"] = usage.generated, json["tokens_processed"] = usage.processed;
+  json["tokens_unique"] = costs.unique, json["tokens_recomputed"] = costs.recomputed;
+  json["critic_tokens"] = usage.read(), json["flops"] = costs.flops;
+  if (usage.second_processed > 0) json["discriminator_processed"] = usage.second_processed;
+  if (usage.drafted > 0) json["tokens_drafted"] = usage.drafted, json["tokens_accepted"] = usage.accepted;
 }
 
 base::Json solve_row(const Job& job, const core::Item& item, const search::SearchRow& row, const std::string& text) {
@@ -99,15 +108,8 @@ base::Json solve_row(const Job& job, const core::Item& item, const search::Searc
   json["answer"] = row.result.answer ? base::Json(*row.result.answer) : base::Json();
   json["thought"] = job.codec().thought(text);
   json["text"] = job.codec().shown(text);
-  json["tokens_generated"] = row.result.usage.generated;
-  json["tokens_processed"] = row.result.usage.processed;
-  json["tokens_unique"] = unique_tokens(row.result);
-  json["critic_tokens"] = row.result.usage.read();
-  json["flops"] = job.flops.of(row.result);
-  if (const int64_t second = row.result.usage.second_processed; second > 0) json["discriminator_processed"] = second;
-  if (const core::Usage& usage = row.result.usage; usage.drafted > 0)
-    json["tokens_drafted"] = usage.drafted, json["tokens_accepted"] = usage.accepted;
-  json["seconds"] = row.seconds;
+  put_costs(costs_of(job, row), json);
+  json["seconds"] = row.seconds, json["batch"] = static_cast<int64_t>(job.file.items.size());
   if (job.args.budget_seconds > 0) json["reproducible"] = false;
   json["search"] = search::search_json(*job.strategy, row.result);
   return json;
@@ -149,7 +151,9 @@ Solved solve(const Job& job, const Take& take) {
   const std::vector<core::Item>& items = job.file.items;
   const text::ProblemCodec& codec = job.codec();
   const StrategyFactory factory = [&] { return search::make_strategy(args.search, search_options(args, solver)); };
-  const Models models = models_of(args, solver);
+  EngineStats stats;
+  Models models = models_of(args, solver);
+  models.stats = &stats;
   check_room(models, longest_sequence(codec, items, *factory()));
   if (args.budget_seconds > 0)
     base::log_info("with a budget in seconds the answers depend on the machine; they are not reproducible to the bit");
@@ -171,6 +175,7 @@ Solved solve(const Job& job, const Take& take) {
   rows.rest();
   solved.done = rows.done();
   solved.seconds = watch.seconds();
+  solved.kv_peak_bytes = stats.kv_peak_bytes;
   return solved;
 }
 
@@ -182,20 +187,38 @@ void report_bad_row(const RowError& error, bool json) {
   base::print_result(row.dump());
 }
 
-// Nothing where there were none.
-std::string guesses(const core::Usage& usage) {
-  return usage.drafted > 0 ? base::cat(", ", usage.accepted, " of ", usage.drafted, " guesses right") : "";
-}
-
 void print_answer(const Job& job, const core::Item& item, const search::SearchRow& row, const std::string& text) {
   if (!row.ok()) base::log_error(base::cat(item.problem.id, ": ", row.error));
   if (job.args.json) {
     base::print_result(solve_row(job, item, row, text).dump());
   } else if (row.ok()) {
     base::print_result(base::cat(item.problem.id, "  ", item.problem.question, "\n  ", job.codec().shown(text),
-                                 "\n  answer: ", row.result.answer ? *row.result.answer : "none", "   (",
-                                 row.result.usage.generated, " tokens", guesses(row.result.usage), ")"));
+                                 "\n  answer: ", row.result.answer ? *row.result.answer : "none",
+                                 "\n  cost: ", eval::costs_line(costs_of(job, row)),
+                                 job.file.items.size() > 1 ? " beside the others" : ""));
   }
+}
+
+void print_lines(std::string text) {
+  if (text.ends_with('\n')) text.pop_back();
+  base::print_result(text);
+}
+
+// What all problems together have cost: --stats.
+void print_stats(const SolveArgs& args, const eval::Costs& costs, const Solved& solved) {
+  if (!args.json) {
+    print_lines(eval::costs_table(costs, solved.seconds, solved.kv_peak_bytes));
+    return;
+  }
+  base::Json stats = base::Json::object();
+  stats["problems"] = costs.problems;
+  put_costs(costs, stats);
+  stats["seconds"] = solved.seconds;
+  stats["tokens_per_second"] = solved.seconds > 0 ? static_cast<double>(costs.usage.generated) / solved.seconds : 0.0;
+  stats["kv_peak_bytes"] = solved.kv_peak_bytes;
+  base::Json line = base::Json::object();
+  line["stats"] = std::move(stats);
+  base::print_result(line.dump());
 }
 
 // What eval adds up over the problems that are done.
@@ -203,47 +226,62 @@ struct Graded {
   std::vector<double> correct;
   std::vector<std::string> clusters;
   std::string rows;  // JSON lines
-  core::Usage usage;
-  double flops = 0;
-  int64_t unique = 0, failed = 0;
+  eval::Costs costs;
+  std::vector<eval::Flips> flips;
+  int64_t failed = 0;
 
   void add(const Job& job, const core::Item& item, const search::SearchRow& row, const std::string& text) {
     const core::Verdict verdict = row.ok() ? grade(job.codec(), item, text) : core::Verdict{};
     failed += !row.ok();
     correct.push_back(verdict.correct() ? 1.0 : 0.0);
     clusters.push_back(clusters_of({item})[0]);
-    usage += row.result.usage;
-    flops += job.flops.of(row.result);
-    unique += unique_tokens(row.result);
+    costs += costs_of(job, row);
+    add_flips(job, item, row.result);
     base::Json json = solve_row(job, item, row, text);
     json["verdict"] = core::verdict_name(verdict.kind);
     if (!verdict.reason.empty()) json["reason"] = verdict.reason;
     rows += json.dump() + "\n";
   }
+
+  // The search is over: what it revised is graded, and nothing of that goes back.
+  void add_flips(const Job& job, const core::Item& item, const search::SearchResult& result) {
+    const std::vector<int64_t> revises = search::revised_candidates(result);
+    if (std::ranges::all_of(revises, [](int64_t before) { return before < 0; })) return;
+    std::vector<bool> right;
+    for (const search::Candidate& c : result.candidates)
+      right.push_back(c.answer && grade(job.codec(), item, job.codec().decode(c.tokens)).correct());
+    eval::add_flips(revises, right, flips);
+  }
 };
 
 void print_accuracy(const SolveArgs& args, const Graded& graded, const Solved& solved, size_t problems) {
   const auto n = static_cast<double>(graded.correct.size());
-  const auto generated = static_cast<double>(graded.usage.generated), read = static_cast<double>(graded.usage.read());
+  const core::Usage& usage = graded.costs.usage;
+  const auto generated = static_cast<double>(usage.generated), read = static_cast<double>(usage.read());
+  const base::Json flips = eval::flips_json(graded.flips);
   const eval::Estimate accuracy =
       eval::clustered_mean(graded.correct, graded.clusters, base::RngKey(0).child("bootstrap"));
   if (!args.json) {
-    base::print_result(base::cat("accuracy ", base::fixed(accuracy.value, 3), "  95% interval [",
-                                 base::fixed(accuracy.ci.lo, 3), ", ", base::fixed(accuracy.ci.hi, 3), "]  n ",
-                                 accuracy.n, "  ", base::fixed((generated + read) / n, 0), " tokens a problem",
-                                 guesses(graded.usage), "  (", args.search, ", seed ", args.seed, ")"));
+    print_lines(base::cat("accuracy ", base::fixed(accuracy.value, 3), "  95% interval [",
+                          base::fixed(accuracy.ci.lo, 3), ", ", base::fixed(accuracy.ci.hi, 3), "]  n ", accuracy.n,
+                          "  ", base::fixed((generated + read) / n, 0), " tokens a problem  (", args.search, ", seed ",
+                          args.seed, ")\n", eval::costs_table(graded.costs, solved.seconds, solved.kv_peak_bytes),
+                          eval::flips_table(flips)));
     return;
   }
   base::Json out = base::Json::object();
   out["n"] = accuracy.n, out["accuracy"] = accuracy.value, out["stderr"] = accuracy.std_error;
   out["ci_lo"] = accuracy.ci.lo, out["ci_hi"] = accuracy.ci.hi;
   out["tokens_per_problem"] = generated / n, out["critic_tokens_per_problem"] = read / n;
-  out["tokens_processed_per_problem"] = static_cast<double>(graded.usage.processed) / n;
-  out["tokens_unique_per_problem"] = static_cast<double>(graded.unique) / n;
-  out["flops_per_problem"] = graded.flops / n;
+  out["tokens_processed_per_problem"] = static_cast<double>(usage.processed) / n;
+  out["tokens_unique_per_problem"] = static_cast<double>(graded.costs.unique) / n;
+  out["tokens_recomputed_per_problem"] = static_cast<double>(graded.costs.recomputed) / n;
+  out["flops_per_problem"] = graded.costs.flops / n, out["seconds_per_problem"] = solved.seconds / n;
   if (args.budget_seconds > 0) out["reproducible"] = false;
-  if (graded.usage.drafted > 0)
-    out["tokens_drafted"] = graded.usage.drafted, out["tokens_accepted"] = graded.usage.accepted;
+  if (usage.drafted > 0) out["tokens_drafted"] = usage.drafted, out["tokens_accepted"] = usage.accepted;
+  if (!graded.flips.empty()) out["flips"] = flips;
+  out["tokens_per_second"] = solved.seconds > 0 ? generated / solved.seconds : 0.0;
+  out["kv_peak_bytes"] = solved.kv_peak_bytes;
   out["seconds"] = solved.seconds, out["search"] = args.search, out["seed"] = args.seed;
   out["failed_rows"] = graded.failed, out["problems"] = problems, out["stopped"] = solved.stopped;
   base::print_result(out.dump());
@@ -265,12 +303,15 @@ int command_solve(const SolveArgs& args) {
                              " of these problems: how good it is they cannot say"));
   BadRows bad_rows(file, [&](const RowError& error) { report_bad_row(error, args.json); });
   auto failed = static_cast<int64_t>(file.errors.size());
+  eval::Costs costs;
   const Solved solved = solve(job, [&](size_t i, const search::SearchRow& row, const std::string& text) {
     bad_rows.before(file.lines[i]);
     failed += !row.ok();
+    costs += costs_of(job, row);
     print_answer(job, file.items[i], row, text);
   });
   bad_rows.rest();
+  if (args.stats) print_stats(args, costs, solved);
   if (solved.stopped)
     throw Error(ErrorCode::kStopped, base::cat("stopped by the user; the answers of ", solved.done, " of ",
                                                file.items.size(), " problems are above"));

@@ -93,12 +93,19 @@ SearchFlops::SearchFlops(const Solver& solver, search::Strategy& strategy)
   if (solver.draft) draft = token_flops(solver.draft->policy.config);
 }
 
-double SearchFlops::of(const search::SearchResult& result) const {
-  const core::Usage& usage = result.usage;
-  const int64_t end = (result.prompts.empty() ? 0 : static_cast<int64_t>(result.prompts[0].size())) + longest;
+double SearchFlops::of(const core::Usage& usage, const search::SearchResult& result) const {
+  const int64_t end = last_position(result);
   const auto all = [&](const core::TokenFlops& each, int64_t n) { return each.behind(end) * static_cast<double>(n); };
-  return all(policy, usage.processed) + all(critic, usage.critic_processed) + all(second, usage.second_processed) +
+  return all(policy, usage.processed) + of_critic(usage, result) + all(second, usage.second_processed) +
          all(draft, usage.drafted);
+}
+
+double SearchFlops::of_critic(const core::Usage& usage, const search::SearchResult& result) const {
+  return critic.behind(last_position(result)) * static_cast<double>(usage.critic_processed);
+}
+
+int64_t SearchFlops::last_position(const search::SearchResult& result) const {
+  return (result.prompts.empty() ? 0 : static_cast<int64_t>(result.prompts[0].size())) + longest;
 }
 
 core::Budget budget_of(const SolveArgs& args, const SearchFlops& flops) {

@@ -46,9 +46,15 @@ std::vector<std::string> search_options(const SolveArgs& args, const Solver& sol
 // at the end of the longest completion. Of a draft its guesses are counted, not what it read for them.
 struct SearchFlops {
   SearchFlops(const Solver& solver, search::Strategy& strategy);
-  double of(const search::SearchResult& result) const;  // what ran through the models
+  double of(const search::SearchResult& result) const { return of(result.usage, result); }
+  // What ran through the models when this search had spent so much, and what of it through the critic.
+  double of(const core::Usage& usage, const search::SearchResult& result) const;
+  double of_critic(const core::Usage& usage, const search::SearchResult& result) const;
   core::TokenFlops policy = {}, critic = {}, second = {}, draft = {};
   int64_t longest = 0;
+
+ private:
+  int64_t last_position(const search::SearchResult& result) const;
 };
 core::Budget budget_of(const SolveArgs& args, const SearchFlops& flops);
 

@@ -2,6 +2,7 @@
 """generate, solve and eval on a model that writes words: a small Hugging Face directory whose every token is known."""
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import cli
 import words_model
 from cli import CliTest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "browser"))
+from browser import Browser, missing  # noqa: E402
 
 CHAT_ML = ("{%- for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{%- endfor %}"
            "{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}")
@@ -289,6 +293,17 @@ class Eval(CliTest):
         found = [json.loads(line)["found"] for line in next(out.glob("revise*.jsonl")).read_text().splitlines()]
         changed = sum("revises" in f and f["correct"] and not found_of[f["revises"]]["correct"] for found_of in found for f in found_of)
         self.assertEqual(changed, sum(f["incorrect_to_correct"] for f in point["flips"]))
+        if missing():
+            return
+        browser = Browser()
+        try:
+            browser.open(out / "scaling.html")
+            self.assertEqual(browser.messages(), [])
+            cells = browser.run("return [...document.querySelectorAll('#flips tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+            self.assertEqual([row[2:6] for row in cells],
+                             [[str(f[key]) for key in ("round", "n", "incorrect_to_correct", "correct_to_incorrect")] for f in point["flips"]])
+        finally:
+            browser.close()
 
     def test_a_task_of_files(self):
         data = self.folder / "data" / "svamp"

@@ -4,7 +4,7 @@
 #include <functional>
 #include <tuple>
 
-#include "ponder/eval/scaling_rows.h"
+#include "ponder/eval/scaling.h"
 
 namespace ponder::eval {
 
@@ -53,6 +53,28 @@ Allocated allocate(std::span<const double> ease, std::span<const Choice> choices
     }
   }
   return out;
+}
+
+std::optional<search::AutoTable> auto_table(const base::Json& scaling, const std::vector<std::string>& instances) {
+  const base::Json* allocation = scaling.find("allocation");
+  const base::Json* rows = allocation ? allocation->find("table") : nullptr;
+  if (!rows) return std::nullopt;
+  const auto words = [](const std::string& name) -> std::string {
+    if (name == kStop) return name;
+    if (name == "bon") return "bon select=rm";
+    return search::words_for_auto(name == "bon-wmaj" ? "bon select=wmaj" : name);
+  };
+  search::AutoTable table;
+  table.probe = allocation->at("probe").as_int(), table.easy_at = kEasyAt, table.hard_at = kHardAt;
+  for (const base::Json& row : rows->as_array()) {
+    const auto of = [&](size_t bin) { return words(row.at(kBins[bin]).as_string()); };
+    table.budgets.push_back({row.at("tokens").as_int(), of(0), of(1), of(2)});
+  }
+  for (const std::string& instance : instances) table.learned_on.push_back(search::instance_id(instance));
+  std::ranges::sort(table.learned_on);
+  const auto [first, last] = std::ranges::unique(table.learned_on);
+  table.learned_on.erase(first, last);
+  return table;
 }
 
 }  // namespace ponder::eval

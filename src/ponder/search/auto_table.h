@@ -1,5 +1,5 @@
 // Which search is worth its tokens on problems that look how hard, as `ponder scaling search` has learned it: a row a
-// budget. eval/scaling.cc makes one, `auto table=FILE` goes by it.
+// budget. eval/scaling_allocation.cc makes one, `auto table=FILE` goes by it.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -118,7 +118,8 @@ base::Json gguf_config_json(const GgufFile& file) {
   return json;
 }
 
-void save_gguf(const std::string& directory, const std::string& path, store::GgmlType type) {
+void save_gguf(const std::string& directory, const std::string& path, store::GgmlType type,
+               const store::GgufCheck& check) {
   const DecoderConfig config = read_hf_config(directory);
   const store::GgufModel model = gguf_model(config, base::join_path(directory, "config.json"));
   if (model.architecture == "llama" && config.window > 0 && config.window < config.context)
@@ -128,7 +129,7 @@ void save_gguf(const std::string& directory, const std::string& path, store::Ggm
     Source source = open_safetensors(directory);
     check_source(config, directory, source);
   });
-  store::export_gguf(directory, path, type, model);
+  store::export_gguf(directory, path, type, model, check);
 }
 
 LoadedModel load_gguf(const std::string& path, const LoadOptions& options) {

@@ -4,11 +4,7 @@
 #include <string>
 
 #include "ponder/model/load.h"
-
-namespace ponder::store {
-class GgufFile;
-enum class GgmlType : uint32_t;
-}  // namespace ponder::store
+#include "ponder/store/gguf_export.h"
 
 namespace ponder::model {
 
@@ -19,6 +15,7 @@ base::Json gguf_config_json(const store::GgufFile& file);
 
 // A Hugging Face directory as one GGUF file: what load_hf reads there, matrices as `type` (store/gguf_export.h).
 // Error(kInput) names what is not a model that can be loaded, and what of config.json such a file cannot say.
-void save_gguf(const std::string& directory, const std::string& path, store::GgmlType type);
+void save_gguf(const std::string& directory, const std::string& path, store::GgmlType type,
+               const store::GgufCheck& check = nullptr);
 
 }  // namespace ponder::model

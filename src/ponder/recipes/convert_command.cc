@@ -15,11 +15,15 @@
 #include "ponder/model/load.h"
 #include "ponder/recipes/adapter_base.h"
 #include "ponder/recipes/commands.h"
+#include "ponder/recipes/gguf_vocabulary.h"
 #include "ponder/recipes/open_model.h"
+#include "ponder/recipes/open_tokenizer.h"
 #include "ponder/recipes/start.h"
 #include "ponder/store/convert.h"
 #include "ponder/store/gguf.h"
 #include "ponder/store/gguf_export.h"
+#include "ponder/text/same_ids.h"
+#include "ponder/text/unicode.h"
 
 namespace ponder::recipes {
 namespace {
@@ -139,6 +143,26 @@ void write_gguf_as_directory(const store::GgufFile& file, const std::string& to,
   write_named_templates(file.metadata(), to);
 }
 
+std::string list_of(const core::Tokens& ids) {
+  constexpr size_t kShown = 16;
+  std::string out = "[";
+  for (size_t i = 0; i < ids.size() && i < kShown; ++i) base::append(out, base::cat(i ? ", " : "", ids[i]));
+  return out + (ids.size() > kShown ? ", …]" : "]");
+}
+
+// The tokenizer that a reader of the file will make is the directory's own.
+void check_tokenizer(const std::string& directory, const store::GgufMetadata& metadata) {
+  if (metadata.string_at("tokenizer.ggml.model") == "none") return;
+  const auto own = open_tokenizer(directory);
+  const auto of_file = text::make_gguf_tokenizer(gguf_vocabulary(metadata), metadata.where());
+  if (const auto found = text::find_difference(*own, *of_file))
+    throw Error(ErrorCode::kInput,
+                base::cat("gives ", base::Json(text::replace_invalid_utf8(found->text)).dump(), " the ids ",
+                          list_of(found->ids), ", as a GGUF file it would give ", list_of(found->other),
+                          "; GGUF has no words for all that this tokenizer does"),
+                base::join_path(directory, "tokenizer.json"));
+}
+
 struct Written {
   const char* dtype;
   bool exact;  // no weight was rounded
@@ -166,7 +190,8 @@ Written convert_files(const ConvertArgs& args) {
     type = &type_of(args.dtype, store::main_type(directory));
     exact = store::keeps_weights(directory, *type, to_gguf);
     if (to_gguf) {
-      model::save_gguf(directory, args.to, type->type);
+      model::save_gguf(directory, args.to, type->type,
+                       [&](const store::GgufMetadata& metadata) { check_tokenizer(directory, metadata); });
     } else {
       check_directory_type(*type);
       make_directory(args.to,

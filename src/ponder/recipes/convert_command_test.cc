@@ -56,6 +56,59 @@ TEST_F(ConvertCommand, ThereAndBackKeepsTokensAndTemplates) {
   EXPECT_EQ(base::read_file(path("back/model.safetensors")).size(), read("from/model.safetensors").size());
 }
 
+TEST_F(ConvertCommand, WhatStandsAroundATextIsOfThePostProcessor) {
+  base::Json tokenizer = base::Json::parse(kTokenizer);
+  tokenizer["post_processor"] = base::Json::parse(R"({"type":"TemplateProcessing",
+      "single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"</s>","type_id":0}}],
+      "special_tokens":{"<s>":{"id":"<s>","ids":[7],"tokens":["<s>"]},"</s>":{"id":"</s>","ids":[6],"tokens":["</s>"]}}})");
+  write("from/tokenizer.json", tokenizer.dump().c_str());
+  convert("from", "m.gguf");
+  convert("m.gguf", "back");
+  for (const char* model : {"from", "m.gguf", "back"})
+    EXPECT_EQ(open_tokenizer(path(model))->encode("ab"), (core::Tokens{7, 2, 6})) << model;
+}
+
+// What the keys do not give away is found by what the two tokenizers do.
+TEST_F(ConvertCommand, ATokenizerThatWouldGiveOtherIdsIsRefused) {
+  const auto refusal = [&](const auto& change) -> std::string {
+    base::Json tokenizer = base::Json::parse(kTokenizer);
+    change(tokenizer);
+    write("from/tokenizer.json", tokenizer.dump().c_str());
+    try {
+      convert("from", "m.gguf");
+    } catch (const Error& e) {
+      EXPECT_EQ(e.where(), path("from/tokenizer.json"));
+      EXPECT_FALSE(base::file_exists(path("m.gguf")));
+      return e.message();
+    }
+    base::remove_all(path("m.gguf"));
+    return "";
+  };
+  EXPECT_EQ(refusal([](base::Json&) {}), "");
+  const auto holds = [&](const auto& change, const char* part) {
+    const std::string message = refusal(change);
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  holds([](base::Json& t) { t["normalizer"]["type"] = "NFC"; }, "normalizer is {\"type\":\"NFC\"}");
+  holds([](base::Json& t) { t["normalizer"]["type"] = "Lowercase"; }, "normalizer");
+  // A token that no merges lead to: with ignore_merges it is found, without it is not.
+  holds([](base::Json& t) { t["model"]["vocab"]["ba"] = 8, t["model"]["ignore_merges"] = true; },
+        "gives \"ba\" the ids [8], as a GGUF file it would give [1, 0]");
+  for (const char* key : {"lstrip", "rstrip", "single_word"})
+    holds([&](base::Json& t) { t["added_tokens"].as_array()[2][key] = true; }, key);
+  const auto around = [](base::Json& t, const char* single) {
+    t["post_processor"]["type"] = "TemplateProcessing";
+    t["post_processor"]["single"] = base::Json::parse(single);
+    t["post_processor"]["special_tokens"] = base::Json::parse(R"({"<s>":{"ids":[5]},"x":{"ids":[2]}})");
+  };
+  constexpr const char* kBegin = R"({"SpecialToken":{"id":"<s>"}})";
+  constexpr const char* kText = R"({"Sequence":{"id":"A"}})";
+  holds([&](base::Json& t) { around(t, base::cat("[", kBegin, ",", kBegin, ",", kText, "]").c_str()); },
+        "2 tokens before");
+  holds([&](base::Json& t) { around(t, base::cat("[", kText, R"(,{"SpecialToken":{"id":"x"}}])").c_str()); },
+        "puts the token 2 behind a text");
+}
+
 TEST_F(ConvertCommand, WhatAFileCannotSayIsNamedAndNothingIsLeft) {
   base::Json config = base::Json::parse(read("from/config.json"));
   config["rope_scaling"] = base::Json::parse(R"({"rope_type":"yarn","factor":4,"beta_fast":16})");

@@ -39,10 +39,14 @@ class Exporter {
   Exporter(const std::string& directory, const GgufModel& model, GgmlType type)
       : directory_(directory), model_(model), weights_(directory), type_(type) {}
 
-  void write(const std::string& path) {
+  void write(const std::string& path, const GgufCheck& check) {
     add_general();
     pairs_.add_all(model_.pairs);
     add_tokens();
+    if (check) {
+      const std::string file = pairs_.file();
+      check(read_gguf_layout(file, path).metadata);
+    }
     if (!model_.rope_divisors.empty()) add_rope_divisors();
     for (const ShardTensor& tensor : weights_.tensors()) add_tensor(tensor);
     write_file(path);
@@ -159,9 +163,10 @@ class Exporter {
 
 }  // namespace
 
-void export_gguf(const std::string& directory, const std::string& path, GgmlType type, const GgufModel& model) {
+void export_gguf(const std::string& directory, const std::string& path, GgmlType type, const GgufModel& model,
+                 const GgufCheck& check) {
   PONDER_CHECK(info_of(type).can_write, info_of(type).name, " cannot be written");
-  Exporter(directory, model, type).write(path);
+  Exporter(directory, model, type).write(path, check);
 }
 
 void export_safetensors(const GgufFile& file, const std::string& path, const std::string& dtype) {

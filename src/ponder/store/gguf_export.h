@@ -2,6 +2,7 @@
 // without a decoder. Behind the command convert.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,10 @@ struct GgufModel {
 // Writes a file that llama.cpp loads: `model`, the vocabulary of tokenizer.json and tokenizer_config.json, the chat
 // templates, and the directory's weights; matrices as `type` (F32, F16, BF16 or Q8_0; rows that are no whole
 // blocks of Q8_0 as F16), all else as F32. Error(kInput) for a tensor or a tokenizer that has no place there.
-void export_gguf(const std::string& directory, const std::string& path, GgmlType type, const GgufModel& model);
+// check, where there is one, sees the metadata as a reader will, before the file is begun; what it throws ends that.
+using GgufCheck = std::function<void(const GgufMetadata&)>;
+void export_gguf(const std::string& directory, const std::string& path, GgmlType type, const GgufModel& model,
+                 const GgufCheck& check = nullptr);
 
 // The tensors of a GGUF model under their Hugging Face names as one safetensors file; dtype is "F32", "F16" or "BF16".
 void export_safetensors(const GgufFile& file, const std::string& path, const std::string& dtype);

@@ -211,7 +211,7 @@ TEST_F(GgufExport, TokenizersOverBytes) {
   EXPECT_EQ(m.int_at("tokenizer.ggml.eos_token_id"), 1);
   EXPECT_EQ(m.int_at("tokenizer.ggml.eot_token_id"), 7);
   EXPECT_FALSE(m.has("tokenizer.ggml.eom_token_id"));
-  EXPECT_TRUE(m.bool_at("tokenizer.ggml.add_bos_token"));
+  EXPECT_FALSE(m.bool_at("tokenizer.ggml.add_bos_token")) << "the post-processor says what stands before a text";
   EXPECT_FALSE(m.bool_at("tokenizer.ggml.add_eos_token"));
   EXPECT_EQ(m.string_at("tokenizer.chat_template"), "{{ x }}");
   write("chat_template.json", Json::parse(R"({"chat_template":[{"name":"default","template":"{{ z }}"},
@@ -230,6 +230,10 @@ TEST_F(GgufExport, TokenizersOverBytes) {
   Json split = byte_tokenizer();
   split["pre_tokenizer"] = Json::parse(
       R"({"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},"behavior":"Isolated"},{"type":"ByteLevel","use_regex":false}]})");
+  write("tokenizer.json", split);
+  base::remove_all(path("m.gguf"));
+  expect_error("normalizer is null; in GGUF the pre-tokenizer qwen2 goes with NFC");
+  split["normalizer"]["type"] = "NFC";
   write("tokenizer.json", split);
   EXPECT_EQ(export_error(), "");
   EXPECT_EQ(GgufFile(path("m.gguf")).metadata().string_at("tokenizer.ggml.pre"), "qwen2");
@@ -272,7 +276,8 @@ TEST_F(GgufExport, TokenizersOverCharacters) {
   write("tokenizer.json", Json::parse(R"({"model":{"type":"BPE","byte_fallback":true,"unk_token":"<unk>",
     "vocab":{"<unk>":0,"<s>":1,"</s>":2,"<0x0A>":3,"▁":4,"a":5,"b":6,"ab":7,"▁ab":8,"▁▁":9},
     "merges":["a b","▁ ab","▁a b"]},"normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"}]},
-    "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}]},
+    "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],
+      "special_tokens":{"<s>":{"ids":[1]}}},
     "added_tokens":[{"id":1,"content":"<s>","special":true},
       {"id":9,"content":"▁▁","special":false}]})"));
   EXPECT_EQ(export_error(), "");
@@ -302,6 +307,10 @@ TEST_F(GgufExport, WhatHasNoPlaceIsNamed) {
   tokenizer["pre_tokenizer"] = Json::parse(R"({"type":"Whitespace"})");
   write("tokenizer.json", tokenizer);
   expect_error("no name for the pre-tokenizer");
+  tokenizer = byte_tokenizer();
+  tokenizer["post_processor"] = Json::parse(R"({"type":"BertProcessing","cls":["<s>",5],"sep":["b",1]})");
+  write("tokenizer.json", tokenizer);
+  expect_error("post_processor: GGUF has no place for {\"type\":\"BertProcessing\"");
   tokenizer = byte_tokenizer();
   tokenizer["model"]["merges"] = Json::parse(R"(["ab"])");
   write("tokenizer.json", tokenizer);

@@ -22,12 +22,13 @@ constexpr int64_t kMaxTokens = 1 << 24;              // a score must be exact as
 // llama.cpp names pre-tokenizers; it knows each by what it does, we by its expression.
 struct PreTokenizer {
   std::string_view regex, name;
+  bool nfc = false;  // whoever reads the name composes characters first
 };
 constexpr PreTokenizer kPreTokenizers[] = {
     {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
      "llama-bpe"},
     {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     "qwen2"},
+     "qwen2", true},
     {R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
      "tekken"}};
 
@@ -71,14 +72,15 @@ class Exporter {
     }
     if (type != "BPE") fail(base::cat("model.type is \"", type, "\"; GGUF takes BPE"));
     read_tokens(*model);
+    read_ends();
     const Json* fallback = model->find("byte_fallback");
     if (fallback && fallback->is_bool() && fallback->as_bool())
       add_characters(*model);
     else
       add_bytes(*model);
     add_ids();
-    pairs_.add_bool("tokenizer.ggml.add_bos_token", flag("add_bos_token", starts_with_special()));
-    pairs_.add_bool("tokenizer.ggml.add_eos_token", flag("add_eos_token", false));
+    pairs_.add_bool("tokenizer.ggml.add_bos_token", before_ >= 0);
+    pairs_.add_bool("tokenizer.ggml.add_eos_token", after_ >= 0);
     add_chat_templates();
   }
 
@@ -96,6 +98,10 @@ class Exporter {
       if (id.is_int() && id.as_int() >= vocab_) continue;  // of a larger sister: Gemma's image token, for one
       const bool is_special = special && special->is_bool() && special->as_bool();
       const std::string& content = token.string_at("content");
+      for (const char* key : {"lstrip", "rstrip", "single_word"})
+        if (const Json* value = token.find(key); value && value->is_bool() && value->as_bool())
+          fail(base::cat("added_tokens: ", Json(content).dump(), " has \"", key,
+                         "\": true; GGUF has no place for that"));
       put(content, id, is_special || is_named_like_control(content) ? kControl : kUserDefined);
     }
   }
@@ -159,6 +165,15 @@ class Exporter {
     pairs_.add_bool("tokenizer.ggml.add_space_prefix", puts_space_first());
   }
 
+  // GGUF names how a text is normalized only by what it names else.
+  void check_normalizer(bool composes, const std::string& name) const {
+    const Json* step = files_.tokenizer.find("normalizer");
+    const bool none = !step || step->is_null();
+    if (composes ? none || type_of(*step) != "NFC" : !none)
+      fail(base::cat("normalizer is ", none ? "null" : step->dump().substr(0, 200), "; in GGUF the pre-tokenizer ",
+                     name, " goes with ", composes ? "NFC" : "none"));
+  }
+
   std::string pre_tokenizer() const {
     const Json* step = files_.tokenizer.find("pre_tokenizer");
     std::string regex;
@@ -173,15 +188,26 @@ class Exporter {
       else
         fail(base::cat("GGUF has no name for the pre-tokenizer ", step->dump().substr(0, 200)));
     }
-    if (regex.empty() && splits_itself) return "gpt-2";
-    for (const PreTokenizer& known : kPreTokenizers)
-      if (known.regex == regex && !splits_itself) return std::string(known.name);
+    if (regex.empty() && splits_itself) {
+      check_normalizer(false, "gpt-2");
+      return "gpt-2";
+    }
+    for (const PreTokenizer& known : kPreTokenizers) {
+      if (known.regex != regex || splits_itself) continue;
+      check_normalizer(known.nfc, std::string(known.name));
+      return std::string(known.name);
+    }
     fail(base::cat("GGUF has no name for the pre-tokenizer ", step ? step->dump().substr(0, 200) : "(none)"));
   }
 
   bool puts_space_first() const {
-    for (const Json* part : steps_of(files_.tokenizer.find("normalizer"), "normalizers"))
-      if (type_of(*part) == "Prepend") return true;
+    bool prepends = false;
+    for (const Json* part : steps_of(files_.tokenizer.find("normalizer"), "normalizers")) {
+      prepends |= type_of(*part) == "Prepend";
+      if (type_of(*part) != "Prepend" && type_of(*part) != "Replace")
+        fail(base::cat("normalizer: GGUF has no place for the step ", part->dump().substr(0, 200)));
+    }
+    if (prepends) return true;
     for (const Json* part : steps_of(files_.tokenizer.find("pre_tokenizer"), "pretokenizers"))
       if (type_of(*part) == "Metaspace") {
         const Json* scheme = part->find("prepend_scheme");
@@ -206,10 +232,10 @@ class Exporter {
 
   void add_ids() {
     const std::vector<int64_t>& ends = files_.model.ends;
-    add_id("bos", special_id("bos", files_.model.bos));
+    add_id("bos", before_ >= 0 ? before_ : special_id("bos", files_.model.bos));
     add_id("unknown", special_id("unk", -1));
     add_id("padding", special_id("pad", files_.model.pad));
-    const int64_t eos = special_id("eos", ends.empty() ? -1 : ends[0]);
+    const int64_t eos = after_ >= 0 ? after_ : special_id("eos", ends.empty() ? -1 : ends[0]);
     add_id("eos", eos);
     // What has neither a key yet nor a text by which readers know it.
     std::vector<int64_t> left;
@@ -237,17 +263,39 @@ class Exporter {
     return -1;
   }
 
-  bool flag(const char* key, bool fallback) const {
-    const Json* found = files_.config.find(key);
-    return found && found->is_bool() ? found->as_bool() : fallback;
-  }
-
-  // The template of the post-processor begins with a special token, or is one step of several.
-  bool starts_with_special() const {
-    for (const Json* part : steps_of(files_.tokenizer.find("post_processor"), "processors"))
-      if (const Json* single = part->find("single"); single && single->is_array() && single->size() > 0)
-        if (single->as_array()[0].find("SpecialToken")) return true;
-    return false;
+  // What stands around a text, by the template of the post-processor, which may be one step of several. GGUF can say:
+  // the begin token before it, the end token behind it.
+  void read_ends() {
+    std::vector<int64_t> before, after;
+    for (const Json* part : steps_of(files_.tokenizer.find("post_processor"), "processors")) {
+      const Json* single = part->find("single");
+      if (!single || !single->is_array()) {
+        if (type_of(*part) != "ByteLevel")  // which is about offsets
+          fail(base::cat("post_processor: GGUF has no place for ", part->dump().substr(0, 200)));
+        continue;
+      }
+      std::vector<int64_t>* side = &before;
+      for (const Json& piece : single->as_array()) {
+        const Json* token = piece.find("SpecialToken");
+        if (!token) {
+          side = &after;
+          continue;
+        }
+        for (const Json& id : part->at("special_tokens").at(token->string_at("id")).at("ids").as_array())
+          side->push_back(id.as_int());
+      }
+    }
+    if (before.size() > 1 || after.size() > 1)
+      fail(base::cat("post_processor puts ", before.size(), " tokens before a text and ", after.size(),
+                     " behind it; GGUF has a place for one each"));
+    if (!before.empty()) before_ = before[0];
+    if (after.empty()) return;
+    after_ = after[0];
+    const std::vector<int64_t>& ends = files_.model.ends;
+    if (special_id("eos", -1) != after_ && std::ranges::find(ends, after_) == ends.end())
+      fail(base::cat("post_processor puts the token ", after_,
+                     " behind a text, which ends none; GGUF has a place for an "
+                     "end token there"));
   }
 
   // One without a name, or several of which "default" is the one.
@@ -277,6 +325,7 @@ class Exporter {
   std::vector<std::string> tokens_;
   std::vector<int32_t> kinds_;
   std::unordered_map<std::string, int64_t> ids_;
+  int64_t before_ = -1, after_ = -1;  // of a text; -1: nothing is
 };
 
 }  // namespace

@@ -29,7 +29,8 @@ struct TokenizerFiles {
 // characters with byte fallback ("llama", with scores in the order of the merges), special ids, the chat template.
 // Without a tokenizer.json, or with one of whole words, the model is "none" and takes token ids alone. End tokens that
 // have neither a name that is known (gguf_end_tokens.h) nor one of the three keys are left out with a warning.
-// Error(kInput) for a pre-tokenizer or a model that GGUF has no name for.
+// Error(kInput) for what GGUF has no word for: another pre-tokenizer, normalizer or model, more than one token around a
+// text, added tokens that take the spaces beside them.
 void add_tokenizer(const TokenizerFiles& files, int64_t vocab, GgufPairs& pairs);
 
 }  // namespace ponder::store

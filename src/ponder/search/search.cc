@@ -242,6 +242,7 @@ NodeId Search::settle(const Draw& draw, const core::Completion& completion, cons
     tree_[draw.parent].rollouts += 1;
   }
   tree_[id].asked = growth.asked;
+  tree_[id].second = growth.writer == core::Writer::kSecond;
   if (growth.asked) return id;
   const bool out_of_time = completion.stop == core::StopReason::kDeadline;  // an answer may still be written behind it
   const bool ended = completion.ended || (completion.tokens.empty() && !out_of_time) ||

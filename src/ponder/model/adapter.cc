@@ -9,6 +9,7 @@
 
 #include "ponder/base/error.h"
 #include "ponder/base/file.h"
+#include "ponder/model/config_json.h"
 #include "ponder/model/source.h"
 #include "ponder/store/safetensors.h"
 #include "ponder/tensor/guard.h"
@@ -74,46 +75,54 @@ base::Json config_json(const AdapterConfig& c, const std::string& base_model) {
   return json;
 }
 
-// Keys with which PEFT computes something else, and the values that leave it as it is here.
-void check_plain(const base::Json& json, const std::string& where) {
-  const auto refuse = [&](const char* key, const char* right) {
-    throw Error(ErrorCode::kInput,
-                base::cat(key, " is ", json.at(key).dump(), "; this program computes adapters with ", right), where);
-  };
-  const auto is_empty = [](const base::Json& v) {
-    return v.is_null() || (v.is_bool() && !v.as_bool()) || ((v.is_array() || v.is_object()) && v.size() == 0);
-  };
-  if (json.string_at("peft_type") != "LORA") refuse("peft_type", "\"LORA\"");
-  if (json.find("bias") && json.string_at("bias") != "none") refuse("bias", "\"none\"");
-  for (const char* key :
-       {"fan_in_fan_out", "use_dora", "lora_bias", "modules_to_save", "rank_pattern", "alpha_pattern",
-        "layers_to_transform", "layer_replication", "exclude_modules", "target_parameters", "trainable_token_indices",
-        "alora_invocation_tokens", "arrow_config", "use_qalora", "use_bdlora"})
-    if (const base::Json* value = json.find(key); value && !is_empty(*value)) refuse(key, "none of it");
-  // Others change the model's own weights when they begin, and these when PEFT opens them.
-  if (const base::Json* begun = json.find("init_lora_weights"); begun && begun->is_string())
-    if (const std::string& how = begun->as_string(); how != "gaussian" && how != "eva" && how != "orthogonal")
-      refuse("init_lora_weights", "the model's own weights beside them; convert it to plain LoRA with PEFT first");
+// What else PEFT's LoraConfig (0.21) says, and what other versions may.
+void check_plain(ConfigReader& json) {
+  if (const std::string type = json.text_or("peft_type", "none"); type != "LORA")
+    json.refuse("peft_type", type, "adapters of type LORA");
+  if (const std::string bias = json.text_or("bias", "none"); bias != "none")
+    json.refuse("bias", bias, "adapters without bias");
+  // These compute something else than products with A and B beside a layer's matrices.
+  json.want_off({"fan_in_fan_out", "use_dora", "lora_bias", "modules_to_save", "rank_pattern", "alpha_pattern",
+                 "layers_to_transform", "layer_replication", "exclude_modules", "target_parameters",
+                 "trainable_token_indices", "alora_invocation_tokens", "arrow_config", "use_qalora", "use_bdlora",
+                 "kasa_config", "monteclora_config", "velora_config", "megatron_config"},
+                "plain LoRA adapters, with none of it");
+  if (json.find("layers_to_transform") && !json.find("layers_to_transform")->is_array())  // 0 is a layer
+    json.refuse("layers_to_transform", json.find("layers_to_transform")->dump(), "adapters of all layers");
+  // How A and B began. Other ways change the model's own weights then, and these again when PEFT opens them.
+  if (const base::Json* begun = json.find("init_lora_weights"); begun && !begun->is_bool())
+    if (const std::string how = json.text_or("init_lora_weights", "");
+        how != "gaussian" && how != "eva" && how != "orthogonal")
+      json.refuse("init_lora_weights", how,
+                  "adapters beside the model's own weights; convert it to plain LoRA with PEFT first");
+  // Without effect: where it comes from and what for (base_model_name_or_path is read elsewhere); settings of ways to
+  // begin, of which init_lora_weights says whether one was taken; settings of keys that must be off.
+  json.ignore({"base_model_name_or_path", "revision", "task_type", "peft_version", "auto_mapping", "inference_mode",
+               "eva_config", "corda_config", "loftq_config", "lora_ga_config", "layers_pattern", "megatron_core",
+               "qalora_group_size", "ensure_weight_tying"});
 }
 
-AdapterConfig read_config(const base::Json& json, const std::string& where) {
-  check_plain(json, where);
+std::vector<std::string> read_targets(ConfigReader& json) {
+  const base::Json* modules = json.find("target_modules");
+  if (!modules) json.fail("there is no target_modules");
+  if (modules->is_string() && modules->as_string() == "all-linear") return adapter_modules();
+  std::vector<std::string> names;
+  if (!modules->is_array() || !std::ranges::all_of(modules->as_array(), [](const auto& v) { return v.is_string(); }))
+    json.refuse("target_modules", modules->dump(),
+                base::cat("adapters beside a list of ", list_text(adapter_modules()), ", or \"all-linear\""));
+  for (const base::Json& name : modules->as_array()) names.push_back(name.as_string());
+  return names;
+}
+
+AdapterConfig read_config(const base::Json& file, const std::string& where) {
+  ConfigReader json(file, where);
+  check_plain(json);
   AdapterConfig config;
-  config.r = json.int_at("r"), config.lora_alpha = json.double_at("lora_alpha");
-  if (json.find("use_rslora")) config.use_rslora = json.at("use_rslora").as_bool();
-  if (json.find("lora_dropout")) config.lora_dropout = json.double_at("lora_dropout");
-  config.target_modules.clear();
-  const base::Json& modules = json.at("target_modules");
-  if (modules.is_string() && modules.as_string() == "all-linear") {
-    config.target_modules = adapter_modules();
-  } else if (modules.is_array()) {
-    for (const base::Json& module : modules.as_array()) config.target_modules.push_back(module.as_string());
-  } else {
-    throw Error(ErrorCode::kInput,
-                base::cat("target_modules is ", modules.dump(), "; it must be a list of ", list_text(adapter_modules()),
-                          ", or \"all-linear\""),
-                where);
-  }
+  config.r = json.integer("r"), config.lora_alpha = json.number("lora_alpha");
+  config.use_rslora = json.flag_or("use_rslora", config.use_rslora);
+  config.lora_dropout = json.number_or("lora_dropout", config.lora_dropout);
+  config.target_modules = read_targets(json);
+  json.finish();
   try {
     config.check();
   } catch (const Error& e) {
@@ -235,8 +244,7 @@ bool is_adapter(const std::string& directory) { return base::file_exists(base::j
 std::string adapter_base_model(const std::string& directory) {
   const std::string path = base::join_path(directory, kConfigFile);
   const base::Json json = base::Json::parse(base::read_file(path), path);
-  const base::Json* name = json.find("base_model_name_or_path");
-  return name && !name->is_null() ? json.string_at("base_model_name_or_path") : "";
+  return ConfigReader(json, path).text_or("base_model_name_or_path", "");
 }
 
 void save_adapter(const std::string& directory, const Parameters& parameters, const std::string& base_model) {

@@ -224,6 +224,75 @@ TEST_F(AdapterFiles, WhatIsNotComputedIsRefused) {
   EXPECT_THROW(load_adapter(dir(), config_), Error);
 }
 
+TEST_F(AdapterFiles, ErrorsNameFileAndKey) {
+  const std::string file = path("adapter_config.json");
+  struct Case {
+    const char *key, *value, *says;
+  };
+  const Case cases[] = {
+      {"r", "\"8\"", "r is \"8\"; a whole number is wanted"},
+      {"r", "null", "there is no r"},
+      {"lora_alpha", "null", "there is no lora_alpha"},
+      {"lora_alpha", "\"16\"", "lora_alpha is \"16\"; a number is wanted"},
+      {"lora_dropout", "[]", "lora_dropout is []; a number is wanted"},
+      {"use_rslora", "\"yes\"", "use_rslora is \"yes\"; true or false is wanted"},
+      {"bias", "true", "bias is true; a text is wanted"},
+      {"init_lora_weights", "3", "init_lora_weights is 3; a text is wanted"},
+      {"peft_type", "null", "peft_type is none; this decoder computes adapters of type LORA"},
+      {"target_modules", "null", "there is no target_modules"},
+      {"target_modules", "[3]",
+       "target_modules is [3]; this decoder computes adapters beside a list of q_proj, k_proj"},
+      {"r", "0", "r is 0; a rank is 1 to 4096"},
+      // What computes something else, with a word that only newer versions of PEFT know, or none.
+      {"use_dora", "true", "use_dora is true; this decoder computes plain LoRA"},
+      {"kasa_config", "{\"beta\":1}", "kasa_config is {\"beta\":1}; this decoder computes plain LoRA"},
+      {"monteclora_config", "{\"x\":1}", "monteclora_config"},
+      {"velora_config", "{\"x\":1}", "velora_config"},
+      {"megatron_config", "{\"x\":1}", "megatron_config"},
+      {"layers_to_transform", "0", "layers_to_transform is 0; this decoder computes adapters of all layers"},
+      {"lora_magic", "3", "lora_magic is not a key that this decoder knows"},
+      {"temperature", "0.5", "temperature is not a key that this decoder knows"},
+  };
+  for (const Case& c : cases) {
+    base::Json json = json_;
+    json[c.key] = base::Json::parse(c.value, "test");
+    const std::string message = refused(json);
+    EXPECT_TRUE(message.starts_with(base::cat(file, ": ", c.says))) << c.key << ": " << message;
+  }
+  base::Json json = json_;
+  json["base_model_name_or_path"] = 5;
+  base::write_file_atomic(file, json.dump());
+  try {
+    adapter_base_model(dir());
+    ADD_FAILURE();
+  } catch (const Error& e) {
+    EXPECT_EQ(std::string(e.what()), file + ": base_model_name_or_path is 5; a text is wanted");
+  }
+}
+
+// Keys that are off or of no effect, also such as no version of PEFT has yet.
+TEST_F(AdapterFiles, WhatChangesNothingIsReadOver) {
+  const std::pair<const char*, const char*> keys[] = {{"lora_magic", "false"},
+                                                      {"lora_magic", "{}"},
+                                                      {"use_dora", "null"},
+                                                      {"rank_pattern", "null"},
+                                                      {"layers_to_transform", "[]"},
+                                                      {"init_lora_weights", "\"eva\""},
+                                                      {"eva_config", "{\"rho\":2.0}"},
+                                                      {"revision", "\"main\""},
+                                                      {"task_type", "null"},
+                                                      {"ensure_weight_tying", "true"},
+                                                      {"auto_mapping", "{\"unsloth_fixed\":true}"}};
+  base::write_file_atomic(path("adapter_model.safetensors"),
+                          base::read_file(kFixtures + "llama/adapter_model.safetensors"));
+  for (const auto& [key, value] : keys) {
+    base::Json json = json_;
+    json[key] = base::Json::parse(value, "test");
+    base::write_file_atomic(path("adapter_config.json"), json.dump());
+    EXPECT_NO_THROW(load_adapter(dir(), config_)) << key << " " << value;
+  }
+}
+
 TEST_F(AdapterFiles, AWeightThatIsNoNumberIsNamed) {
   Parameters model{config_, {}};
   model.adapter = load_adapter(kFixtures + "llama", config_);

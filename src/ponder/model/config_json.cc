@@ -14,7 +14,7 @@ using tensor::RotaryScaling;
 
 // Said by training, by bookkeeping and for sampling; they leave a forward pass as it is, as in transformers, whose
 // PreTrainedConfig has most of them.
-constexpr const char* kWithoutEffect[] = {
+constexpr std::initializer_list<const char*> kWithoutEffect = {
     "architectures", "transformers_version", "torch_dtype", "dtype", "use_bfloat16", "tf_legacy_loss", "torchscript",
     "name_or_path", "tokenizer_class", "prefix", "is_encoder_decoder", "is_decoder", "tie_encoder_decoder",
     "pretraining_tp", "chunk_size_feed_forward", "attn_implementation", "use_cache", "cache_implementation",
@@ -49,11 +49,6 @@ std::string shown(const base::Json& value) {
   text.resize(kMost);
   while (!text.empty() && static_cast<unsigned char>(text.back()) >= 0x80) text.pop_back();  // not half a character
   return text + " …";
-}
-
-bool is_without_effect(const std::string& key) {
-  if (key.starts_with("_") || key.starts_with("unsloth_")) return true;
-  return std::find(std::begin(kWithoutEffect), std::end(kWithoutEffect), key) != std::end(kWithoutEffect);
 }
 
 const char* scaling_name(RotaryScaling scaling) {
@@ -185,6 +180,11 @@ int64_t ConfigReader::integer_or(const char* key, int64_t missing) {
   return value ? value->as_int() : missing;
 }
 
+double ConfigReader::number(const char* key) {
+  if (!find(key)) fail(base::cat("there is no ", key));
+  return number_or(key, 0);
+}
+
 double ConfigReader::number_or(const char* key, double missing) {
   const base::Json* value = find(key);
   if (value && !value->is_number()) fail(base::cat(key, " is ", shown(*value), "; a number is wanted"));
@@ -224,7 +224,7 @@ void ConfigReader::ignore(std::initializer_list<const char*> keys) { asked_.inse
 
 void ConfigReader::finish() const {
   for (const auto& [key, value] : json_.as_object())
-    if (!asked_.contains(key) && !is_without_effect(key) && !is_off(value))
+    if (!asked_.contains(key) && !key.starts_with("_") && !key.starts_with("unsloth_") && !is_off(value))
       fail(base::cat(key, " is not a key that this decoder knows; where it changes nothing, take it out"));
 }
 
@@ -380,6 +380,7 @@ DecoderConfig from_hf_json(const base::Json& json, const std::string& where) {
   read_sizes(reader, config);
   config.tied = reader.flag_or("tie_word_embeddings", false);
   family->read(reader, config);
+  reader.ignore(kWithoutEffect);
   reader.finish();
   try {
     config.resolve();

@@ -1,5 +1,6 @@
 // Reading a config.json so that nothing in it is overlooked: keys are asked for by name, and what nobody asked for is
-// an error at the end, unless it is known to leave the result as it is. For family_*.cc and config_json.cc.
+// an error at the end, unless it is known to leave the result as it is. For family_*.cc and config_json.cc, and for
+// adapter.cc, whose adapter_config.json is read in the same way.
 #pragma once
 #include <set>
 #include <string>
@@ -19,6 +20,7 @@ class ConfigReader {
   bool has(const char* key) const { return json_.find(key) != nullptr; }  // even when it is null
   int64_t integer(const char* key);                                       // must be there
   int64_t integer_or(const char* key, int64_t missing);
+  double number(const char* key);  // must be there
   double number_or(const char* key, double missing);
   bool flag_or(const char* key, bool missing);
   std::string text_or(const char* key, const char* missing);
@@ -27,10 +29,10 @@ class ConfigReader {
   // Error(kInput) "key is found; this decoder computes <computed>".
   [[noreturn]] void refuse(const std::string& key, const std::string& found, const std::string& computed) const;
   [[noreturn]] void fail(const std::string& message) const;
-  // Each of the keys must be absent, null, false or 0.
+  // Each of the keys must be absent or off: null, false, 0, an empty list or object.
   void want_off(std::initializer_list<const char*> keys, const char* computed);
   void ignore(std::initializer_list<const char*> keys);  // read by nobody, and nothing follows from it
-  void finish() const;                                   // Error(kInput) names a key that nobody asked for
+  void finish() const;  // Error(kInput) names a key that nobody asked for and that is not off
   const std::string& where() const { return where_; }
 
  private:

@@ -140,6 +140,15 @@ class Model(CliTest):
             info = self.one("info", gguf)
             self.assertEqual(info["parameters"], self.one("info", made)["parameters"])
             self.assertEqual(info["tokenizer"]["model"], "none")
+            for key in ("family", "head_dim", "window"):
+                self.assertEqual(info[key], self.one("info", made)[key], key)
+            self.assertEqual((info["loads"], info["architecture"]), (True, "llama"))
+            other = Path(out) / "other.gguf"  # a decoder that nobody has
+            other.write_bytes(gguf.read_bytes().replace(b"llama", b"lxama", 1))
+            info = self.one("info", other)
+            self.assertEqual((info["loads"], info["family"]), (False, "lxama"))
+            self.assertIn("lxama", info["reason"])
+            info = self.one("info", gguf)
             self.assertFalse(self.one("convert", "--from", gguf, "--to", again, "--dtype", "q8_0")["exact"])
             self.assertIn("Q8_0", self.one("info", again)["types"])
             self.one("convert", "--from", made, "--to", half, "--dtype", "bf16")

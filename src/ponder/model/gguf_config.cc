@@ -280,8 +280,7 @@ Json gguf_config_json(const GgufHeader& header) {
   json["rms_norm_eps"] = metadata.double_at(prefix + "attention.layer_norm_rms_epsilon");
   const double theta = metadata.double_or(prefix + "rope.freq_base", 10000);
   json["rope_theta"] = theta;
-  if (heads < 1) fail(metadata, "attention.head_count must be at least 1");
-  const int64_t head_dim = metadata.int_or(prefix + "attention.key_length", integer("embedding_length") / heads);
+  const int64_t head_dim = store::gguf_head_dim(metadata);
   json["head_dim"] = head_dim;
   for (const char* key : {"attention.value_length", "rope.dimension_count"})
     if (metadata.int_or(prefix + key, head_dim) != head_dim)

@@ -1,9 +1,11 @@
 // generate, score, logits, tokenize, info: a model by itself.
 #include <cstdio>
 
+#include "ponder/base/error.h"
 #include "ponder/base/file.h"
 #include "ponder/base/log.h"
 #include "ponder/engine/generate.h"
+#include "ponder/model/gguf.h"
 #include "ponder/recipes/adapter_base.h"
 #include "ponder/recipes/commands.h"
 #include "ponder/recipes/decode_args.h"
@@ -283,11 +285,31 @@ base::Json adapter_json(const OpenedModel& model) {
   return json;
 }
 
+base::Json window_json(const model::DecoderConfig& c) {
+  return c.windowed.empty() ? base::Json() : base::Json(c.window);
+}
+
+// What any such file says of itself, and whether this decoder computes it.
+base::Json gguf_json(const std::string& path) {
+  const store::GgufFile file(path);
+  base::Json json = store::describe_gguf(file);
+  json["architecture"] = json.at("family");
+  json["loads"] = true;
+  try {
+    const model::DecoderConfig c = model::from_hf_json(model::gguf_config_json(file), path);
+    json["family"] = c.family, json["head_dim"] = c.head_dim, json["window"] = window_json(c);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kInput) throw;
+    json["loads"] = false, json["reason"] = e.message();
+  }
+  return json;
+}
+
 }  // namespace
 
 int command_info(const InfoArgs& args) {
   if (args.model.ends_with(".gguf")) {
-    print_info(store::describe_gguf(store::GgufFile(args.model)), args.json);
+    print_info(gguf_json(args.model), args.json);
     return 0;
   }
   const OpenedModel model = describe_model(args.model);
@@ -297,7 +319,7 @@ int command_info(const InfoArgs& args) {
   json["vocab"] = c.vocab, json["layers"] = c.layers, json["width"] = c.width, json["heads"] = c.heads;
   json["kv_heads"] = c.kv_heads, json["ffn"] = c.ffn, json["tied"] = c.tied;
   json["head_dim"] = c.head_dim;
-  json["window"] = c.windowed.empty() ? base::Json() : base::Json(c.window);
+  json["window"] = window_json(c);
   json["compute"] = c.compute;
   json["path"] = model.policy_path;
   json["adapter"] = adapter_json(model);

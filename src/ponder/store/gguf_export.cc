@@ -172,10 +172,7 @@ void export_gguf(const std::string& directory, const std::string& path, GgmlType
 void export_safetensors(const GgufFile& file, const std::string& path, const std::string& dtype) {
   const GgufMetadata& metadata = file.metadata();
   const std::string architecture(metadata.string_at("general.architecture"));
-  const int64_t heads = metadata.int_at(architecture + ".attention.head_count");
-  const int64_t width = metadata.int_at(architecture + ".embedding_length");
-  if (heads < 1) throw Error(ErrorCode::kInput, "attention.head_count must be at least 1", file.path());
-  const int64_t head_dim = metadata.int_or(architecture + ".attention.key_length", width / heads);
+  const int64_t head_dim = gguf_head_dim(metadata);
   std::vector<TensorEntry> entries;
   std::unordered_map<std::string, std::pair<const GgufTensor*, GgufChange>> from;
   for (const GgufTensor& tensor : file.tensors()) {

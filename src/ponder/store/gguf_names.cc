@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "ponder/base/cat.h"
+#include "ponder/base/error.h"
+#include "ponder/store/gguf.h"
 
 namespace ponder::store {
 namespace {
@@ -104,6 +106,13 @@ std::optional<GgufName> renamed(std::string_view architecture, std::string_view 
 std::optional<std::string> gguf_architecture(std::string_view model_type) {
   const std::string_view found = other_name(kModelTypes, &NamePair::hf, &NamePair::gguf, model_type);
   return found.empty() ? std::nullopt : std::optional<std::string>(found);
+}
+
+int64_t gguf_head_dim(const GgufMetadata& metadata) {
+  const std::string prefix = base::cat(metadata.string_at("general.architecture"), ".");
+  const int64_t heads = metadata.int_at(prefix + "attention.head_count");
+  if (heads < 1) throw Error(ErrorCode::kInput, "attention.head_count must be at least 1", metadata.where());
+  return metadata.int_or(prefix + "attention.key_length", metadata.int_at(prefix + "embedding_length") / heads);
 }
 
 std::optional<GgufName> gguf_name(std::string_view architecture, std::string_view hf_name) {

@@ -8,6 +8,8 @@
 
 namespace ponder::store {
 
+class GgufMetadata;
+
 // Every change can be taken back: unturned_row undoes turned_row, subtracting undoes adding.
 enum class GgufChange {
   kNone,
@@ -26,6 +28,10 @@ inline constexpr const char* kGgufRopeDivisors = "rope_freqs.weight";
 // general.architecture for a model_type of config.json: "llama" for llama and mistral, "gemma3" for gemma3_text, …
 // Nothing for a family that is not known.
 std::optional<std::string> gguf_architecture(std::string_view model_type);
+
+// Columns of a query or key head: attention.key_length, else embedding_length / attention.head_count. Error(kInput) for
+// a key that is missing or no count.
+int64_t gguf_head_dim(const GgufMetadata& metadata);
 
 // "model.layers.3.self_attn.q_proj.weight" -> "blk.3.attn_q.weight", and back. Nothing for a tensor that the
 // architecture does not have.

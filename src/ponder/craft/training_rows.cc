@@ -32,6 +32,15 @@ constexpr TypeLine kTypes[] = {
   throw Error(ErrorCode::kInput, base::cat(key.empty() ? "" : "\"", key, key.empty() ? "" : "\": ", message), where);
 }
 
+// A number as it stands, the kind of everything else.
+std::string shown(const Json& v) { return v.is_number() ? v.dump() : v.type_name(); }
+
+// Files that were merged of several, and Parquet, write null for what a row does not have.
+const Json* find_value(const Json& object, std::string_view key) {
+  const Json* v = object.find(key);
+  return v && !v->is_null() ? v : nullptr;
+}
+
 // Reads one row; keeps which keys were used, so that the others can be handed on.
 class RowReader {
  public:
@@ -73,16 +82,16 @@ class RowReader {
 
  private:
   const Json* find(const char* key) {
-    const Json* v = row_.find(key);
+    const Json* v = find_value(row_, key);
     if (v) used_.push_back(key);
-    return v && v->is_null() ? nullptr : v;
+    return v;
   }
   const Json& need(const char* key) {
     if (const Json* v = find(key)) return *v;
     fail(where_, key, "the key is missing");
   }
-  const std::string& text(const char* key) {
-    const Json& v = need(key);
+  const std::string& text(const char* key) { return text_in(key, need(key)); }
+  const std::string& text_in(const char* key, const Json& v) const {
     if (!v.is_string()) fail(where_, key, base::cat("expected a text, found ", v.type_name()));
     return v.as_string();
   }
@@ -117,10 +126,11 @@ class RowReader {
         fail(where_, here, base::cat("expected a message {\"role\", \"content\"}, found ", m.type_name()));
       const Json* role = m.find("role");
       if (!role || !role->is_string()) fail(where_, here, "the message has no \"role\" that is a text");
-      const Json* said = m.find("content");
-      if (said && !said->is_string() && !said->is_array() && !said->is_null())
+      const Json* said = find_value(m, "content");
+      if (said && !said->is_string() && !said->is_array())
         fail(where_, here + ".content", base::cat("expected a text or a list of parts, found ", said->type_name()));
-      if (!said && !m.find("tool_calls")) fail(where_, here, "the message has neither \"content\" nor \"tool_calls\"");
+      if (!said && !find_value(m, "tool_calls"))
+        fail(where_, here, "the message has neither \"content\" nor \"tool_calls\"");
     }
   }
 
@@ -132,17 +142,24 @@ class RowReader {
   }
 
   RowContent text_or_messages() {
-    RowContent out;
-    if (row_.find("text")) {
-      out.text = text("text");
-      return out;
+    const char* held = nullptr;
+    for (const char* key : {"text", "messages", "conversations"}) {
+      if (!find(key)) continue;
+      if (held)
+        fail(where_, key, base::cat("the row has \"", held, "\" too, and one of them is learned; take the other out"));
+      held = key;
     }
-    out.is_chat = true;
-    if (row_.find("messages")) {
-      out.messages = need("messages");
+    if (!held) fail(where_, "", "the row has none of text, messages and conversations");
+    const std::string_view key = held;
+    RowContent out;
+    out.is_chat = key != "text";
+    if (key == "text") {
+      out.text = text(held);
+    } else if (key == "messages") {
+      out.messages = need(held);
       check_messages("messages", out.messages);
     } else {
-      out.messages = sharegpt(need("conversations"));
+      out.messages = sharegpt(need(held));
     }
     return out;
   }
@@ -163,12 +180,12 @@ class RowReader {
                                                                           {"function_call", "assistant"}};
     const std::string key = "conversations";
     if (!turns.is_array() || turns.size() == 0) fail(where_, key, "expected a list of turns that is not empty");
-    if (turns.as_array()[0].find("role")) {
+    if (find_value(turns.as_array()[0], "role")) {
       check_messages(key, turns);
       return turns;
     }
     Json out = Json::array();
-    if (const Json* system = find("system"); system && system->is_string() && !system->as_string().empty())
+    if (const Json* system = find("system"); system && !text_in("system", *system).empty())
       out.push_back(Json::Object{{"role", "system"}, {"content", *system}});
     for (size_t i = 0; i < turns.size(); ++i) {
       const Json& turn = turns.as_array()[i];
@@ -202,7 +219,7 @@ class RowReader {
     out.rejected = content("rejected", true);
     if (out.chosen.is_chat != out.rejected.is_chat)
       fail(where_, "rejected", "expected the kind of \"chosen\": both texts or both messages");
-    if (row_.find("prompt") && !row_.find("prompt")->is_null()) {
+    if (find("prompt")) {
       out.prompt = content("prompt", false);
       same_kind(out.prompt, out.chosen, "chosen");
     } else {
@@ -255,9 +272,9 @@ class RowReader {
   void verl(TrainingRow& out) {
     out.data_source = text("data_source");
     out.prompt = content("prompt", false);
-    if (const Json* ability = find("ability"); ability && ability->is_string()) out.ability = ability->as_string();
+    if (const Json* ability = find("ability")) out.ability = text_in("ability", *ability);
     const Json& reward = need("reward_model");
-    const Json *style = reward.find("style"), *truth = reward.find("ground_truth");
+    const Json *style = find_value(reward, "style"), *truth = find_value(reward, "ground_truth");
     if (!style || !style->is_string()) fail(where_, "reward_model.style", "expected a text, for example \"rule\"");
     if (!truth) fail(where_, "reward_model.ground_truth", "the key is missing");
     out.reward_style = style->as_string();
@@ -274,12 +291,15 @@ class RowReader {
       if (!out.tools.is_null() && !out.tools.is_array())
         fail(where_, "tools", base::cat("expected a list of tools, found ", out.tools.type_name()));
     }
-    if (const Json* weight = find("weight"); weight && weight->is_number()) {
-      out.weight = weight->as_double();
-      if (!(out.weight >= 0 && out.weight <= 1e6)) fail(where_, "weight", "expected a number from 0 to 1000000");
+    if (const Json* weight = find("weight")) {
+      out.weight = weight->is_number() ? weight->as_double() : -1;
+      if (!(out.weight >= 0 && out.weight <= 1e6))
+        fail(where_, "weight", base::cat("expected a number from 0 to 1000000, found ", shown(*weight)));
     }
     for (const auto& [key, value] : row_.as_object())
-      if (std::find(used_.begin(), used_.end(), key) == used_.end()) out.extra[key] = value;
+      if (!value.is_null() && std::find(used_.begin(), used_.end(), key) == used_.end()) out.extra[key] = value;
+    if (const Json* given = out.extra.find("chat_template_kwargs"); given && !given->is_object())
+      fail(where_, "chat_template_kwargs", base::cat("expected an object, found ", given->type_name()));
   }
 
   const Json& row_;
@@ -311,17 +331,21 @@ RowType row_type_of(const std::string& name) {
 
 RowType recognize_row(const base::Json& row, const std::string& where) {
   if (!row.is_object()) fail(where, "", base::cat("expected an object, found ", row.type_name()));
-  const auto has = [&](const char* key) { return row.find(key) != nullptr; };
+  const auto has = [&](const char* key) { return find_value(row, key) != nullptr; };
   if (has("reward_model") && has("prompt")) return RowType::kVerl;
   if (has("chosen") && has("rejected")) return RowType::kPreference;
   if (has("prompt") && has("completions") && has("labels")) return RowType::kStepwise;
   if (has("prompt") && has("completion")) return has("label") ? RowType::kUnpaired : RowType::kPromptCompletion;
   if (has("text") || has("messages") || has("conversations")) return RowType::kText;
   if (has("prompt")) return RowType::kPromptOnly;
-  std::string keys, needs;
-  for (const auto& [key, unused] : row.as_object()) keys += base::cat(keys.empty() ? "" : ", ", key);
+  std::string keys, nulls, needs;
+  for (const auto& [key, value] : row.as_object()) {
+    std::string& list = value.is_null() ? nulls : keys;
+    list += base::cat(list.empty() ? "" : ", ", key);
+  }
+  if (!nulls.empty()) nulls = base::cat(" (null are ", nulls, ")");
   for (const TypeLine& t : kTypes) needs += base::cat(needs.empty() ? "" : "; ", t.name, " needs ", t.needs);
-  fail(where, "", base::cat("no type of data has the keys ", keys.empty() ? "(none)" : keys, ": ", needs));
+  fail(where, "", base::cat("no type of data has the keys ", keys.empty() ? "(none)" : keys, nulls, ": ", needs));
 }
 
 TrainingRow parse_training_row(const base::Json& row, const std::string& where, std::optional<RowType> stated) {

@@ -22,7 +22,8 @@ enum class RowType {
 };
 const char* row_type_name(RowType type);       // "text", "prompt-only", …
 RowType row_type_of(const std::string& name);  // Error(kUsage) lists the names
-// The type that the row's keys tell; Error(kInput, …, where) names the keys found and what the types need.
+// The type that the row's keys tell. A key that is null is no key, here and in all that follows. Error(kInput, …,
+// where) names the keys found and what the types need.
 RowType recognize_row(const base::Json& row, const std::string& where);
 
 // Text, or messages {"role", "content", …}.
@@ -44,7 +45,7 @@ struct TrainingRow {
   std::string reward_style;                 // kVerl
   base::Json ground_truth;                  // kVerl: for the verifier alone
   base::Json tools;                         // null or a list, for the chat template
-  base::Json extra = base::Json::object();  // all other keys, for reward functions
+  base::Json extra = base::Json::object();  // all other keys that have a value, for reward functions
   double weight = 1;                        // "weight" of the row
   std::string where;                        // "file:line"; of a Parquet file "file:row", from 1
 };

@@ -47,6 +47,58 @@ TEST(TrainingRows, TypesAreRecognizedByTheirKeys) {
   }
 }
 
+// Merged data sets and Parquet give each row the keys of all, those that it does not have as null.
+TEST(TrainingRows, ANullIsNoKey) {
+  const std::pair<const char*, const char*> rows[] = {
+      {R"({"text":null,"messages":[{"role":"user","content":"a"}],"conversations":null})", "text"},
+      {R"({"messages":null,"conversations":[{"from":"human","value":"a","role":null}],"system":null})", "text"},
+      {R"({"text":"a","messages":null,"prompt":null,"weight":null,"tools":null,"chat_template_kwargs":null})", "text"},
+      {R"({"prompt":"a","completion":"b","chosen":null,"rejected":null,"label":null})", "prompt-completion"},
+      {R"({"prompt":"a","completion":null,"completions":null,"labels":null,"reward_model":null})", "prompt-only"},
+      {R"({"prompt":null,"chosen":"b","rejected":"c","text":null})", "preference"},
+      {R"({"prompt":"a","completions":["b"],"labels":[true],"completion":null})", "stepwise"},
+      {R"({"data_source":"d","prompt":"a","ability":null,"reward_model":{"style":"rule","ground_truth":"4"}})", "verl"},
+  };
+  for (const auto& [json, name] : rows) {
+    EXPECT_STREQ(row_type_name(recognize_row(Json::parse(json), "f:1")), name) << json;
+    const TrainingRow row = row_of(json);
+    EXPECT_EQ(row.type, row_type_of(name)) << json;
+    EXPECT_EQ(row.extra.dump(), "{}") << json;
+    EXPECT_EQ(row.weight, 1) << json;
+  }
+  EXPECT_NE(refusal(R"({"id":1,"text":null,"messages":null})")
+                .find("f:1: no type of data has the keys id (null are text, messages): text needs text,"),
+            std::string::npos);
+  EXPECT_EQ(refusal(R"({"messages":[{"role":"assistant","content":null,"tool_calls":[{}]}]})"), "accepted");
+  EXPECT_EQ(refusal(R"({"messages":[{"role":"user","content":null,"tool_calls":null}]})"),
+            "f:1: \"messages[0]\": the message has neither \"content\" nor \"tool_calls\"");
+  EXPECT_EQ(refusal(R"({"prompt":"a","reward_model":{"style":"rule","ground_truth":null},"data_source":"d"})"),
+            "f:1: \"reward_model.ground_truth\": the key is missing");
+}
+
+TEST(TrainingRows, ARowSaysOneThing) {
+  EXPECT_EQ(refusal(R"({"text":"t","messages":[{"role":"user","content":"q"}]})"),
+            "f:1: \"messages\": the row has \"text\" too, and one of them is learned; take the other out");
+  EXPECT_EQ(refusal(R"({"conversations":[{"from":"human","value":"a"}],"text":""})"),
+            "f:1: \"conversations\": the row has \"text\" too, and one of them is learned; take the other out");
+  EXPECT_EQ(refusal(R"({"foo":1})", RowType::kText), "f:1: the row has none of text, messages and conversations");
+}
+
+TEST(TrainingRows, ValuesOfAnotherTypeAreNotOverlooked) {
+  EXPECT_EQ(refusal(R"({"text":"a","weight":"2"})"),
+            "f:1: \"weight\": expected a number from 0 to 1000000, found string");
+  EXPECT_EQ(refusal(R"({"text":"a","weight":true})"),
+            "f:1: \"weight\": expected a number from 0 to 1000000, found true/false");
+  EXPECT_EQ(refusal(R"({"text":"a","weight":-1.5})"),
+            "f:1: \"weight\": expected a number from 0 to 1000000, found -1.5");
+  EXPECT_EQ(refusal(R"({"data_source":"d","prompt":"a","ability":5,"reward_model":{"style":"r","ground_truth":4}})"),
+            "f:1: \"ability\": expected a text, found integer");
+  EXPECT_EQ(refusal(R"({"conversations":[{"from":"human","value":"a"}],"system":5})"),
+            "f:1: \"system\": expected a text, found integer");
+  EXPECT_EQ(refusal(R"({"messages":[{"role":"user","content":"a"}],"chat_template_kwargs":"x"})"),
+            "f:1: \"chat_template_kwargs\": expected an object, found string");
+}
+
 TEST(TrainingRows, ValuesAreFound) {
   TrainingRow row = row_of(R"({"prompt":"a","completion":"b","label":0,"weight":0.5,"id":7,"tools":[{"x":1}]})");
   EXPECT_EQ(row.prompt.text, "a");

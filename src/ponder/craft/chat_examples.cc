@@ -1,6 +1,7 @@
 #include "ponder/craft/chat_examples.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "ponder/base/error.h"
 
@@ -33,14 +34,14 @@ class Conversation {
   }
 
   // learned_from: the first message that may be learned.
-  core::Example example(size_t learned_from) const {
-    std::vector<JinjaPiece> whole = render(messages_.size(), false);
-    if (!setting_.chat_template->has_generation()) {
-      mark_turns(whole, learned_from);
-    } else if (learned_from > 0) {
-      unmark_before(whole, text::joined_text(render(learned_from, false)));
-    }
-    return weighted(text::encode_chat(whole, setting_.encoder), row_.weight);
+  std::vector<core::Example> examples(size_t learned_from) const {
+    const std::vector<JinjaPiece> whole = render(messages_.size(), false);
+    const std::optional<std::vector<JinjaPiece>> marked = marked_whole(whole, learned_from);
+    if (marked) return {example(*marked)};
+    std::vector<core::Example> out;
+    for (const size_t i : assistant_turns(learned_from))
+      if (const auto turn = render_turn(i, whole)) out.push_back(example(marked_turn(*turn)));
+    return out;
   }
 
   std::vector<JinjaPiece> render(size_t count, bool with_prompt) const {
@@ -53,46 +54,87 @@ class Conversation {
   }
 
  private:
-  bool is_assistant(size_t i) const {
-    const Json* role = messages_[i].find("role");
-    return role && role->is_string() && role->as_string() == "assistant";
+  // The conversation up to an assistant's turn, and where in its text the turn begins.
+  struct Turn {
+    std::vector<JinjaPiece> pieces;
+    std::string text;
+    size_t begin = 0;
+  };
+
+  core::Example example(const std::vector<JinjaPiece>& pieces) const {
+    return weighted(text::encode_chat(pieces, setting_.encoder), row_.weight);
   }
 
-  void check_begins(const std::string& whole, const std::string& begin, size_t i) const {
-    if (whole.starts_with(begin)) return;
-    fail(row_,
-         base::cat("the chat template changes what came before: the conversation up to message ", i,
-                   " is no beginning of the whole, so what the assistant wrote cannot be told; use a template with "
-                   "{% generation %}, or rows whose last message alone is the assistant's"));
-  }
-
-  // Without marks in the template: each assistant turn is what its rendering adds behind the prompt for it.
-  void mark_turns(std::vector<JinjaPiece>& pieces, size_t learned_from) const {
-    const std::string whole = text::joined_text(pieces);
-    std::vector<std::pair<size_t, size_t>> spans;
-    for (size_t i = std::max<size_t>(1, learned_from); i < messages_.size(); ++i) {
-      if (!is_assistant(i)) continue;
-      const std::string before = text::joined_text(render(i, true));
-      const std::string with = i + 1 == messages_.size() ? whole : text::joined_text(render(i + 1, false));
-      check_begins(whole, with, i + 1);
-      check_begins(with, before, i);
-      spans.emplace_back(before.size(), with.size());
+  std::vector<size_t> assistant_turns(size_t from) const {
+    std::vector<size_t> out;
+    for (size_t i = from; i < messages_.size(); ++i) {
+      const Json* role = messages_[i].find("role");
+      if (role && role->is_string() && role->as_string() == "assistant") out.push_back(i);
     }
-    pieces = marked(pieces, spans);
+    return out;
+  }
+
+  // The turn is what its rendering adds behind the prompt for it. None of message 0 whose prompt, a conversation
+  // without messages, the template cannot render or fills with something of its own.
+  std::optional<Turn> render_turn(size_t i, const std::vector<JinjaPiece>& whole) const {
+    Turn turn;
+    turn.pieces = i + 1 == messages_.size() ? whole : render(i + 1, false);
+    turn.text = text::joined_text(turn.pieces);
+    try {
+      const std::string prompt = text::joined_text(render(i, true));
+      turn.begin = prompt.size();
+      if (turn.text.starts_with(prompt)) return turn;
+    } catch (const Error& e) {
+      if (i > 0 || e.code() != ErrorCode::kInput) throw;
+    }
+    if (i == 0) return std::nullopt;
+    fail(row_, base::cat("the chat template asks for message ", i,
+                         " otherwise than it renders it: the prompt is no beginning of the conversation up to it, so "
+                         "what the assistant wrote cannot be told; ",
+                         setting_.chat_template->has_generation()
+                             ? "give the row as one conversation, of which all is learned that the template marks"
+                             : "use a template with {% generation %}"));
+  }
+
+  // The whole conversation with what is learned marked in it. None where the template changes what came before, so that
+  // what was rendered up to a turn is no beginning of the whole.
+  std::optional<std::vector<JinjaPiece>> marked_whole(const std::vector<JinjaPiece>& whole, size_t learned_from) const {
+    const std::string text = text::joined_text(whole);
+    if (setting_.chat_template->has_generation()) {
+      const std::string prompt = learned_from == 0 ? "" : text::joined_text(render(learned_from, false));
+      if (!text.starts_with(prompt)) return std::nullopt;
+      return unmarked_before(whole, prompt.size());
+    }
+    const std::vector<size_t> turns = assistant_turns(learned_from);
+    std::vector<std::pair<size_t, size_t>> spans;
+    for (const size_t i : turns) {
+      const std::optional<Turn> turn = render_turn(i, whole);
+      if (turn && !text.starts_with(turn->text)) return std::nullopt;
+      if (turn) spans.emplace_back(turn->begin, turn->text.size());
+    }
+    if (!turns.empty() && spans.empty())
+      fail(row_,
+           "the assistant's only turn is the first message, and the chat template makes no prompt of a conversation "
+           "without messages that the turn goes on from; put a message before it");
+    return marked(whole, spans);
+  }
+
+  std::vector<JinjaPiece> marked_turn(const Turn& turn) const {
+    return setting_.chat_template->has_generation() ? unmarked_before(turn.pieces, turn.begin)
+                                                    : marked(turn.pieces, {{turn.begin, turn.text.size()}});
   }
 
   // What a template marked inside of the prompt is not learned.
-  void unmark_before(std::vector<JinjaPiece>& pieces, const std::string& prompt) const {
-    check_begins(text::joined_text(pieces), prompt, 0);
+  static std::vector<JinjaPiece> unmarked_before(const std::vector<JinjaPiece>& pieces, size_t begin) {
     size_t at = 0;
     std::vector<JinjaPiece> out;
-    for (JinjaPiece& piece : pieces) {
-      const size_t inside = at >= prompt.size() ? 0 : std::min(piece.text.size(), prompt.size() - at);
+    for (const JinjaPiece& piece : pieces) {
+      const size_t inside = at >= begin ? 0 : std::min(piece.text.size(), begin - at);
       at += piece.text.size();
       if (inside > 0) out.push_back({piece.text.substr(0, inside), piece.is_input, false});
       if (inside < piece.text.size()) out.push_back({piece.text.substr(inside), piece.is_input, piece.is_generation});
     }
-    pieces = std::move(out);
+    return out;
   }
 
   // The pieces cut at the ends of the spans; those inside count as generated. Spans are in order.
@@ -139,33 +181,34 @@ core::Example text_example(const TrainingRow& row, const std::string& prompt, co
   return weighted(ids, row.weight);
 }
 
-core::Example joined_example(const TrainingRow& row, const RowContent& prompt, const RowContent& answer,
-                             const ExampleSetting& setting) {
-  if (!answer.is_chat) return text_example(row, prompt.text, answer.text, setting);
+std::vector<core::Example> joined_examples(const TrainingRow& row, const RowContent& prompt, const RowContent& answer,
+                                           const ExampleSetting& setting) {
+  if (!answer.is_chat) return {text_example(row, prompt.text, answer.text, setting)};
   Json::Array messages = prompt.messages.as_array();
   const size_t learned_from = messages.size();
   messages.insert(messages.end(), answer.messages.as_array().begin(), answer.messages.as_array().end());
-  return Conversation(row, setting, messages).example(learned_from);
+  return Conversation(row, setting, messages).examples(learned_from);
 }
 
 }  // namespace
 
-core::Example training_example(const TrainingRow& row, const ExampleSetting& setting) {
+std::vector<core::Example> training_examples(const TrainingRow& row, const ExampleSetting& setting) {
   switch (row.type) {
     case RowType::kText:
     case RowType::kPromptCompletion:
     case RowType::kUnpaired:
-      return joined_example(row, row.prompt, row.completion, setting);
+      return joined_examples(row, row.prompt, row.completion, setting);
     default:
       fail(row, base::cat("a row of type ", row_type_name(row.type),
-                          " is no single example; text, prompt-completion and unpaired rows are"));
+                          " is not learned as it stands; text, prompt-completion and unpaired rows are"));
   }
 }
 
 PreferencePair preference_examples(const TrainingRow& row, const ExampleSetting& setting) {
   if (row.type != RowType::kPreference)
     fail(row, base::cat("expected a preference row, found ", row_type_name(row.type)));
-  return {joined_example(row, row.prompt, row.chosen, setting), joined_example(row, row.prompt, row.rejected, setting)};
+  return {joined_examples(row, row.prompt, row.chosen, setting),
+          joined_examples(row, row.prompt, row.rejected, setting)};
 }
 
 StepwiseExample stepwise_example(const TrainingRow& row, const ExampleSetting& setting) {

@@ -2,6 +2,7 @@
 // what the assistant wrote and nowhere else. Called by whoever trains on the rows of craft/training_rows.h.
 #pragma once
 #include <ctime>
+#include <vector>
 
 #include "ponder/core/example.h"
 #include "ponder/craft/training_rows.h"
@@ -19,17 +20,23 @@ struct ExampleSetting {
   std::vector<std::string> trusted_roles = {"assistant"};
 };
 
-// Which tokens are learned, each with the row's weight:
-// - messages: where the template has {% generation %}, what stands in it; else from the end of the prompt for each
-//   assistant turn to the end of the turn, found by rendering the conversation's beginnings. That needs a template that
-//   keeps its past: when a rendered beginning is no beginning of the whole, it is an Error(kInput) that says so.
-//   Of prompt + completion only turns of the completion count.
-// - texts: all of kText; of prompt + completion what stands behind the prompt. eos is put at the end and learned.
-// kPreference and kStepwise rows, which are no single example, go through preference_examples and stepwise_example.
-core::Example training_example(const TrainingRow& row, const ExampleSetting& setting);
+// What a row becomes, and which tokens are learned, each with the row's weight:
+// - texts: one example. All of kText is learned; of prompt + completion what stands behind the prompt. eos is put at
+// the
+//   end and learned.
+// - messages: one example, in which is learned what stands in the template's {% generation %}; without that, each turn
+//   of the assistant from the end of its prompt to the end of the turn, found by rendering the conversation's
+//   beginnings. Of prompt + completion only turns of the completion count.
+// - messages in a template that changes what came before (Qwen3's leaves thoughts out of all turns but the last): an
+//   example for each of these turns, the conversation up to it and no further, which is what the model is asked. Error
+//   (kInput) where even there the prompt is no beginning of what holds the turn.
+// A turn that is the first message is left unlearned where the template makes no prompt of an empty conversation;
+// Error(kInput) when there is no other one.
+// kPreference and kStepwise rows go through preference_examples and stepwise_example.
+std::vector<core::Example> training_examples(const TrainingRow& row, const ExampleSetting& setting);
 
 struct PreferencePair {
-  core::Example chosen, rejected;
+  std::vector<core::Example> chosen, rejected;  // of one answer, as of one row: its log-prob is the sum over them
 };
 PreferencePair preference_examples(const TrainingRow& row, const ExampleSetting& setting);
 

@@ -274,6 +274,13 @@ ExampleSetting setting_of(const text::ChatTemplate* chat_template) {
   return setting;
 }
 
+// What a row becomes where it is one example.
+core::Example one_example(const TrainingRow& row, const ExampleSetting& setting) {
+  const std::vector<core::Example> examples = training_examples(row, setting);
+  EXPECT_EQ(examples.size(), 1u);
+  return examples.at(0);
+}
+
 // The example as text, what is learned in brackets.
 std::string shown(const core::Example& example) {
   std::string out;
@@ -286,6 +293,12 @@ std::string shown(const core::Example& example) {
     out += example.tokens[i] == 1 ? "<e>" : std::string(1, static_cast<char>(example.tokens[i] - 100));
   }
   return is_open ? out + "]" : out;
+}
+
+std::vector<std::string> shown(const std::vector<core::Example>& examples) {
+  std::vector<std::string> out;
+  for (const core::Example& example : examples) out.push_back(shown(example));
+  return out;
 }
 
 text::ChatTemplate template_of(const char* source) {
@@ -309,7 +322,7 @@ constexpr const char* kTurns =
 TEST(ChatExamples, TheAssistantsTurnsAreLearned) {
   for (const char* source : {kPlain, kMarked}) {
     const text::ChatTemplate t = template_of(source);
-    const core::Example example = training_example(row_of(kTurns), setting_of(&t));
+    const core::Example example = one_example(row_of(kTurns), setting_of(&t));
     EXPECT_EQ(shown(example), "u:q<e>a:[x<e>]u:<e><e>a:[y<e>]") << source;
     // What the user typed is text, the template's own end is a token.
     EXPECT_EQ(std::count(example.tokens.begin(), example.tokens.end(), 1), 4) << source;
@@ -323,23 +336,88 @@ TEST(ChatExamples, OfPromptAndCompletionTheCompletionIsLearned) {
       {"role":"user","content":"r"}],"completion":[{"role":"assistant","content":"y"}]})");
   for (const char* source : {kPlain, kMarked}) {
     const text::ChatTemplate t = template_of(source);
-    EXPECT_EQ(shown(training_example(row, setting_of(&t))), "u:q<e>a:x<e>u:r<e>a:[y<e>]") << source;
+    EXPECT_EQ(shown(one_example(row, setting_of(&t))), "u:q<e>a:x<e>u:r<e>a:[y<e>]") << source;
   }
-  EXPECT_EQ(shown(training_example(row_of(R"({"prompt":"ab","completion":"cd"})"), setting_of(nullptr))), "ab[cd<e>]");
-  EXPECT_EQ(shown(training_example(row_of(R"({"text":"ab"})"), setting_of(nullptr))), "a[b<e>]");
+  EXPECT_EQ(shown(one_example(row_of(R"({"prompt":"ab","completion":"cd"})"), setting_of(nullptr))), "ab[cd<e>]");
+  EXPECT_EQ(shown(one_example(row_of(R"({"text":"ab"})"), setting_of(nullptr))), "a[b<e>]");
 }
 
-TEST(ChatExamples, TemplatesThatForgetTheirPastAreRefused) {
-  const text::ChatTemplate t = template_of(kForgetful);
-  try {
-    training_example(row_of(kTurns), setting_of(&t));
-    FAIL();
-  } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("f:1: the chat template changes what came before"), std::string::npos)
-        << e.what();
+// Qwen3's way: thoughts stand in the last turn alone.
+constexpr const char* kThinksLast =
+    "{% for m in messages %}{{ m.role[0] }}:{% if loop.last and m.role == 'assistant' %}[]{% endif %}{{ m.content }}<e>"
+    "{% endfor %}{% if add_generation_prompt %}a:{% endif %}";
+
+// Each turn is learned behind what the model is asked with, which the whole conversation does not hold.
+TEST(ChatExamples, WhereTheTemplateChangesWhatCameBeforeEachTurnIsAnExample) {
+  const text::ChatTemplate thinks = template_of(kThinksLast), forgets = template_of(kForgetful);
+  const std::vector<core::Example> examples = training_examples(row_of(kTurns), setting_of(&thinks));
+  EXPECT_EQ(shown(examples), (std::vector<std::string>{"u:q<e>a:[[]x<e>]", "u:q<e>a:x<e>u:<e><e>a:[[]y<e>]"}));
+  for (const core::Example& example : examples)
+    for (const float weight : example.weights) EXPECT_TRUE(weight == 0 || weight == 0.5F);
+  EXPECT_EQ(shown(training_examples(row_of(kTurns), setting_of(&forgets))),
+            (std::vector<std::string>{"u:q<e>a:[x<e>]", "u:q<e>u:<e><e>a:[y<e>]"}));
+  // One turn, and turns of a prompt, are one example as ever.
+  EXPECT_EQ(shown(training_examples(row_of(R"({"prompt":[{"role":"user","content":"q"},{"role":"assistant",
+                "content":"x"},{"role":"user","content":"r"}],"completion":[{"role":"assistant","content":"y"}]})"),
+                                    setting_of(&thinks))),
+            (std::vector<std::string>{"u:q<e>a:x<e>u:r<e>a:[[]y<e>]"}));
+  // The last message is the user's: the turn before it is learned as the model says it when it is the last one.
+  EXPECT_EQ(shown(training_examples(row_of(R"({"messages":[{"role":"user","content":"q"},{"role":"assistant",
+                "content":"x"},{"role":"user","content":"r"}]})"),
+                                    setting_of(&thinks))),
+            (std::vector<std::string>{"u:q<e>a:[[]x<e>]"}));
+}
+
+TEST(ChatExamples, MarksOfATemplateThatChangesWhatCameBeforeAreTakenTurnByTurn) {
+  const text::ChatTemplate t = template_of(
+      "{% for m in messages %}{{ m.role[0] }}:{% if m.role == 'assistant' %}{% generation %}{{ '[]' if loop.last }}"
+      "{{ m.content }}<e>{% endgeneration %}{% else %}{{ m.content }}<e>{% endif %}{% endfor %}"
+      "{% if add_generation_prompt %}a:{% endif %}");
+  EXPECT_EQ(shown(training_examples(row_of(kTurns), setting_of(&t))),
+            (std::vector<std::string>{"u:q<e>a:[x<e>]u:<e><e>a:[[]y<e>]"}));
+  EXPECT_EQ(shown(training_examples(row_of(R"({"prompt":[{"role":"user","content":"q"},{"role":"assistant",
+                "content":"x"}],"completion":[{"role":"user","content":"r"},{"role":"assistant","content":"y"}]})"),
+                                    setting_of(&t))),
+            (std::vector<std::string>{"u:q<e>a:x<e>u:r<e>a:[[]y<e>]"}));
+}
+
+TEST(ChatExamples, WhatCannotBeToldIsRefused) {
+  const auto refusal = [](const TrainingRow& row, const text::ChatTemplate* t) -> std::string {
+    try {
+      training_examples(row, setting_of(t));
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "learned";
+  };
+  // It asks with "think:", and renders no turn so.
+  const text::ChatTemplate asks = template_of(
+      "{% for m in messages %}{{ m.content }}<e>{% endfor %}{% if add_generation_prompt %}think:{% endif %}");
+  EXPECT_TRUE(refusal(row_of(kTurns), &asks).starts_with("f:1: the chat template asks for message 1 otherwise than"))
+      << refusal(row_of(kTurns), &asks);
+  EXPECT_NE(refusal(row_of(kTurns), nullptr).find("no chat template"), std::string::npos);
+  EXPECT_NE(refusal(row_of(R"({"prompt":"a"})"), &asks).find("prompt-only is not learned"), std::string::npos);
+}
+
+TEST(ChatExamples, ATurnThatComesFirstIsLearnedWhereTheTemplateAsksForIt) {
+  const TrainingRow alone = row_of(R"({"messages":[{"role":"assistant","content":"x"}]})");
+  const TrainingRow first = row_of(R"({"messages":[{"role":"assistant","content":"x"},{"role":"user","content":"q"},
+                                                   {"role":"assistant","content":"y"}]})");
+  const text::ChatTemplate plain = template_of(kPlain);
+  EXPECT_EQ(shown(one_example(alone, setting_of(&plain))), "a:[x<e>]");
+  EXPECT_EQ(shown(one_example(first, setting_of(&plain))), "a:[x<e>]u:q<e>a:[y<e>]");
+  // Neither a template that looks at the first message nor one that puts something in front of it has such a prompt.
+  for (const char* begin : {"{{ messages[0].role[:0] }}", "{{ 's' if messages }}"}) {
+    const text::ChatTemplate t = template_of((std::string(begin) + kPlain).c_str());
+    const std::string s = begin[3] == '\'' ? "s" : "";
+    EXPECT_EQ(shown(one_example(first, setting_of(&t))), s + "a:x<e>u:q<e>a:[y<e>]") << begin;
+    try {
+      training_examples(alone, setting_of(&t));
+      ADD_FAILURE() << begin;
+    } catch (const Error& e) {
+      EXPECT_NE(e.message().find("the assistant's only turn is the first message"), std::string::npos) << e.what();
+    }
   }
-  EXPECT_THROW(training_example(row_of(kTurns), setting_of(nullptr)), Error);
-  EXPECT_THROW(training_example(row_of(R"({"prompt":"a"})"), setting_of(&t)), Error);
 }
 
 TEST(ChatExamples, PairsAndSteps) {
@@ -348,8 +426,8 @@ TEST(ChatExamples, PairsAndSteps) {
       row_of(R"({"prompt":[{"role":"user","content":"q"}],"chosen":[{"role":"assistant","content":"x"}],
                  "rejected":[{"role":"assistant","content":"y"}]})"),
       setting_of(&t));
-  EXPECT_EQ(shown(pair.chosen), "u:q<e>a:[x<e>]");
-  EXPECT_EQ(shown(pair.rejected), "u:q<e>a:[y<e>]");
+  EXPECT_EQ(shown(pair.chosen), std::vector<std::string>{"u:q<e>a:[x<e>]"});
+  EXPECT_EQ(shown(pair.rejected), std::vector<std::string>{"u:q<e>a:[y<e>]"});
   const StepwiseExample steps =
       stepwise_example(row_of(R"({"prompt":"q","completions":["ab","c"],"labels":[true,false]})"), setting_of(nullptr));
   EXPECT_EQ(steps.tokens.size(), 7u);

@@ -22,6 +22,17 @@ using craft::TrainingRow;
 
 constexpr size_t kNamed = 10;  // bad rows that a message tells of
 
+bool is_empty(const base::Json& value) { return value.is_string() ? value.as_string().empty() : value.size() == 0; }
+
+// Does the assistant say anything in it: words, parts, thoughts, calls of tools?
+bool says_something(const base::Json& messages) {
+  return std::ranges::any_of(messages.as_array(), [](const base::Json& message) {
+    return message.string_at("role") == "assistant" && std::ranges::any_of(message.as_object(), [](const auto& part) {
+             return part.first != "role" && !is_empty(part.second);
+           });
+  });
+}
+
 class Reader {
  public:
   explicit Reader(const Recipe& recipe)
@@ -82,30 +93,59 @@ class Reader {
     count_row();
     check_type(row);
     if ((row.type == RowType::kUnpaired && !row.label) || row.weight == 0) return add_to(files_.unwanted, row.where);
-    core::Example example;
+    if (const std::string lacks = what_it_lacks(row); !lacks.empty())
+      return reject(base::cat("nothing in it is learned: ", lacks), row.where);
+    std::vector<core::Example> examples;
     try {
-      example = example_of(row);
+      examples = examples_of(row);
     } catch (const Error& e) {
       if (e.code() != ErrorCode::kInput) throw;
       return e.where() == row.where ? reject(e.message(), row.where) : reject(e.what(), row.where);
     }
-    const int64_t learned = std::ranges::count_if(example.weights, [](float w) { return w > 0; });
-    if (learned == 0)
-      return reject("nothing in it is learned: it has no turn of the assistant, or an empty completion", row.where);
-    const core::Token largest = std::ranges::max(example.tokens);
-    if (largest >= recipe_.model.vocab)
-      return reject(
-          base::cat("token ", largest, " of the tokenizer is beyond the model's ", recipe_.model.vocab, " ones"),
-          row.where);
-    if (std::ssize(example.tokens) > files_.longest) return add_to(files_.too_long, row.where);
-    if (!held_out_.find(model_.tokenizer->decode(example.tokens)).empty()) return add_to(files_.held_out, row.where);
-    keep(std::move(example), learned);
+    std::erase_if(examples, [](const core::Example& example) { return learned_tokens(example) == 0; });
+    if (examples.empty())
+      return reject(base::cat("nothing in it is learned: ",
+                              answer_of(row).is_chat ? "the chat template writes nothing of it that can be learned"
+                                                     : "nothing stands before its only token"),
+                    row.where);
+    // A row is kept as a whole or left out as a whole, however many examples it becomes.
+    for (const core::Example& example : examples) {
+      const core::Token largest = std::ranges::max(example.tokens);
+      if (largest >= recipe_.model.vocab)
+        return reject(
+            base::cat("token ", largest, " of the tokenizer is beyond the model's ", recipe_.model.vocab, " ones"),
+            row.where);
+    }
+    for (const core::Example& example : examples)
+      if (std::ssize(example.tokens) > files_.longest) return add_to(files_.too_long, row.where);
+    for (const core::Example& example : examples)
+      if (!held_out_.find(model_.tokenizer->decode(example.tokens)).empty()) return add_to(files_.held_out, row.where);
+    ++files_.kept;
+    for (core::Example& example : examples) keep(std::move(example));
+  }
+
+  // The part that is imitated.
+  static const craft::RowContent& answer_of(const TrainingRow& row) {
+    return row.type == RowType::kPreference ? row.chosen : row.completion;
+  }
+  static int64_t learned_tokens(const core::Example& example) {
+    return std::ranges::count_if(example.weights, [](float w) { return w > 0; });
+  }
+
+  // Why there is nothing to learn, "" when there is: of an answer that says nothing the end alone would be learned.
+  static std::string what_it_lacks(const TrainingRow& row) {
+    const craft::RowContent& answer = answer_of(row);
+    if (row.type == RowType::kPromptOnly) return "it has a prompt and no completion";
+    if (answer.is_chat)
+      return says_something(answer.messages) ? "" : "it has no turn of the assistant in which something is said";
+    if (!answer.text.empty()) return "";
+    if (row.type == RowType::kText) return "\"text\" is empty";
+    return row.type == RowType::kPreference ? "behind the prompt \"chosen\" is empty" : "\"completion\" is empty";
   }
 
   // One row of a wrong type mostly means a whole file of them, so it ends the reading whatever sft.bad_rows says.
   static void check_type(const TrainingRow& row) {
     const char* lacks = nullptr;
-    if (row.type == RowType::kPromptOnly) lacks = "it has no completion";
     if (row.type == RowType::kVerl) lacks = "it has a problem and its answer, but no completion";
     if (row.type == RowType::kStepwise) lacks = "its labelled steps are for rewards";
     if (lacks)
@@ -116,11 +156,11 @@ class Reader {
                   row.where);
   }
 
-  core::Example example_of(const TrainingRow& row) {
+  std::vector<core::Example> examples_of(const TrainingRow& row) {
     craft::ExampleSetting setting = setting_;
-    if (row.completion.is_chat || row.chosen.is_chat) setting.chat_template = chat_template(!row.tools.is_null());
+    if (answer_of(row).is_chat) setting.chat_template = chat_template(!row.tools.is_null());
     return row.type == RowType::kPreference ? craft::preference_examples(row, setting).chosen
-                                            : craft::training_example(row, setting);
+                                            : craft::training_examples(row, setting);
   }
 
   // Null when the model has none. With tools it may be another one.
@@ -131,13 +171,13 @@ class Reader {
     return &*chosen;
   }
 
-  void keep(core::Example&& example, int64_t learned) {
+  void keep(core::Example&& example) {
     const auto bytes = [](const auto& list) {
       return std::string_view(reinterpret_cast<const char*>(list.data()), list.size() * sizeof(list[0]));
     };
     checksum_ = store::xxh64(base::cat(base::hex64(checksum_), bytes(example.tokens), bytes(example.weights)));
     files_.tokens += std::ssize(example.tokens);
-    files_.learned += learned;
+    files_.learned += learned_tokens(example);
     files_.rows.push_back({.tokens = std::move(example.tokens), .weights = std::move(example.weights)});
   }
 
@@ -170,13 +210,16 @@ std::string summary_of(const TrainingFiles& files, const Recipe& recipe) {
   add(files.held_out, "with a held-out question of a task that the run answers");
   add(files.unwanted, "with label false or weight 0");
   add(files.bad, "that cannot be learned from");
-  return base::cat(files.rows.size(), " of ", files.read, " rows of ", paths, ", ", files.tokens, " tokens, ",
+  const std::string examples =
+      std::ssize(files.rows) == files.kept ? "" : base::cat(", as ", files.rows.size(), " examples");
+  return base::cat(files.kept, " of ", files.read, " rows of ", paths, examples, ", ", files.tokens, " tokens, ",
                    files.learned, " of them learned", left_out);
 }
 
 base::Json to_json(const TrainingFiles& files) {
   base::Json json = base::Json::object();
-  json["read"] = files.read, json["rows"] = static_cast<int64_t>(files.rows.size());
+  json["read"] = files.read, json["rows"] = files.kept;
+  json["examples"] = static_cast<int64_t>(files.rows.size());
   json["tokens"] = files.tokens, json["learned_tokens"] = files.learned;
   json["longest_tokens"] = files.longest;
   json["too_long"] = files.too_long.count, json["held_out"] = files.held_out.count;

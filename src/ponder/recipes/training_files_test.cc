@@ -17,6 +17,11 @@ constexpr const char* kTemplate =
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
+// As Qwen3's: a thought, if only an empty one, stands in the last turn alone.
+constexpr const char* kThinksLast =
+    "{% for m in messages %}{{ m.role[0] }}:{% if loop.last and m.role == 'assistant' %}()\n{% endif %}{{ m.content }}"
+    "<|im_end|>{% endfor %}{% if add_generation_prompt %}a:{% endif %}";
+
 class SftOnFiles : public WordsRun {
  protected:
   void SetUp() override {
@@ -39,7 +44,9 @@ class SftOnFiles : public WordsRun {
       lines.push_back(base::cat(R"({"prompt":"Box )", i, R"( is","completion":" )", colours[i % 4], R"( today."})"));
     return file(name, lines);
   }
-  void give_template() const { base::write_file_atomic(base::join_path(model_, "chat_template.jinja"), kTemplate); }
+  void give_template(const char* text = kTemplate) const {
+    base::write_file_atomic(base::join_path(model_, "chat_template.jinja"), text);
+  }
 
   // No other source, and nothing that is asked: no data folder is needed.
   Recipe on(const std::string& files, std::vector<std::string> more = {}) const {
@@ -133,7 +140,7 @@ TEST_F(SftOnFiles, SeveralFilesAreReadInTheirOrder) {
 
 TEST_F(SftOnFiles, BadRowsAreNamed) {
   const std::string rows = file("bad.jsonl", {R"({"text":"a b"})", R"({"text":)", R"({"prompt":"a","completion":3})",
-                                              R"({"messages":[{"role":"user","content":"no template here"}]})"});
+                                              R"({"messages":[{"role":"assistant","content":"no template here"}]})"});
   const std::string message = refusal(rows);
   for (const char* line : {":2", ":3", ":4"}) holds(message, "\n  " + rows + line);
   holds(message, "\"completion\": expected a text");
@@ -149,8 +156,94 @@ TEST_F(SftOnFiles, BadRowsAreNamed) {
   const std::string many = file("many.jsonl", std::vector<std::string>(50, "{"));
   holds(refusal(many), many + ":10");
   EXPECT_EQ(refusal(many).find(many + ":11"), std::string::npos);
+}
+
+// A row of which only the end would be learned is no row to learn from, and each of them says why.
+TEST_F(SftOnFiles, RowsThatSayNothingAreBad) {
   give_template();
-  holds(refusal(file("turns.jsonl", {R"({"messages":[{"role":"user","content":"a"}]})"})), "no turn of the assistant");
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"text":""})", "\"text\" is empty"},
+      {R"({"prompt":"p","completion":""})", "\"completion\" is empty"},
+      {R"({"prompt":"p","completion":"","label":true})", "\"completion\" is empty"},
+      {R"({"prompt":"p","chosen":"","rejected":"r"})", "behind the prompt \"chosen\" is empty"},
+      {R"({"chosen":"a","rejected":"a b"})", "behind the prompt \"chosen\" is empty"},
+      {R"({"prompt":"p"})", "it has a prompt and no completion"},
+      {R"({"prompt":"p","completion":null,"weight":0.5})", "it has a prompt and no completion"},
+      {R"({"messages":[{"role":"user","content":"a"}]})", "it has no turn of the assistant in which something is said"},
+      {R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":""}]})",
+       "it has no turn of the assistant in which something is said"},
+      {R"({"prompt":[{"role":"user","content":"a"}],"completion":[{"role":"assistant","content":[]}]})",
+       "it has no turn of the assistant in which something is said"}};
+  for (const auto& [row, says] : cases) {
+    const std::string rows = file("empty_answer.jsonl", {R"({"text":"a b"})", row});
+    holds(refusal(rows), base::cat("\n  ", rows, ":2: nothing in it is learned: ", says));
+    const TrainingFiles files = read_training_files(on(rows, {"sft.bad_rows=1"}));
+    EXPECT_EQ(std::pair(files.kept, files.bad.count), std::pair(int64_t{1}, int64_t{1})) << row;
+  }
+  const std::string rest =
+      file("rest.jsonl", {R"({"prompt":"p","completion":"","label":false})", R"({"prompt":"p","completion":" x"})",
+                          R"({"prompt":"p","chosen":" x","rejected":""})"});
+  EXPECT_EQ(all_shown(read_training_files(on(rest))),
+            (std::vector<std::string>{"p[ x<|endoftext|>]", "p[ x<|endoftext|>]"}));
+}
+
+TEST_F(SftOnFiles, AFirstTurnOfTheAssistantIsLearnedOrSaidNotToBe) {
+  const std::string rows = file("first.jsonl", {R"({"messages":[{"role":"assistant","content":"x"}]})"});
+  give_template();
+  EXPECT_EQ(all_shown(read_training_files(on(rows))),
+            std::vector<std::string>{"<|im_start|>assistant\n[x<|im_end|>\n]"});
+  give_template((std::string("{{ messages[0].role[:0] }}") + kTemplate).c_str());
+  holds(refusal(rows), rows + ":1: the assistant's only turn is the first message, and the chat template makes no");
+}
+
+TEST_F(SftOnFiles, AConversationMayBeSeveralExamples) {
+  give_template(kThinksLast);
+  const auto turns = [](const std::string& last, const std::string& more = "") {
+    return base::cat(R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"x"},)",
+                     R"({"role":"user","content":"r"},{"role":"assistant","content":")", last, "\"}]", more, "}");
+  };
+  const std::string rows = file("turns.jsonl", {turns("y", R"(,"weight":0.5)"), R"({"text":"ab"})", turns("z")});
+  const Recipe recipe = on(rows);
+  const TrainingFiles files = read_training_files(recipe);
+  EXPECT_EQ(all_shown(files), (std::vector<std::string>{"u:q<|im_end|>a:[()\nx<|im_end|>]",
+                                                        "u:q<|im_end|>a:x<|im_end|>u:r<|im_end|>a:[()\ny<|im_end|>]",
+                                                        "a[b<|endoftext|>]", "u:q<|im_end|>a:[()\nx<|im_end|>]",
+                                                        "u:q<|im_end|>a:x<|im_end|>u:r<|im_end|>a:[()\nz<|im_end|>]"}));
+  for (const size_t i : {0, 1}) EXPECT_EQ(files.rows[i].weights.back(), 0.5F);
+  EXPECT_EQ(files.rows.back().weights.back(), 1);
+  // Rows are what the file has, whatever they become.
+  holds(summary_of(files, recipe), base::cat("3 of 3 rows of ", rows, ", as 5 examples, "));
+  const base::Json json = to_json(files);
+  EXPECT_EQ(std::pair(json.int_at("rows"), json.int_at("examples")), std::pair(int64_t{3}, int64_t{5}));
+  EXPECT_NE(files.checksum,
+            read_training_files(on(file("other.jsonl", {turns("y"), R"({"text":"ab"})", turns("z")}))).checksum);
+  // One of a row's examples is too long, or the tokenizer has a token too many in it: the row is left out as a whole.
+  const Recipe narrow = on(file("long.jsonl", {turns("one two three four five six"), R"({"text":"ab"})"}),
+                           {base::cat("sft.train.learner.pack_tokens=", files.rows[1].tokens.size())});
+  const TrainingFiles shorter = read_training_files(narrow);
+  EXPECT_EQ(all_shown(shorter), std::vector<std::string>{"a[b<|endoftext|>]"});
+  EXPECT_EQ(shorter.too_long.count, 1);
+  holds(summary_of(shorter, narrow), "1 of 2 rows of ");
+}
+
+// Stopped and resumed, with more examples than rows.
+TEST_F(SftOnFiles, ARunOnConversationsGoesOn) {
+  give_template(kThinksLast);
+  std::vector<std::string> lines;
+  for (int i = 0; i < 6; ++i)
+    lines.push_back(base::cat(R"({"messages":[{"role":"user","content":"q)", i,
+                              R"("},{"role":"assistant","content":"x"},{"role":"user","content":"r"},)",
+                              R"({"role":"assistant","content":"y)", i, R"("}]})"));
+  const std::string rows = file("talks.jsonl", lines), dir = fresh_dir("sft_files_talks");
+  const Recipe recipe = on(rows, {"sft.train.steps=4", "sft.train.batch_tokens=64"});
+  {
+    const StopAfterARow later(dir, 1);
+    holds(message_of([&] { run_recipe(recipe, dir); }), "stopped in stage sft");
+  }
+  run_recipe(recipe, dir);
+  const std::vector<eval::NoteRow> notes = notes_of(dir);
+  ASSERT_EQ(notes.size(), 1u);
+  holds(notes[0].text, base::cat(kFilesNote, "6 of 6 rows of ", rows, ", as 12 examples, "));
 }
 
 TEST_F(SftOnFiles, TokensThatTheModelLacksAreNamed) {
@@ -165,7 +258,6 @@ TEST_F(SftOnFiles, TokensThatTheModelLacksAreNamed) {
 
 TEST_F(SftOnFiles, RowsOfOtherTypesAreRefused) {
   const std::pair<const char*, const char*> cases[] = {
-      {R"({"prompt":"a"})", "a row of type prompt-only is nothing to imitate: it has no completion"},
       {R"({"data_source":"d","prompt":"a","reward_model":{"style":"rule","ground_truth":"4"}})", "a row of type verl"},
       {R"({"prompt":"a","completions":["b"],"labels":[true]})", "a row of type stepwise"}};
   for (const auto& [row, says] : cases) {

@@ -301,7 +301,8 @@ std::vector<JinjaPiece> ChatTemplate::render(const Chat& chat, const std::tm& no
                                              const std::vector<std::string>& trusted_roles,
                                              const JinjaLimits& limits) const {
   const std::string where = base::cat(template_.where(), ": conversation");
-  check_messages(chat.messages, where);
+  const bool asks_first = chat.messages == Json::array() && chat.add_generation_prompt;
+  if (!asks_first || !chat.continue_final_message.empty()) check_messages(chat.messages, where);
   Json::Array messages;
   for (const Json& message : chat.messages.as_array()) messages.push_back(normalized(message));
   std::string final_text;

@@ -52,8 +52,9 @@ class ChatTemplate {
                bool has_tools = false);
 
   // Message texts, tools, documents and extra variables count as input. A role made of letters, digits, _ and - does
-  // not: templates write "<|" + role + "|>". trusted_roles: messages of these count as the template's own text, so
-  // special tokens in them are special; for conversations that the model itself wrote.
+  // not: templates write "<|" + role + "|>". A conversation without messages is rendered with add_generation_prompt
+  // alone, the prompt of a first turn of the assistant. trusted_roles: messages of these count as the template's own
+  // text, so special tokens in them are special; for conversations that the model itself wrote.
   std::vector<JinjaPiece> render(const Chat& chat, const std::tm& now,
                                  const std::vector<std::string>& trusted_roles = {},
                                  const JinjaLimits& limits = {}) const;

@@ -22,8 +22,7 @@ struct ExampleSetting {
 
 // What a row becomes, and which tokens are learned, each with the row's weight:
 // - texts: one example. All of kText is learned; of prompt + completion what stands behind the prompt. eos is put at
-// the
-//   end and learned.
+//   the end and learned.
 // - messages: one example, in which is learned what stands in the template's {% generation %}; without that, each turn
 //   of the assistant from the end of its prompt to the end of the turn, found by rendering the conversation's
 //   beginnings. Of prompt + completion only turns of the completion count.

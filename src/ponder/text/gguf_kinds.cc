@@ -73,4 +73,8 @@ std::string spelled_token(const GgufVocabulary& vocabulary, size_t id) {
   return text;
 }
 
+bool is_padding(const GgufVocabulary& vocabulary, size_t id) {
+  return vocabulary.type(id) == kUnused && vocabulary.tokens[id] == base::cat("[PAD", id, "]");
+}
+
 }  // namespace ponder::text

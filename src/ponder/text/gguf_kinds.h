@@ -22,4 +22,7 @@ const PreKind& find_pre_kind(const std::string& pre, const std::string& where);
 // user-defined tokens as spaces.
 std::string spelled_token(const GgufVocabulary& vocabulary, size_t id);
 
+// "[PAD151675]": what converters call an id that the model has and its vocabulary has not. It stands for no text.
+bool is_padding(const GgufVocabulary& vocabulary, size_t id);
+
 }  // namespace ponder::text

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "ponder/base/cat.h"
 #include "ponder/base/error.h"
@@ -72,8 +73,10 @@ class Writer {
     out += ", \"ignore_merges\": ";
     out += kind_ && kind_->ignore_merges ? "true" : "false";
     out += ",\n\"vocab\": {";
+    bool first = true;
     for (size_t id = 0; id < spelled_.size(); ++id)
-      base::append(out, base::cat(id ? ",\n" : "\n", quoted(spelled_[id]), ": ", id));
+      if (!is_padding(v_, id))
+        base::append(out, base::cat(std::exchange(first, false) ? "\n" : ",\n", quoted(spelled_[id]), ": ", id));
     out += "},\n\"merges\": [";
     add_merges(out);
     return out + "]}\n}\n";
@@ -195,7 +198,7 @@ class Writer {
     }
     std::vector<size_t> order, runs;
     for (size_t id = 0; id < spelled_.size(); ++id) {
-      if (spelled_[id].size() > kMaxMerged) continue;
+      if (spelled_[id].size() > kMaxMerged || is_padding(v_, id)) continue;
       if (v_.type(id) == kNormal || v_.type(id) == kUnused) order.push_back(id);
       if (v_.type(id) == kUserDefined && is_run(spelled_[id])) runs.push_back(id);
     }

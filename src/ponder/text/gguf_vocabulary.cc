@@ -105,7 +105,7 @@ class GgufReader {
       if (std::isnan(v_.scores[i]))
         fail("tokenizer.ggml.scores", base::cat("token ", i, " has no number as its score"));
       const std::string text = spelled_token(v_, i);
-      if (text.size() > kMaxToken) continue;
+      if (text.size() > kMaxToken || is_padding(v_, i)) continue;
       if (type(i) == kNormal || type(i) == kUnused) order.push_back(i);
       std::string marks;
       while (marks.size() < text.size()) marks += kWordMark;
@@ -128,6 +128,7 @@ class GgufReader {
     bool has_bytes = false;
     at_key("tokenizer.ggml.tokens", [&] {
       for (size_t i = 0; i < v_.tokens.size(); ++i) {
+        if (is_padding(v_, i)) continue;
         const std::string text = spelled_token(v_, i);
         builder.add_token(text, static_cast<int64_t>(i));
         has_bytes |= type(i) == kByte;
@@ -160,6 +161,7 @@ class GgufReader {
     std::vector<AddedToken> added;
     at_key("tokenizer.ggml.tokens", [&] {
       for (size_t i = 0; i < v_.tokens.size(); ++i) {
+        if (is_padding(v_, i)) continue;
         builder.add_token(v_.tokens[i], static_cast<int64_t>(i));
         if ((type(i) == kControl || type(i) == kUserDefined) && !v_.tokens[i].empty())
           added.push_back(added_token(i, v_.tokens[i]));

@@ -162,6 +162,28 @@ TEST(GgufVocabulary, ItsTokenizerJsonGivesTheSameIds) {
   }
 }
 
+TEST(GgufVocabulary, WhatPadsAVocabularyStandsForNothing) {
+  const auto both = [](GgufVocabulary v) {
+    const auto id = static_cast<core::Token>(v.tokens.size());
+    v.tokens.push_back(base::cat("[PAD", id, "]")), v.tokens.push_back("[PAD0]");
+    if (!v.scores.empty()) v.scores.insert(v.scores.end(), {0, 0});
+    v.types.insert(v.types.end(), {5, 5});
+    const auto tokenizer = make_gguf_tokenizer(v, "x.gguf");
+    const auto again = read_tokenizer_json(gguf_tokenizer_json(v, "x.gguf"), "x.json");
+    for (const Tokenizer* t : {tokenizer.get(), again.get()}) {
+      EXPECT_FALSE(t->has(id));
+      EXPECT_EQ(t->decode(core::Tokens{id}), "");
+      EXPECT_TRUE(t->has(id + 1)) << "a name of its own";
+    }
+  };
+  both({.model = "gpt2", .pre = "gpt-2", .tokens = {"a", "b", "[", "P"}, .types = {1, 1, 1, 1}});
+  both({.model = "llama",
+        .tokens = {"<unk>", "a", "[PAD", "5]"},
+        .scores = {0, -1, -2, -3},
+        .types = {2, 1, 1, 1},
+        .unk = 0});
+}
+
 TEST(GgufVocabulary, ListsThatDoNotFitAreNamed) {
   using V = GgufVocabulary;
   struct Case {

@@ -140,6 +140,20 @@ class TreePage(unittest.TestCase):
         self.assertEqual(self.text(".node-facts").replace(" ", "")[:40], "value0.250meanofvisits0.250visits1prior–"[:40])
         self.assertEqual(at(4), end)
 
+    def test_nodes_are_given_up_at_the_end_alone(self):
+        nodes = [node(0, -1, path=True), node(1, 0, "first", pruned=True), node(2, 0, "second", path=True), node(3, 2, "end", terminal=True, path=True)]
+        self.show("given_up", dict(nodes=nodes))
+        at = lambda count: self.browser.run("""
+            const slider = document.querySelector('.replay input');
+            slider.value = arguments[0]; slider.dispatchEvent(new Event('input'));
+            window.treePage.goTo(1);
+            const { drawing } = window.treePage;
+            return [document.querySelectorAll('.tree .pruned').length, document.querySelector('.details').textContent.includes('given up'),
+                    drawing.shade[1] === drawing.shade[2]];""", count)
+        self.assertEqual(at(4), [1, True, False])
+        self.assertEqual(at(3), [0, False, True])
+        self.assertEqual(at(4), [1, True, False])
+
     def test_keys_clicks_and_the_search_agree(self):
         self.show("keys", make_tree(300))
         title = lambda: self.text(".details h3")

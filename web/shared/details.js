@@ -24,7 +24,7 @@ class NodeDetails {
       el('h3', {}, nodeTitle(this.tree, i)),
       i > 0 && span('muted small num', `level ${whole(this.tree.depth[i])}, made as no. ${whole(i)}`),
       node.path && i > 0 && span('chip accent', 'on the chosen path'),
-      nodeChips(node),
+      nodeChips(this.tree, i),
     );
   }
 
@@ -73,7 +73,7 @@ class NodeDetails {
 
   link(i) {
     const node = this.tree.nodes[i];
-    const classes = `step-link${node.path ? ' path' : ''}${node.pruned ? ' pruned' : ''}`;
+    const classes = `step-link${node.path ? ' path' : ''}${this.tree.givenUp(i) ? ' pruned' : ''}`;
     return el(
       'button',
       { type: 'button', class: classes, onclick: () => this.go(i) },

@@ -24,6 +24,7 @@ class SearchTree {
     // What stands here is of the moment that moment() went to; at first that is the end.
     this.visits = this.nodes.map((node) => node.visits || 0);
     this.means = this.nodes.map((node) => (isNumber(node.mean) ? node.mean : null));
+    this.ended = true;
     if (backups.length) {
       this.counts = new Int32Array(this.size);
       this.sums = new Float64Array(this.size);
@@ -35,6 +36,7 @@ class SearchTree {
   // Goes to the moment when so many nodes were made. Without backups scores and visits stay those of the end.
   moment(count) {
     const { backups } = this;
+    this.ended = count >= this.size;
     if (!backups.length) return;
     const count_in = ([, place, value], sign) => {
       for (let at = place; at >= 0; at = this.parent[at]) {
@@ -63,6 +65,11 @@ class SearchTree {
     return this.backups.length && !terminal && visits > 0 && this.visits[i] === 0 ? null : value;
   }
 
+  // Nothing says when a node was given up, so before the end none is.
+  givenUp(i) {
+    return this.ended && this.nodes[i].pruned === true;
+  }
+
   // From the root's child down to the parent.
   above(i) {
     const way = [];
@@ -80,11 +87,12 @@ function oneLine(text, most = 240) {
   return line.length > most || text.length > 2 * most ? `${line.slice(0, most)}…` : line;
 }
 
-function nodeChips(node) {
+function nodeChips(tree, i) {
+  const node = tree.nodes[i];
   const answer = node.answer ? `= ${oneLine(String(node.answer), 24)}` : 'answer';
   return [
     node.terminal && span(node.path && node.answered ? 'chip accent' : 'chip', node.answered ? answer : 'end'),
-    node.pruned && span('chip', 'given up'),
+    tree.givenUp(i) && span('chip', 'given up'),
     node.rollout && !node.asked && span('chip', 'rollout'),
     node.asked && span('chip', node.second ? "the second model's reply" : 'reply'),
     node.forced && span('chip', 'written for it'),
@@ -258,7 +266,7 @@ class TreeOutline {
     const open = this.isOpen(i);
     const depth = tree.depth[i];
     const siblings = tree.parent[i] < 0 ? [i] : this.kids(tree.parent[i]);
-    const classes = ['node', node.path && 'path', node.pruned && 'pruned', i === this.active && 'active'];
+    const classes = ['node', node.path && 'path', tree.givenUp(i) && 'pruned', i === this.active && 'active'];
     const text = oneLine(nodeText(tree, i));
     const fold = (event) => {
       event.stopPropagation();
@@ -286,14 +294,14 @@ class TreeOutline {
       valueBadge(tree.worth(i)),
       span('visits', tree.visits[i] > 0 && `${short(tree.visits[i])}×`),
       this.wanted ? marked(text, this.wanted) : node.text ? stepTrace(text) : span('trace muted', text),
-      nodeChips(node),
+      nodeChips(tree, i),
       kids > 0 && !open && span('muted small', `+${kids}`),
     );
   }
 
   describe(i) {
     const node = this.tree.nodes[i];
-    const flags = { 'on the chosen path': node.path, 'given up': node.pruned, end: node.terminal };
+    const flags = { 'on the chosen path': node.path, 'given up': this.tree.givenUp(i), end: node.terminal };
     const named = Object.keys(flags).filter((flag) => flags[flag]);
     return [
       `${oneLine(nodeText(this.tree, i))}: value ${fixed(this.tree.worth(i), 2)}`,

@@ -75,15 +75,16 @@ class TreeDrawing {
   // How each is drawn, at the tree's moment.
   judge() {
     const { tree } = this;
+    this.ended = tree.ended;
     const visits = tree.visits[0];
     const share = (i) => (visits > 0 ? tree.visits[i] / visits : 0);
     const { edges, shades } = TreeDrawing;
     const edge = (node, i) =>
-      node.path ? 'path' : node.pruned ? 'given' : share(i) > 0.2 ? 'many' : share(i) > 0.05 ? 'some' : 'thin';
+      node.path ? 'path' : tree.givenUp(i) ? 'given' : share(i) > 0.2 ? 'many' : share(i) > 0.05 ? 'some' : 'thin';
     this.edge = Uint8Array.from(tree.nodes, (node, i) => edges.indexOf(edge(node, i)));
-    const shade = (node, worth) =>
-      node.pruned ? shades : worth === null ? shades + 1 : Math.max(0, Math.min(shades - 1, Math.round(worth * (shades - 1))));
-    this.shade = Uint8Array.from(tree.nodes, (node, i) => shade(node, tree.worth(i)));
+    const shade = (i, worth) =>
+      tree.givenUp(i) ? shades : worth === null ? shades + 1 : Math.max(0, Math.min(shades - 1, Math.round(worth * (shades - 1))));
+    this.shade = Uint8Array.from(tree.nodes, (_, i) => shade(i, tree.worth(i)));
   }
 
   legend() {
@@ -100,7 +101,7 @@ class TreeDrawing {
 
   show(count) {
     this.shown = count;
-    if (this.tree.backups.length) this.judge();
+    if (this.tree.backups.length || this.ended !== this.tree.ended) this.judge();
     this.drawSoon();
   }
   goTo(i) {
@@ -314,7 +315,7 @@ class TreeDrawing {
       context.textAlign = beside ? 'left' : 'center';
       context.textBaseline = beside ? 'middle' : 'top';
       const at = beside ? [x + radius + 5, y] : [x, y + radius + 4];
-      context.fillStyle = node.pruned ? colors.faint : colors.muted;
+      context.fillStyle = this.tree.givenUp(i) ? colors.faint : colors.muted;
       context.strokeText(text, ...at);
       context.fillText(text, ...at);
     }

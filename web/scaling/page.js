@@ -186,8 +186,8 @@ function allocation(study) {
   if (!a.predicted) return null;
   const intro =
     `Problems fall into bins by how well their first ${a.probe} samples agree; each bin gets the strategy that did best on ` +
-    'it in the other half of the problems; stop: the vote of these samples, where nothing has more right. Their tokens are paid for. ' +
-    'Bins by true difficulty, which nobody knows beforehand, stand beside them.';
+    'it in the other half of the problems; stop: the vote of these samples, where nothing has more right. Their tokens are paid for, ' +
+    'and every search that follows is read off where it stood with what they had left, without these samples: a lower bound. Bins by true difficulty, which nobody knows beforehand, stand beside them.';
   const rows = [
     ...a.predicted.bins.map((b) => ({ ...b, by: 'agreement' })),
     ...a.by_difficulty.bins.map((b) => ({ ...b, by: 'true difficulty' })),
@@ -199,22 +199,33 @@ function allocation(study) {
     textColumn('chosen in the two halves', (r) => r.chosen.length ? r.chosen.join(', ') : '–'),
   ];
   const results = [
-    ['best fixed strategy', `${a.best_fixed}, ${percent(a.best_fixed_accuracy)}, ${whole(a.best_fixed_tokens)} tokens a problem`],
+    ['best fixed strategy, in hindsight', `${a.best_fixed}, ${percent(a.best_fixed_accuracy)}, ${whole(a.best_fixed_tokens)} tokens a problem`],
     ['tokens a problem by agreement', whole(a.predicted.tokens_per_problem)],
     ['by agreement', `${percent(a.predicted.accuracy)} ${interval(a.predicted.ci_lo, a.predicted.ci_hi)}`],
     ['by true difficulty', `${percent(a.by_difficulty.accuracy)} ${interval(a.by_difficulty.ci_lo, a.by_difficulty.ci_hi)}`],
-    ['by agreement − best fixed', `${signedPoints(a.gain.accuracy)} ${interval(a.gain.ci_lo, a.gain.ci_hi)} points`],
+  ];
+  const against = [
+    textColumn('by agreement against', (r) => r.strategy),
+    numberColumn('accuracy', (r) => percent(r.fixed_accuracy)),
+    numberColumn('tokens a problem', (r) => whole(r.fixed_tokens)),
+    numberColumn('difference in points', (r) => `${signedPoints(r.accuracy)} ${interval(r.ci_lo, r.ci_hi)}`),
   ];
   const pairs = [textColumn('', (r) => r[0]), numberColumn('accuracy', (r) => r[1])];
-  const learned = [numberColumn('budget', (r) => whole(r.tokens)), ...['easy', 'middle', 'hard'].map((bin) => textColumn(bin, (r) => r[bin]))];
+  const bins = ['easy', 'middle', 'hard'];
+  const learned = [
+    numberColumn('budget', (r) => whole(r.tokens)),
+    ...bins.map((bin, i) => textColumn(bin, (r) => `${r[bin]} (${whole(r.problems[i])})`)),
+    textColumn('not told of', (r) => r.cannot_tell.join(', ')),
+  ];
   const note =
-    'What is best for each bin over all of these problems stands in auto.json, a table for --search auto. It was learned here: ' +
+    'What is best for each bin (of so many problems) over all of these problems stands in auto.json, a table for --search auto, but for ' +
+    'budgets at which some strategy with what the samples had left is not told of. It was learned here: ' +
     'how good it is these problems cannot say, and eval refuses to score it on them.';
   return section(
     'allocation',
     `A strategy a problem, ${whole(a.budget)} tokens`,
     intro,
-    div('card', dataTable(pairs, results), dataTable(columns, rows), paragraph('muted small', note), dataTable(learned, a.table)),
+    div('card', dataTable(pairs, results), dataTable(against, a.against), dataTable(columns, rows), paragraph('muted small', note), dataTable(learned, a.table)),
   );
 }
 

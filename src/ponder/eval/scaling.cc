@@ -438,95 +438,138 @@ class Study {
     const Group* pool = find(kPool);
     const int64_t budget = setup_.budgets.back();
     if (!pool || pool_size() < setup_.probe) return out;
-    std::vector<double> agreement, ease;
+    std::vector<double> ease;
     for (const ScalingRow* row : pool->rows) {
-      std::map<std::string, int> votes;
-      double most = 0, right = 0;
-      for (int64_t s = 0; s < setup_.probe; ++s)
-        if (const Found& f = row->found[static_cast<size_t>(s)]; f.answered)
-          most = std::max(most, static_cast<double>(++votes[f.answer]));
+      double right = 0;
       for (const Found& f : row->found) right += f.correct ? 1 : 0;
-      agreement.push_back(most / static_cast<double>(setup_.probe));
       ease.push_back(right / static_cast<double>(row->found.size()));
     }
     out["budget"] = budget, out["probe"] = setup_.probe;
-    const std::vector<Choice> probed = behind_probe(budget), whole = at_full(budget);
-    const Allocated allocated = allocate(agreement, probed, clusters_);
+    const std::vector<Choice> probed = behind_probe(budget), fixed = at_full(budget);
+    const Allocated allocated = allocate(agreement(budget), probed, clusters_);
     out["predicted"] = allocated_json(allocated, probed);
-    out["by_difficulty"] = allocated_json(allocate(ease, whole, clusters_), whole);
-    const Outcomes fixed = best_fixed(budget, out);
-    out["gain"] = estimate(paired_difference(allocated.correct, fixed.correct, clusters_, key("allocation")));
+    out["by_difficulty"] = allocated_json(allocate(ease, fixed, clusters_), fixed);
+    put_against(allocated, fixed, out);
+    Json unknown = Json::object();
+    for (const Choice& choice : probed)
+      if (choice.unknown > 0) unknown[choice.name] = choice.unknown;
+    out["unknown"] = std::move(unknown);
     Json table = Json::array();
-    for (int64_t tokens : setup_.budgets) {
-      const std::vector<Choice> choices = behind_probe(tokens);
-      const auto best = best_of_bins(agreement, choices);
-      Json row = Json::object();
-      row["tokens"] = tokens;
-      for (size_t bin = 0; bin < kBins.size(); ++bin) row[kBins[bin]] = choices[best[bin]].name;
-      table.push_back(std::move(row));
-    }
+    for (int64_t tokens : setup_.budgets) table.push_back(table_row(tokens));
     out["table"] = std::move(table);
     return out;
   }
 
-  // The fixed strategy that is best at this budget.
-  Outcomes best_fixed(int64_t budget, Json& out) const {
-    std::optional<Outcomes> best;
-    for (const std::string& name : names()) {
-      if (!is_rival(name, budget)) continue;
-      const std::optional<Outcomes> o = outcomes(name, budget);
-      if (best && mean(o->correct).value <= mean(best->correct).value) continue;
-      best = o, out["best_fixed"] = name, out["best_fixed_accuracy"] = mean(o->correct).value;
-      out["best_fixed_tokens"] = o->generated + o->read;
+  // Against each fixed strategy. Which of them is the best one is known in hindsight alone, of all problems.
+  void put_against(const Allocated& allocated, const std::vector<Choice>& fixed, Json& out) const {
+    Json against = Json::array();
+    const Choice* best = nullptr;
+    for (const Choice& choice : fixed) {
+      Json row = estimate(paired_difference(allocated.correct, choice.correct, clusters_, key("allocation")));
+      const double accuracy = mean(choice.correct).value, tokens = mean(choice.tokens).value;
+      row["strategy"] = choice.name, row["fixed_accuracy"] = accuracy, row["fixed_tokens"] = tokens;
+      if (!best || accuracy > mean(best->correct).value) {
+        best = &choice;
+        out["best_fixed"] = choice.name, out["best_fixed_accuracy"] = accuracy, out["best_fixed_tokens"] = tokens;
+        out["gain"] = row;
+      }
+      against.push_back(std::move(row));
     }
-    return *best;
+    out["against"] = std::move(against);
   }
 
-  bool is_rival(const std::string& name, int64_t budget) const {
-    return name != "random" && outcomes(name, budget) && !is_read_off(name, budget);
+  // What all problems say of a budget: the best choice of each bin, how many problems the bin has, and the strategies
+  // that the study cannot tell of there, because behind the probe most of what they would do is unknown.
+  Json table_row(int64_t tokens) const {
+    const std::vector<Choice> choices = behind_probe(tokens);
+    const std::vector<double> ease = agreement(tokens);
+    const auto best = best_of_bins(ease, choices);
+    Json row = Json::object(), problems = Json::array(), cannot_tell = Json::array();
+    row["tokens"] = tokens;
+    for (size_t bin = 0; bin < kBins.size(); ++bin) {
+      row[kBins[bin]] = choices[best[bin]].name;
+      problems.push_back(std::ranges::count(ease, bin, bin_of));
+    }
+    for (const Choice& choice : choices)
+      if (choice.unknown > 0.5) cannot_tell.push_back(choice.name);
+    row["problems"] = std::move(problems), row["cannot_tell"] = std::move(cannot_tell);
+    return row;
   }
 
-  // What can follow a probe: not `auto`, which is such a choice itself.
+  // Of the probe's samples those that this budget pays for.
+  std::vector<Found> probe_of(const ScalingRow& pool, int64_t budget) const {
+    std::vector<Found> probe(pool.found.begin(), pool.found.begin() + setup_.probe);
+    std::erase_if(probe, [&](const Found& f) { return f.generated > budget; });
+    return probe;
+  }
+  // As `auto` sees it: what the budget has cut off votes for nothing.
+  std::vector<double> agreement(int64_t budget) const {
+    std::vector<double> agreement;
+    for (const ScalingRow* row : find(kPool)->rows) {
+      std::map<std::string, int> votes;
+      double most = 0;
+      for (const Found& f : probe_of(*row, budget))
+        if (f.answered) most = std::max(most, static_cast<double>(++votes[f.answer]));
+      agreement.push_back(most / static_cast<double>(setup_.probe));
+    }
+    return agreement;
+  }
+
+  // `auto` is no fixed strategy, and can follow no probe: it is such a choice itself.
+  static bool is_fixed(const std::string& name) {
+    return name != "random" && name != "auto" && !name.starts_with("auto ");
+  }
+
+  // The fixed strategies that were run with this budget.
   std::vector<Choice> at_full(int64_t budget) const {
     std::vector<Choice> choices;
     for (const std::string& name : names()) {
-      if (!is_rival(name, budget) || name == "auto" || name.starts_with("auto ")) continue;
-      const Outcomes o = *outcomes(name, budget);
-      choices.push_back({name, o.correct, o.tokens});
+      if (!is_fixed(name) || is_read_off(name, budget)) continue;
+      if (const std::optional<Outcomes> o = outcomes(name, budget)) choices.push_back({name, o->correct, o->tokens});
     }
     return choices;
   }
 
-  // The same when the probe's tokens are gone, and the vote of the probe alone.
+  // What can follow a probe, its tokens gone, and the vote of the probe alone.
   std::vector<Choice> behind_probe(int64_t budget) const {
-    std::vector<Choice> choices = at_full(budget);
-    choices.insert(choices.begin(), {kStop, {}, {}});
+    std::vector<Choice> choices = {{kStop, {}, {}}};
+    for (const std::string& name : names())
+      if (is_fixed(name) && (shares_pool(name) || find(name, budget))) choices.push_back({name, {}, {}});
+    const std::vector<const ScalingRow*>& pool = find(kPool)->rows;
     for (Choice& choice : choices) {
-      choice.correct.clear(), choice.tokens.clear();
-      for (const ScalingRow* row : find(kPool)->rows) {
-        const std::vector<Found> probe(row->found.begin(), row->found.begin() + setup_.probe);
-        const AtBudget voted = at_budget(probe, "maj", budget, false);
-        const AtBudget at = choice.name == kStop ? voted : with_less(choice.name, *row, budget, probe.back().generated);
+      for (size_t i = 0; i < pool.size(); ++i) {
+        // A sample that the budget cuts off has taken what there was.
+        const int64_t less = std::min(budget, pool[i]->found[static_cast<size_t>(setup_.probe) - 1].generated);
+        AtBudget at;
+        if (choice.name == kStop) {
+          at = at_budget(probe_of(*pool[i], budget), "maj", budget, false);
+        } else {
+          const std::optional<AtBudget> rest = with_rest(choice.name, i, budget, budget - less);
+          // What does not pay for one more sample pays for no search.
+          if (!rest && (budget - less) * setup_.probe >= less) ++choice.unknown;
+          at = rest.value_or(AtBudget{static_cast<double>(budget - less), 0, false});
+          at.generated += static_cast<double>(less);
+        }
         choice.correct.push_back(at.correct ? 1 : 0), choice.tokens.push_back(at.generated + at.read);
       }
+      choice.unknown /= static_cast<double>(pool.size());
     }
     return choices;
   }
 
-  // The problem of this row of the pool by a strategy that has `less` tokens fewer, these counted: by the largest run
-  // that the rest pays for.
-  AtBudget with_less(const std::string& name, const ScalingRow& pool, int64_t budget, int64_t less) const {
-    // The probe's samples are the first of the pool: they vote, nothing is lost.
-    if (shares_pool(name)) return chosen_from_pool(pool, name, budget);
-    const size_t i = static_cast<size_t>(std::ranges::find(problems_, pool.problem) - problems_.begin());
-    const auto paid = [&](const Group& group) {
-      const ScalingRow& row = *group.rows[i];
-      return AtBudget{static_cast<double>(row.generated + less), static_cast<double>(row.read), row.correct};
-    };
-    const Group& own = *find(name, budget);
-    if (own.rows[i]->generated + own.rows[i]->read <= budget - less) return paid(own);
-    const Group* smaller = find_within(name, budget - less);
-    return smaller ? paid(*smaller) : AtBudget{static_cast<double>(std::min(less, budget)), 0, false};
+  // What a strategy does with the `rest` of a budget, read off the same way for all, the pool too: where it stood when
+  // it had spent so much, without the probe's answers, which `auto` adds. That is a lower bound: told of the smaller
+  // budget it might have ended better. Where it had no answer by then, by the largest run that the rest pays for;
+  // nothing is known where there is none.
+  std::optional<AtBudget> with_rest(const std::string& name, size_t i, int64_t budget, int64_t rest) const {
+    if (shares_pool(name)) return chosen_from_pool(*find(kPool)->rows[i], name, rest);
+    const ScalingRow& row = *find(name, budget)->rows[i];
+    const bool told = row.generated + row.read <= rest || std::ranges::any_of(row.found, [&](const Found& f) {
+                        return f.answered && f.generated + f.read <= rest;
+                      });
+    if (told) return within(row, rest);
+    const Group* smaller = find_within(name, rest);
+    return smaller ? std::optional(within(*smaller->rows[i], rest)) : std::nullopt;
   }
 
   Json allocated_json(const Allocated& allocated, const std::vector<Choice>& choices) const {

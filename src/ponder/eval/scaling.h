@@ -23,8 +23,10 @@ struct ScalingSetup {
 // shift: a pool of samples of problems out of distribution; only its signals are looked at.
 base::Json scaling_json(const std::vector<ScalingRow>& rows, const ScalingSetup& setup,
                         const std::vector<ScalingRow>& shift = {});
-// What `auto` is to go by on other problems, learned on all of these; nothing where the study has no pool of samples,
-// or one that is smaller than the probe. instances: the canonical ones of its problems.
+// What `auto` is to go by on other problems, learned on all of these, without the budgets at which the study cannot
+// tell of some strategy behind the probe (`cannot_tell` of a row of allocation.table). Nothing where none is left, and
+// where the study has no pool of samples, or one that is smaller than the probe. instances: the canonical ones of its
+// problems.
 std::optional<search::AutoTable> auto_table(const base::Json& scaling, const std::vector<std::string>& instances);
 std::string scaling_table(const base::Json& scaling);  // for the terminal
 std::string scaling_html(const base::Json& scaling);

@@ -67,9 +67,11 @@ std::optional<search::AutoTable> auto_table(const base::Json& scaling, const std
   search::AutoTable table;
   table.probe = allocation->at("probe").as_int(), table.easy_at = kEasyAt, table.hard_at = kHardAt;
   for (const base::Json& row : rows->as_array()) {
+    if (row.at("cannot_tell").size() > 0) continue;
     const auto of = [&](size_t bin) { return words(row.at(kBins[bin]).as_string()); };
     table.budgets.push_back({row.at("tokens").as_int(), of(0), of(1), of(2)});
   }
+  if (table.budgets.empty()) return std::nullopt;
   for (const std::string& instance : instances) table.learned_on.push_back(search::instance_id(instance));
   std::ranges::sort(table.learned_on);
   const auto [first, last] = std::ranges::unique(table.learned_on);

@@ -19,6 +19,7 @@ inline constexpr const char* kStop = "stop";  // the vote of the probe, and no m
 struct Choice {
   std::string name;                     // of its curve, or kStop
   std::vector<double> correct, tokens;  // [problem] 1 or 0; what it spends
+  double unknown = 0;                   // share of the problems of which nobody knows, and that count as wrong
 };
 
 // Which choice is the best one for each bin, over all problems: it has most right there. Where others have as many,

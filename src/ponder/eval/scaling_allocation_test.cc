@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <ranges>
+
 #include "ponder/base/file.h"
 #include "ponder/base/rng.h"
 #include "ponder/eval/scaling.h"
@@ -98,39 +102,128 @@ void add(std::vector<ScalingRow>& rows, const char* name, int64_t budget, int64_
   }
 }
 
-Json study_of(const std::vector<ScalingRow>& rows, int64_t probe = 4) {
-  return scaling_json(rows, {"m", "t", {20, 160}, 1, probe, Json::object()});
+Json study_of(const std::vector<ScalingRow>& rows, const std::vector<int64_t>& budgets = {20, 160}, int64_t probe = 4) {
+  return scaling_json(rows, {"m", "t", budgets, 1, probe, Json::object()});
+}
+
+// A search that spends its whole budget and has answered after `first` tokens of it.
+void add_early(std::vector<ScalingRow>& rows, const char* name, int64_t budget, int64_t first,
+               const std::function<bool(int)>& right) {
+  const size_t before = rows.size();
+  add(rows, name, budget, first, right);
+  for (size_t i = before; i < rows.size(); ++i) {
+    rows[i].generated = budget;
+    rows[i].found.push_back(rows[i].found[0]);
+    rows[i].found.back().generated = budget;
+  }
+}
+
+bool says(const Json& study, const std::string& words) {
+  return std::ranges::any_of(study.at("sentences").as_array(), [&](const Json& sentence) {
+    return sentence.as_string().find(words) != std::string::npos;
+  });
+}
+
+// `auto` is such a choice itself: the opponents are the fixed strategies, each of them.
+TEST(Allocation, IsHeldAgainstEachFixedStrategy) {
+  auto rows = pool(80);
+  add(rows, "mcts width=3", 160, 100, [](int i) { return i % 2 == 1; });
+  add(rows, "beam", 160, 100, [](int i) { return i % 8 == 1; });
+  for (const char* name : {"auto", "auto table=t"}) add(rows, name, 160, 100, [](int) { return true; });
+  const Json study = study_of(rows);
+  const Json& allocation = study.at("allocation");
+  EXPECT_EQ(allocation.at("predicted").at("accuracy").as_double(), 1);
+  EXPECT_DOUBLE_EQ(allocation.at("predicted").at("tokens_per_problem").as_double(), (40 + 140) / 2.0);
+  std::map<std::string, double> gains;
+  for (const Json& row : allocation.at("against").as_array()) {
+    gains[row.at("strategy").as_string()] = row.at("accuracy").as_double();
+    EXPECT_NEAR(row.at("accuracy").as_double(), 1 - row.at("fixed_accuracy").as_double(), 1e-12);
+    EXPECT_GT(row.at("ci_lo").as_double(), 0);
+    EXPECT_LT(row.at("ci_lo").as_double(), row.at("ci_hi").as_double());
+  }
+  EXPECT_EQ(gains.size(), 5u);
+  EXPECT_DOUBLE_EQ(gains.at("mcts width=3"), 0.5);
+  EXPECT_DOUBLE_EQ(gains.at("beam"), 1 - 1 / 8.0);
+  EXPECT_TRUE(gains.contains("majority") && gains.contains("bon") && gains.contains("bon-wmaj"));
+  const std::string best = allocation.at("best_fixed").as_string();
+  EXPECT_EQ(allocation.at("gain").at("accuracy").as_double(), std::ranges::min(gains | std::views::values));
+  EXPECT_EQ(allocation.at("gain").at("accuracy").as_double(), gains.at(best));
+  EXPECT_TRUE(says(study, "against the best fixed one (" + best + ", picked on all of these problems in hindsight)"));
+  EXPECT_TRUE(says(study, "Of 5 fixed strategies it is above 5, below 0"));
 }
 
 TEST(Allocation, LearnsATableThatAutoReads) {
   auto rows = pool(80);
-  add(rows, "mcts width=3", 160, 100, [](int i) { return i % 2 == 1; });
-  add(rows, "mcts width=3", 20, 20, [](int) { return false; });
-  add(rows, "auto", 160, 100, [](int) { return true; });
-  const Json study = study_of(rows);
-  const Json& allocation = study.at("allocation");
-  EXPECT_EQ(allocation.at("best_fixed").as_string(), "auto");  // a rival, but nothing to choose
-  EXPECT_EQ(allocation.at("predicted").at("accuracy").as_double(), 1);
-  EXPECT_DOUBLE_EQ(allocation.at("predicted").at("tokens_per_problem").as_double(), (40 + 140) / 2.0);
-  EXPECT_EQ(allocation.at("gain").at("accuracy").as_double(), 0);
-
+  for (int64_t budget : {80, 160}) add_early(rows, "mcts width=3", budget, 30, [](int) { return true; });
+  const Json study = study_of(rows, {80, 160});
   const auto table = auto_table(study, {"b", "a", "b"});
   ASSERT_TRUE(table);
   EXPECT_EQ(table->probe, 4);
   ASSERT_EQ(table->budgets.size(), 2u);
-  EXPECT_EQ(table->budgets[0].tokens, 20);
-  EXPECT_EQ(table->budgets[1].easy, "stop");
-  EXPECT_EQ(table->budgets[1].hard, "mcts width=3");
-  EXPECT_EQ(table->budgets[0].hard, "stop");  // 20 tokens are two samples, and nothing is right by then
+  EXPECT_EQ(table->budgets[0].tokens, 80);
+  for (const auto& row : table->budgets) {
+    EXPECT_EQ(row.easy, "stop");
+    EXPECT_EQ(row.hard, "mcts width=3");  // it had its answer by what the probe leaves of either budget
+  }
   EXPECT_EQ(table->learned_on.size(), 2u);
 
   const std::string path = base::join_path(testing::TempDir(), "learned.json");
   base::write_file_atomic(path, search::to_json(*table).dump());
   EXPECT_NO_THROW(search::make_strategy("auto", {"table=" + path}));
-  bool said = false;
-  for (const Json& sentence : study.at("sentences").as_array())
-    said |= sentence.as_string().find("must not be scored on them") != std::string::npos;
-  EXPECT_TRUE(said);
+  EXPECT_TRUE(says(study, "must not be scored on them"));
+  EXPECT_TRUE(says(study, "It is a lower bound"));
+}
+
+// The probe takes the same from the vote as from a tree.
+TEST(Allocation, EverySearchHasWhatTheProbeLeaves) {
+  auto rows = pool(80);
+  for (ScalingRow& row : rows)
+    for (size_t s = 4; s < 16; ++s)
+      row.found[s].answer = "r", row.found[s].correct = true;  // of hard problems the vote is right at 60 tokens
+  add_early(rows, "mcts", 160, 60, [](int i) { return i % 2 == 1; });
+  const Json study = study_of(rows, {80, 100, 160});
+  const auto hard = [](const Json& of, size_t i) {
+    return of.at("allocation").at("table").as_array()[i].at("hard").as_string();
+  };
+  EXPECT_EQ(hard(study, 0), "stop");  // 40 are left, for nothing that is right
+  EXPECT_NE(hard(study, 1), "stop");
+  // The tree is read off its run with 160 tokens, as the vote is read off the pool.
+  std::erase_if(rows, [](const ScalingRow& row) { return row.strategy == "samples"; });
+  const auto weak = pool(80);
+  rows.insert(rows.begin(), weak.begin(), weak.end());
+  EXPECT_EQ(hard(study_of(rows, {80, 100, 160}), 1), "mcts");
+}
+
+// An answer at the very end of a search says nothing of a smaller budget: such a strategy may not lose for that.
+TEST(Allocation, NoTableWhereTheStudyCannotTell) {
+  auto rows = pool(80);
+  add(rows, "mcts", 160, 160, [](int) { return true; });  // as with --anytime
+  const Json blind = study_of(rows, {80, 160});
+  EXPECT_FALSE(auto_table(blind, {}));
+  EXPECT_TRUE(says(blind, "No table for auto is learned."));
+  EXPECT_TRUE(says(blind, "at 80 tokens of mcts; at 160 tokens of mcts"));
+  EXPECT_TRUE(says(blind, "mcts counts as wrong on 100% of the problems"));
+  EXPECT_EQ(blind.at("allocation").at("unknown").at("mcts").as_double(), 1);
+
+  // By the run with 80 tokens, which the rest of 160 pays for.
+  add(rows, "mcts", 80, 80, [](int) { return true; });
+  const Json seen = study_of(rows, {80, 160});
+  const auto table = auto_table(seen, {});
+  ASSERT_TRUE(table);
+  ASSERT_EQ(table->budgets.size(), 1u);
+  EXPECT_EQ(table->budgets[0].tokens, 160);
+  EXPECT_EQ(table->budgets[0].hard, "mcts");
+  EXPECT_EQ(seen.at("allocation").at("unknown").size(), 0u);
+  EXPECT_TRUE(says(seen, "(at 80 tokens of mcts)"));
+}
+
+// `auto` counts the samples that its budget pays for: three of four agree at most.
+TEST(Allocation, ABudgetBelowTheProbeHasTheBinsThatAutoSees) {
+  const Json study = study_of(pool(80), {30, 160});
+  const auto& table = study.at("allocation").at("table").as_array();
+  EXPECT_EQ(table[0].at("problems").dump(), "[0,40,40]");
+  EXPECT_EQ(table[1].at("problems").dump(), "[40,0,40]");
+  EXPECT_EQ(table[0].at("cannot_tell").size(), 0u);  // nothing is left, so nothing is unknown
 }
 
 // Curves of the pool have names of their own.
@@ -145,7 +238,7 @@ TEST(Allocation, WordsOfTheSamplingFamily) {
 
 TEST(Allocation, NoTableWithoutAProbe) {
   auto rows = pool(80);
-  EXPECT_FALSE(auto_table(study_of(rows, 17), {}));
+  EXPECT_FALSE(auto_table(study_of(rows, {20, 160}, 17), {}));
   std::erase_if(rows, [](const ScalingRow&) { return true; });
   EXPECT_FALSE(auto_table(study_of(rows), {}));
   add(rows, "mcts", 160, 100, [](int) { return true; });

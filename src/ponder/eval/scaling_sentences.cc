@@ -70,11 +70,46 @@ std::string over_optimisation_sentence(const Json& over) {
 
 std::string allocation_sentence(const Json& allocation) {
   if (!allocation.find("gain")) return "";
-  return base::cat("Choosing a strategy by predicted difficulty, the probe paid for, against the best fixed one (",
-                   allocation.at("best_fixed").as_string(), "): ", points_text(allocation.at("gain")), ", with ",
-                   base::fixed(allocation.at("predicted").at("tokens_per_problem").as_double(), 0),
-                   " tokens a problem against ", base::fixed(allocation.at("best_fixed_tokens").as_double(), 0),
-                   ". The table for auto is learned on all of these problems and must not be scored on them.");
+  int64_t above = 0, below = 0;
+  for (const Json& row : allocation.at("against").as_array())
+    above += row.at("ci_lo").as_double() > 0, below += row.at("ci_hi").as_double() < 0;
+  const auto all = static_cast<int64_t>(allocation.at("against").size());
+  std::string text =
+      base::cat("Choosing a strategy by predicted difficulty, the probe paid for, against the best fixed one (",
+                allocation.at("best_fixed").as_string(),
+                ", picked on all of these problems in hindsight): ", points_text(allocation.at("gain")), ", with ",
+                base::fixed(allocation.at("predicted").at("tokens_per_problem").as_double(), 0),
+                " tokens a problem against ", base::fixed(allocation.at("best_fixed_tokens").as_double(), 0), ". Of ",
+                all, all == 1 ? " fixed strategy" : " fixed strategies", " it is above ", above, ", below ", below,
+                ", and cannot be told from ", all - above - below,
+                ". It is a lower bound: behind the probe every search, the vote too, is read off where it stood with "
+                "what the probe had left, without the probe's answers");
+  for (const auto& [strategy, share] : allocation.at("unknown").as_object())
+    text += base::cat("; ", strategy, " counts as wrong on ", base::fixed(100 * share.as_double(), 0),
+                      "% of the problems, where nothing is known of it");
+  return text + ".";
+}
+
+std::string learned_sentence(const Json& allocation) {
+  if (!allocation.find("table")) return "";
+  bool learned = false;
+  std::string left_out;
+  for (const Json& row : allocation.at("table").as_array()) {
+    std::string names;
+    for (const Json& name : row.at("cannot_tell").as_array())
+      names += base::cat(names.empty() ? "" : ", ", name.as_string());
+    learned |= names.empty();
+    if (!names.empty())
+      left_out += base::cat(left_out.empty() ? "" : "; ", "at ", row.at("tokens").as_int(), " tokens of ", names);
+  }
+  std::string text = learned ? "The table for auto is learned on all of these problems and must not be scored on them."
+                             : "No table for auto is learned.";
+  if (!left_out.empty())
+    text += base::cat(
+        " It ", learned ? "lacks" : "would lack", " the budgets at which nothing is known, on most problems, ",
+        "of some strategy with what the probe had left (", left_out,
+        "): run the study without --anytime and with a smaller budget too, or leave these strategies out.");
+  return text;
 }
 
 }  // namespace
@@ -98,6 +133,7 @@ Json scaling_sentences(const Json& study, double pool_ended_early, const std::st
   add(coverage_sentence(study.at("coverage")));
   add(over_optimisation_sentence(study.at("over_optimisation")));
   add(allocation_sentence(study.at("allocation")));
+  add(learned_sentence(study.at("allocation")));
   add(signals_sentence(study.at("signals")));
   add(mix_sentence(study.at("mix")));
   add(shift_sentence(study.at("shift")));

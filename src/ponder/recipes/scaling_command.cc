@@ -333,14 +333,16 @@ base::Json write_page(const ScalingStudy& study) {
   return json;
 }
 
-// What `auto` is to go by on other problems; nothing without a pool of samples.
+// What `auto` is to go by on other problems; nothing without a pool of samples. Where the study cannot tell, its
+// sentences say so, and no table of an earlier call stays behind.
 void write_auto_table(const ScalingStudy& study, const base::Json& scaling) {
+  const std::string path = study.path("auto.json");
   const auto table = eval::auto_table(scaling, study.clusters);
-  if (!table) return;
+  if (!table) return base::remove_all(path);
   base::Json json = search::to_json(*table);
   for (const char* told : {"model", "task", "n", "seed"}) json[told] = scaling.at(told);
-  base::write_file_atomic(study.path("auto.json"), json.dump(1) + "\n");
-  base::log_info(base::cat("table for --search auto: ", study.path("auto.json")));
+  base::write_file_atomic(path, json.dump(1) + "\n");
+  base::log_info(base::cat("table for --search auto: ", path));
 }
 
 // The pool of the problems out of distribution, as it is drawn of the study's own. Its file is named after what they

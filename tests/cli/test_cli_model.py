@@ -463,8 +463,8 @@ class Directory(CliTest):
 
 
 class Solve(CliTest):
-    FIELDS = {"id", "answer", "thought", "text", "tokens_generated", "tokens_processed", "tokens_unique", "tokens_recomputed",
-              "critic_tokens", "flops", "seconds", "batch", "search"}
+    FIELDS = {"id", "answer", "thought", "text", "tokens_generated", "tokens_processed", "tokens_unique", "tokens_discarded",
+              "tokens_recomputed", "critic_tokens", "flops", "seconds", "batch", "search"}
 
     def solve(self, problems, *more, status=0, says=()):
         return self.rows("solve", "--model", made, "--problems", problems, "--task", "countdown3", *more, status=status,
@@ -487,7 +487,7 @@ class Solve(CliTest):
         *rows, last = self.solve(path, *search, "--stats")
         self.assertEqual(len(rows), 5)
         stats = last["stats"]
-        for key in ("tokens_generated", "tokens_processed", "tokens_unique", "tokens_recomputed", "critic_tokens", "flops"):
+        for key in ("tokens_generated", "tokens_processed", "tokens_unique", "tokens_discarded", "tokens_recomputed", "critic_tokens", "flops"):
             self.assertAlmostEqual(stats[key], sum(row[key] for row in rows), msg=key)
         for key in ("tokens_drafted", "tokens_accepted"):  # of rows that guessed
             self.assertEqual(stats.get(key, 0), sum(row.get(key, 0) for row in rows), key)
@@ -594,7 +594,7 @@ class Eval(CliTest):
         right = sum(row["verdict"] == "correct" for row in rows)
         self.assertAlmostEqual(found["accuracy"], right / 6)
         for total, key in (("tokens", "tokens_generated"), ("tokens_processed", "tokens_processed"), ("tokens_unique", "tokens_unique"),
-                           ("tokens_recomputed", "tokens_recomputed"), ("critic_tokens", "critic_tokens"), ("flops", "flops")):
+                           ("tokens_discarded", "tokens_discarded"), ("tokens_recomputed", "tokens_recomputed"), ("critic_tokens", "critic_tokens"), ("flops", "flops")):
             self.assertAlmostEqual(found[f"{total}_per_problem"], sum(row[key] for row in rows) / 6, msg=key)
         self.assertAlmostEqual(found["seconds_per_problem"], found["seconds"] / 6)
         self.assertAlmostEqual(found["tokens_per_second"], found["tokens_per_problem"] / found["seconds_per_problem"])
@@ -604,7 +604,7 @@ class Eval(CliTest):
     def test_for_people_it_says_what_it_cost(self):
         text = self.ponder("eval", "--model", made, "--problems", "task:countdown3", "--n", 6).out
         self.assertRegex(text, r"^accuracy [01]\.\d{3}  95% interval \[.*\]  n 6  \d+ tokens a problem  \(greedy, seed 1\)\n")
-        self.assertRegex(text, r"written +processed +unique +again +read to judge +FLOPs +time\n  tokens a problem ")
+        self.assertRegex(text, r"written +processed +unique +discarded +again +read to judge +FLOPs +time\n  tokens a problem ")
         self.assertRegex(text, r"tokens/s written, [0-9.]+ MiB of keys and values at most\n")
 
     def test_bad_rows_are_named_and_counted_out(self):

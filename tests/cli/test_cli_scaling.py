@@ -120,7 +120,8 @@ class Scaling(CliTest):
                 continue
             own = rows[name]
             for key, field in (("flops_per_problem", "flops"), ("tokens_processed_per_problem", "processed"),
-                               ("tokens_unique_per_problem", "unique"), ("tokens_recomputed_per_problem", "recomputed")):
+                               ("tokens_unique_per_problem", "unique"), ("tokens_discarded_per_problem", "discarded"),
+                               ("tokens_recomputed_per_problem", "recomputed")):
                 self.assertAlmostEqual(point[key], sum(row[field] for row in own) / 6, msg=point)
             self.assertEqual({row["batch"] for row in own}, {6})
             self.assertEqual(len({row["batch_seconds"] for row in own}), 1)
@@ -141,7 +142,7 @@ class Scaling(CliTest):
         self.assertEqual(names, {"majority", "bon", "bon-wmaj", "random", "beam n=4 beam_width=2"})
         text = self.ponder(*COMMAND, "--model", model, "--out", out, "majority", "beam n=4 beam_width=2").out
         self.assertIn("beam n=4 beam_width=2", text)
-        self.assertRegex(text, r"spent of 160 tokens +written +read to judge +processed +unique +again +FLOPs +seconds")
+        self.assertRegex(text, r"spent of 160 tokens +written +read to judge +processed +unique +discarded +again +FLOPs +seconds")
 
     def test_signals_of_named_guides_and_of_older_studies(self):
         out = self.folder / "guides"
@@ -157,7 +158,7 @@ class Scaling(CliTest):
         for path in out.glob("*.jsonl"):
             rows = [json.loads(line) for line in path.read_text().splitlines()]
             for row in rows:
-                for field in ("guide", "processed", "unique", "recomputed", "flops", "seconds", "batch", "batch_seconds",
+                for field in ("guide", "processed", "unique", "discarded", "recomputed", "flops", "seconds", "batch", "batch_seconds",
                               "batch_kv_peak_bytes"):
                     del row[field]
                 for found in row["found"]:

@@ -83,6 +83,7 @@ function costTable(study) {
     numberColumn('read to judge', (p) => fixed(p.critic_tokens_per_problem, 1)),
     numberColumn('processed', (p) => fixed(p.tokens_processed_per_problem, 1)),
     numberColumn('unique', (p) => fixed(p.tokens_unique_per_problem, 1)),
+    numberColumn('discarded', (p) => fixed(p.tokens_discarded_per_problem, 1)),
     numberColumn('processed again', (p) => fixed(p.tokens_recomputed_per_problem, 1)),
     numberColumn('FLOPs', (p) => short(p.flops_per_problem)),
     numberColumn('seconds', (p) => short(p.seconds_per_problem)),

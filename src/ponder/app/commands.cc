@@ -230,8 +230,9 @@ class Commands {
     s->add_option("--problems", a.problems, "FILE.jsonl with a problem a row, or task:NAME[:train|dev|test]")
         ->excludes(prompt);
     s->add_flag("--stats", a.stats,
-                "end with what all problems cost together: tokens written, processed, unique, run again and read to "
-                "judge, FLOPs, time, tokens/s, memory of keys and values (with --json one more line, {\"stats\": …})");
+                "end with what all problems cost together: tokens written, processed, unique, discarded, run again and "
+                "read to judge, FLOPs, time, tokens/s, memory of keys and values (with --json one more line, "
+                "{\"stats\": …})");
     auto& e = args_.eval;
     s = add("eval", &e.json, [&e] { return command_eval(e); });
     add_search_options(s, e);

@@ -19,20 +19,28 @@ std::string short_seconds(double seconds) {
 }  // namespace
 
 Costs& Costs::operator+=(const Costs& o) {
-  usage += o.usage, unique += o.unique, recomputed += o.recomputed, flops += o.flops, seconds += o.seconds;
-  problems += o.problems;
+  usage += o.usage, unique += o.unique, discarded += o.discarded, recomputed += o.recomputed;
+  flops += o.flops, seconds += o.seconds, problems += o.problems;
   return *this;
 }
 
 Costs costs_of(const search::SearchResult& result, double flops, double seconds) {
-  return {result.usage, search::unique_tokens(result), search::recomputed_tokens(result), flops, seconds, 1};
+  return {.usage = result.usage,
+          .unique = search::unique_tokens(result),
+          .discarded = search::discarded_tokens(result),
+          .recomputed = search::recomputed_tokens(result),
+          .flops = flops,
+          .seconds = seconds,
+          .problems = 1};
 }
 
 std::string costs_line(const Costs& costs) {
   const core::Usage& usage = costs.usage;
   std::string text = base::cat(usage.generated, " tokens written, ", usage.processed, " processed");
   if (costs.recomputed > 0) text += base::cat(" (", costs.recomputed, " again)");
-  text += base::cat(", ", costs.unique, " unique, ", usage.read(), " read to judge");
+  text += base::cat(", ", costs.unique, " unique, ");
+  if (costs.discarded > 0) text += base::cat(costs.discarded, " discarded, ");
+  text += base::cat(usage.read(), " read to judge");
   if (usage.second_processed > 0) text += base::cat(", ", usage.second_processed, " processed by the discriminator");
   if (usage.drafted > 0) text += base::cat(", ", usage.accepted, " of ", usage.drafted, " guesses right");
   return text + base::cat(", ", base::human_count(costs.flops), " FLOPs, ", short_seconds(costs.seconds));
@@ -41,7 +49,7 @@ std::string costs_line(const Costs& costs) {
 std::string costs_table(const Costs& costs, double seconds, int64_t kv_peak_bytes) {
   const core::Usage& usage = costs.usage;
   const bool second = usage.second_processed > 0, guesses = usage.drafted > 0;
-  std::vector<std::string> header = {"", "written", "processed", "unique", "again", "read to judge"};
+  std::vector<std::string> header = {"", "written", "processed", "unique", "discarded", "again", "read to judge"};
   if (second) header.push_back("by the discriminator");
   if (guesses) header.push_back("guesses right");
   header.insert(header.end(), {"FLOPs", "time"});
@@ -52,6 +60,7 @@ std::string costs_table(const Costs& costs, double seconds, int64_t kv_peak_byte
                                     tokens(usage.generated),
                                     tokens(usage.processed),
                                     tokens(costs.unique),
+                                    tokens(costs.discarded),
                                     tokens(costs.recomputed),
                                     tokens(usage.read())};
     if (second) row.push_back(tokens(usage.second_processed));

@@ -7,9 +7,14 @@
 namespace ponder::eval {
 namespace {
 
-search::SearchResult result_of(core::Usage usage, size_t prompt_tokens) {
+// Of what was written `discarded` tokens do not stand in the tree.
+search::SearchResult result_of(core::Usage usage, size_t prompt_tokens, int64_t discarded = 0) {
   search::SearchResult result;
   result.usage = usage;
+  const auto kept = static_cast<size_t>(usage.generated - discarded);
+  search::NodeId node = search::kRoot;
+  for (const size_t length : {kept / 3, kept - kept / 3})
+    node = result.tree.add(node, {}, core::Tokens(length, 9), std::vector<float>(length, -1.0f));
   result.prompts = {core::Tokens(prompt_tokens, 7), core::Tokens(50, 8)};  // of others `asked` has what is new
   return result;
 }
@@ -18,7 +23,19 @@ TEST(Costs, UniqueTokensArePromptAndTreeEachOnce) {
   const auto result = result_of({.generated = 30, .processed = 38, .critic = 5, .asked = 4}, 10);
   EXPECT_EQ(search::unique_tokens(result), 44);
   EXPECT_EQ(search::recomputed_tokens(result), 0);
+  EXPECT_EQ(search::discarded_tokens(result), 0);
   EXPECT_EQ(search::unique_tokens({}), 0);
+}
+
+// They had to be written, so they are none that ran again.
+TEST(Costs, DiscardedTokensAreNotUnique) {
+  const auto result = result_of({.generated = 30, .processed = 45}, 10, 12);
+  EXPECT_EQ(search::unique_tokens(result), 28);
+  EXPECT_EQ(search::discarded_tokens(result), 12);
+  EXPECT_EQ(search::needed_tokens(result), 40);
+  EXPECT_EQ(search::recomputed_tokens(result), 5);
+  EXPECT_EQ(costs_line(costs_of(result, 1e6, 1)),
+            "30 tokens written, 45 processed (5 again), 28 unique, 12 discarded, 0 read to judge, 1.00M FLOPs, 1.00 s");
 }
 
 TEST(Costs, WhatRanTwiceIsCountedAndWrongGuessesAreNot) {
@@ -46,12 +63,12 @@ TEST(Costs, ALineSaysAllOfThem) {
 TEST(Costs, ATableHasMeansAndSums) {
   Costs all;
   all += costs_of(result_of({.generated = 10, .processed = 20}, 10), 1e6, 3);
-  all += costs_of(result_of({.generated = 15, .processed = 25}, 10), 2e6, 3);
+  all += costs_of(result_of({.generated = 15, .processed = 25}, 10, 3), 2e6, 3);
   const std::string text = costs_table(all, 4, 3 << 20);
   EXPECT_EQ(text,
-            "                    written  processed  unique  again  read to judge  FLOPs    time\n"
-            "  tokens a problem     12.5       22.5    22.5    0.0            0.0  1.50M  2.00 s\n"
-            "  all 2                  25         45      45      0              0  3.00M  4.00 s\n"
+            "                    written  processed  unique  discarded  again  read to judge  FLOPs    time\n"
+            "  tokens a problem     12.5       22.5    21.0        1.5    0.0            0.0  1.50M  2.00 s\n"
+            "  all 2                  25         45      42          3      0              0  3.00M  4.00 s\n"
             "  6.25 tokens/s written, 3.00 MiB of keys and values at most\n");
   all += costs_of(result_of({.second_processed = 2, .drafted = 9, .accepted = 3}, 0), 0, 0);
   EXPECT_NE(costs_table(all, 4, 0).find("by the discriminator"), std::string::npos);

@@ -195,6 +195,7 @@ class Study {
     const auto d = [](int64_t n) { return static_cast<double>(n); };
     point["tokens_processed_per_problem"] = known(mean_of([&](const RowCosts& c) { return d(c.processed); }));
     point["tokens_unique_per_problem"] = known(mean_of([&](const RowCosts& c) { return d(c.unique); }));
+    point["tokens_discarded_per_problem"] = known(mean_of([&](const RowCosts& c) { return d(c.discarded); }));
     point["tokens_recomputed_per_problem"] = known(mean_of([&](const RowCosts& c) { return d(c.recomputed); }));
     // Of what all searches of a batch took together each has an equal part.
     point["seconds_per_problem"] = known(mean_of([&](const RowCosts& c) { return c.batch_seconds / d(c.batch); }));

@@ -74,7 +74,7 @@ std::string drops_table(const Json& scaling) {
 std::string spent_table(const Json& scaling) {
   const int64_t budget = scaling.at("budgets").as_array().back().as_int();
   TextTable table({base::cat("spent of ", budget, " tokens"), "written", "read to judge", "processed", "unique",
-                   "again", "FLOPs", "seconds", "MiB of keys, values"});
+                   "discarded", "again", "FLOPs", "seconds", "MiB of keys, values"});
   for (const Json& point : scaling.at("curves").as_array()) {
     if (point.at("budget").as_int() != budget) continue;
     const auto text = [&](const char* field, const std::function<std::string(double)>& format) {
@@ -84,7 +84,8 @@ std::string spent_table(const Json& scaling) {
     const auto tokens = [&](const char* field) { return text(field, [](double v) { return base::fixed(v, 0); }); };
     table.add({point.at("strategy").as_string(), tokens("tokens_per_problem"), tokens("critic_tokens_per_problem"),
                tokens("tokens_processed_per_problem"), tokens("tokens_unique_per_problem"),
-               tokens("tokens_recomputed_per_problem"), text("flops_per_problem", base::human_count),
+               tokens("tokens_discarded_per_problem"), tokens("tokens_recomputed_per_problem"),
+               text("flops_per_problem", base::human_count),
                text("seconds_per_problem", [](double v) { return base::fixed(v, 3); }),
                text("kv_peak_bytes", [](double v) { return base::fixed(v / (1 << 20), 1); })});
   }

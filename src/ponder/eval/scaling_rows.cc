@@ -20,7 +20,8 @@ Json to_json(const ScalingRow& row) {
   json["select"] = row.select, json["guide"] = row.guide;
   if (row.costs) {
     const RowCosts& costs = *row.costs;
-    json["processed"] = costs.processed, json["unique"] = costs.unique, json["recomputed"] = costs.recomputed;
+    json["processed"] = costs.processed, json["unique"] = costs.unique, json["discarded"] = costs.discarded;
+    json["recomputed"] = costs.recomputed;
     json["flops"] = costs.flops, json["seconds"] = costs.seconds, json["batch"] = costs.batch;
     json["batch_seconds"] = costs.batch_seconds, json["batch_kv_peak_bytes"] = costs.batch_kv_peak_bytes;
   }
@@ -49,10 +50,11 @@ ScalingRow scaling_row(const Json& json, const std::string& where) {
     row.correct = json.at("correct").as_bool(), row.generated = json.at("generated").as_int();
     row.read = json.at("read").as_int(), row.select = json.at("select").as_string();
     if (const Json* guide = json.find("guide")) row.guide = guide->as_string();
-    if (json.find("batch")) {
+    if (json.find("discarded")) {  // where there is none, "unique" had another meaning
       RowCosts& costs = row.costs.emplace();
       costs.processed = json.at("processed").as_int(), costs.unique = json.at("unique").as_int();
       costs.recomputed = json.at("recomputed").as_int(), costs.flops = json.at("flops").as_double();
+      costs.discarded = json.at("discarded").as_int();
       costs.seconds = json.at("seconds").as_double(), costs.batch = json.at("batch").as_int();
       costs.batch_seconds = json.at("batch_seconds").as_double();
       costs.batch_kv_peak_bytes = json.at("batch_kv_peak_bytes").as_int();

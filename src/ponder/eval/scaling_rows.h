@@ -29,7 +29,7 @@ struct Found {
 // What a search cost beside its tokens. Searches share the machine: `seconds` is wall time from its start to its end,
 // beside the others, so what all took is batch_seconds and not their sum.
 struct RowCosts {
-  int64_t processed = 0, unique = 0, recomputed = 0;  // tokens (search::unique_tokens(), search::recomputed_tokens())
+  int64_t processed = 0, unique = 0, discarded = 0, recomputed = 0;  // tokens (search::unique_tokens(), …)
   double flops = 0, seconds = 0;
   int64_t batch = 1;                // searches that were started together, this one among them
   double batch_seconds = 0;         // wall time of all of them

@@ -268,6 +268,7 @@ void add_costs(std::vector<ScalingRow>& rows) {
     const bool late = row.problem >= "1015";
     row.costs = RowCosts{.processed = row.generated + 20,
                          .unique = row.generated + 12,
+                         .discarded = 3,
                          .recomputed = 8,
                          .flops = 7e6,
                          .seconds = 2.5,
@@ -286,13 +287,15 @@ TEST(Scaling, CostsStandBesideTokensWhereTheyAreKnown) {
   const Json& own = point_of(study, "own", 160);
   EXPECT_DOUBLE_EQ(own.at("tokens_processed_per_problem").as_double(), 170);
   EXPECT_DOUBLE_EQ(own.at("tokens_unique_per_problem").as_double(), 162);
+  EXPECT_DOUBLE_EQ(own.at("tokens_discarded_per_problem").as_double(), 3);
   EXPECT_DOUBLE_EQ(own.at("tokens_recomputed_per_problem").as_double(), 8);
   EXPECT_DOUBLE_EQ(own.at("flops_per_problem").as_double(), 7e6);
   EXPECT_DOUBLE_EQ(own.at("seconds_per_problem").as_double(), (3.0 + 6.0) / 30);  // and not 2.5, which overlap
   EXPECT_EQ(own.at("kv_peak_bytes").as_int(), 2 << 20);
   // Read off the larger search: nothing but its tokens is known.
-  for (const char* field : {"flops_per_problem", "seconds_per_problem", "tokens_processed_per_problem",
-                            "tokens_unique_per_problem", "tokens_recomputed_per_problem", "kv_peak_bytes"})
+  for (const char* field :
+       {"flops_per_problem", "seconds_per_problem", "tokens_processed_per_problem", "tokens_unique_per_problem",
+        "tokens_discarded_per_problem", "tokens_recomputed_per_problem", "kv_peak_bytes"})
     EXPECT_TRUE(point_of(study, "own", 80).at(field).is_null()) << field;
   // Read off the pool: FLOPs too; what a critic read in it is no part of a vote.
   EXPECT_DOUBLE_EQ(point_of(study, "majority", 80).at("flops_per_problem").as_double(), 1e6 + 80e4 - 5e5);

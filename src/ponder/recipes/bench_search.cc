@@ -138,7 +138,7 @@ struct SearchBench {
       PONDER_CHECK(row.ok(), row.error);
       const core::Usage& usage = row.result.usage;
       share.written += d(usage.generated), share.processed += d(usage.processed);
-      share.needed += d(search::unique_tokens(row.result));
+      share.needed += d(search::needed_tokens(row.result));
       share.nodes += d(static_cast<int64_t>(row.result.tree.size()));
       share.node_bytes += d(row.result.tree.node_bytes());
       row = {};

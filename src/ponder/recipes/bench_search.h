@@ -20,7 +20,7 @@ struct SearchShape {
 };
 
 // tokens/s written, and beside them:
-//   recomputed      tokens that ran through the model ÷ tokens that it had to read or write (1: none twice)
+//   recomputed      tokens that ran through the model ÷ those that had to (search::needed_tokens(); 1: none twice)
 //   live_rows       mean of the sequences in work ÷ those that may be, while there is work
 //   overhead        share of the time that is not the model's
 //   kv_peak_mib     the most that keys and values took, in all policies and critics together

@@ -185,6 +185,7 @@ eval::ScalingRow graded_row(const text::ProblemCodec& codec, const core::Item& i
   }
   out.costs = eval::RowCosts{.processed = result.usage.processed,
                              .unique = search::unique_tokens(result),
+                             .discarded = search::discarded_tokens(result),
                              .recomputed = search::recomputed_tokens(result),
                              .flops = flops.of(result),
                              .seconds = row.seconds};

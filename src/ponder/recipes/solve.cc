@@ -92,7 +92,8 @@ eval::Costs costs_of(const Job& job, const search::SearchRow& row) {
 void put_costs(const eval::Costs& costs, base::Json& json) {
   const core::Usage& usage = costs.usage;
   json["tokens_generated"] = usage.generated, json["tokens_processed"] = usage.processed;
-  json["tokens_unique"] = costs.unique, json["tokens_recomputed"] = costs.recomputed;
+  json["tokens_unique"] = costs.unique, json["tokens_discarded"] = costs.discarded;
+  json["tokens_recomputed"] = costs.recomputed;
   json["critic_tokens"] = usage.read(), json["flops"] = costs.flops;
   if (usage.second_processed > 0) json["discriminator_processed"] = usage.second_processed;
   if (usage.drafted > 0) json["tokens_drafted"] = usage.drafted, json["tokens_accepted"] = usage.accepted;
@@ -277,6 +278,7 @@ void print_accuracy(const SolveArgs& args, const Graded& graded, const Solved& s
   out["tokens_unique_per_problem"] = static_cast<double>(graded.costs.unique) / n;
   out["tokens_recomputed_per_problem"] = static_cast<double>(graded.costs.recomputed) / n;
   out["flops_per_problem"] = graded.costs.flops / n, out["seconds_per_problem"] = solved.seconds / n;
+  out["tokens_discarded_per_problem"] = static_cast<double>(graded.costs.discarded) / n;
   if (args.budget_seconds > 0) out["reproducible"] = false;
   if (usage.drafted > 0) out["tokens_drafted"] = usage.drafted, out["tokens_accepted"] = usage.accepted;
   if (!graded.flips.empty()) out["flips"] = flips;

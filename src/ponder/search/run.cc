@@ -96,13 +96,17 @@ std::vector<SearchRow> run_searches(const std::vector<SearchInput>& inputs, cons
 
 int64_t unique_tokens(const SearchResult& result) {
   const int64_t prompt = result.prompts.empty() ? 0 : static_cast<int64_t>(result.prompts[0].size());
-  return prompt + result.usage.asked + result.usage.generated;
+  return prompt + result.usage.asked + result.tree.token_count();
 }
+
+int64_t discarded_tokens(const SearchResult& result) { return result.usage.generated - result.tree.token_count(); }
+
+int64_t needed_tokens(const SearchResult& result) { return unique_tokens(result) + discarded_tokens(result); }
 
 int64_t recomputed_tokens(const SearchResult& result) {
   const core::Usage& usage = result.usage;
   const int64_t wrong_guesses = usage.drafted - usage.accepted;
-  return std::max<int64_t>(0, usage.processed + usage.second_processed - wrong_guesses - unique_tokens(result));
+  return std::max<int64_t>(0, usage.processed + usage.second_processed - wrong_guesses - needed_tokens(result));
 }
 
 std::vector<int64_t> revised_candidates(const SearchResult& result) {

@@ -38,11 +38,17 @@ std::vector<SearchRow> run_searches(const std::vector<SearchInput>& inputs, cons
                                     const core::Ports& ports, base::RngKey key, const RunOptions& options,
                                     const std::function<void(size_t index, SearchRow& row)>& finished = {});
 
-// What a cache that forgets nothing would have the policy and a second model read and write at most: prompts and tree,
-// each token once.
+// Tokens that a search has to show for its work, each once: the prompts (of those that it made itself what they do not
+// share with the problem's) and what stands in the tree. Siblings that begin alike count as they stand, and what a
+// second model read counts for it once more (Usage::asked).
 int64_t unique_tokens(const SearchResult& result);
-// Tokens that ran through these models although they had run before, since a short cache had lost them: at least so
-// many, for what a search writes last need not run at all. Wrong guesses are none of them.
+// Tokens that were written and do not stand in the tree: draws that equalled a sibling, and the text of lookaheads.
+int64_t discarded_tokens(const SearchResult& result);
+// What a cache that forgets nothing would have the policy and a second model process at most: unique_tokens() and
+// discarded_tokens(), for a draw is written to its end before it is seen to equal another.
+int64_t needed_tokens(const SearchResult& result);
+// Tokens that these models processed beyond needed_tokens(), since a short cache had lost them: at least so many, for
+// what a search writes last need not be processed at all. Wrong guesses are none of them.
 int64_t recomputed_tokens(const SearchResult& result);
 // Of each candidate the number of the one that it revises, -1 where it revises none.
 std::vector<int64_t> revised_candidates(const SearchResult& result);

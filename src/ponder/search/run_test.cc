@@ -188,6 +188,31 @@ TEST(RunSearches, APolicyThatWritesTooMuchIsCaught) {
   EXPECT_TRUE(std::ranges::any_of(rows, [](const SearchRow& row) { return !row.ok(); }));
 }
 
+// Every beginning of every path in the tree: what a cache would have to hold.
+int64_t beginnings(const Tree& tree) {
+  std::set<core::Tokens> all;
+  for (size_t i = 1; i < tree.size(); ++i)
+    for (core::Tokens path = tree.path_tokens(static_cast<NodeId>(i)); !path.empty(); path.pop_back()) all.insert(path);
+  return static_cast<int64_t>(all.size());
+}
+
+TEST(UniqueTokens, AreThoseOfTheTreeAndDrawsThatEqualASiblingAreDiscarded) {
+  const fake::Game game = fake::path_game(3, {2, 1}, [](const std::vector<int>& path) { return path[0] == 1; });
+  for (const auto& [name, option, discards] :
+       {std::tuple("beam", "n=8", true), {"lookahead", "lookahead=2", true}, {"mcts", "sims=40", false}}) {
+    World world(game);
+    for (const SearchRow& row : world.run(*make_strategy(name, {option, "temperature=1"}), 5)) {
+      ASSERT_TRUE(row.ok()) << row.error;
+      const SearchResult& result = row.result;
+      const auto prompt = static_cast<int64_t>(result.prompts[0].size());
+      EXPECT_EQ(unique_tokens(result), prompt + beginnings(result.tree)) << name;
+      EXPECT_EQ(needed_tokens(result), prompt + result.usage.generated) << name;
+      EXPECT_EQ(discarded_tokens(result), needed_tokens(result) - unique_tokens(result)) << name;
+      EXPECT_GE(discarded_tokens(result), discards ? 1 : 0) << name;
+    }
+  }
+}
+
 TEST(SearchJson, HasTheCandidatesAndTheirCost) {
   World world(fake::messy_game());
   const auto strategy = make_strategy("majority", {"n=3"});

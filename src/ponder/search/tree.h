@@ -67,7 +67,8 @@ class Tree {
   NodeId find_child(NodeId parent, core::TokenSpan tokens, int32_t prompt = kBehindParent) const;
 
   size_t size() const { return nodes_.size(); }
-  int64_t node_bytes() const;  // without tokens
+  int64_t token_count() const { return static_cast<int64_t>(arena_.size()); }  // of all nodes, each as it stands
+  int64_t node_bytes() const;                                                  // without tokens
   Node& operator[](NodeId id) { return nodes_[static_cast<size_t>(id)]; }
   const Node& operator[](NodeId id) const { return nodes_[static_cast<size_t>(id)]; }
 

@@ -256,7 +256,7 @@ class Eval(CliTest):
 
         (sevens, rows), (eights, others) = graded("7", *revise), graded("8", *revise)
         self.assertEqual([f["round"] for f in sevens["flips"]], [1, 2, 3])
-        expected = [dict.fromkeys(("n", "incorrect_to_correct", "correct_to_incorrect", "correct_before", "correct_after"), 0) for _ in range(3)]
+        expected = [dict.fromkeys(("n", "incorrect_to_correct", "correct_to_incorrect", "correct_before", "correct_after", "cut"), 0) for _ in range(3)]
         for row in rows:
             answers, rounds = row["search"]["candidates"], {}
             for i, answer in enumerate(answers):
@@ -282,7 +282,7 @@ class Eval(CliTest):
         self.assertEqual(rows, others)
 
         text = self.ponder("eval", "--model", coin, "--problems", self.folder / "p.jsonl", "--task", "svamp", *revise).out
-        self.assertRegex(text, r"revision +answers +wrong to right +right to wrong +right before +right after\n  round 1 +40 ")
+        self.assertRegex(text, r"revision +answers +wrong to right +right to wrong +right before +right after +cut\n  round 1 +40 ")
         self.assertNotIn("flips", graded("7", "--search", "majority", "n=4", "max_tokens=8")[0])
 
         out = self.folder / "study"

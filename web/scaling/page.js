@@ -102,7 +102,8 @@ function flips(study) {
   if (!rows.length) return null;
   const intro =
     'Answers written anew, by how often they were: what went from wrong to right, and what from right to wrong, of the answers ' +
-    'that were revised in that round, over all problems. The verifier that says so is not known to the search. A strategy that ' +
+    'that were revised in that round, over all problems. Revisions that the budget cut off before they had an answer are counted ' +
+    'apart. The verifier that says so is not known to the search. A strategy that ' +
     'revises several answers side by side, or as a tree, counts each of its revisions.';
   const columns = [
     textColumn('strategy', (r) => r.strategy),
@@ -111,8 +112,9 @@ function flips(study) {
     numberColumn('n', (r) => whole(r.n)),
     numberColumn('wrong to right', (r) => whole(r.incorrect_to_correct)),
     numberColumn('right to wrong', (r) => whole(r.correct_to_incorrect)),
-    numberColumn('right before', (r) => percent(r.correct_before / r.n)),
-    numberColumn('right after', (r) => percent(r.correct_after / r.n)),
+    numberColumn('right before', (r) => (r.n ? percent(r.correct_before / r.n) : '–')),
+    numberColumn('right after', (r) => (r.n ? percent(r.correct_after / r.n) : '–')),
+    numberColumn('cut off', (r) => whole(r.cut)),
   ];
   return section('flips', 'What revising changes', intro, div('card', dataTable(columns, rows)));
 }

@@ -209,9 +209,10 @@ class Study {
     std::vector<Flips> rounds;
     for (const ScalingRow* row : own.rows) {
       std::vector<int64_t> revises;
-      std::vector<bool> correct;
-      for (const Found& f : row->found) revises.push_back(f.revises), correct.push_back(f.correct);
-      add_flips(revises, correct, rounds);
+      std::vector<bool> correct, cut;
+      for (const Found& f : row->found)
+        revises.push_back(f.revises), correct.push_back(f.correct), cut.push_back(f.cut);
+      add_flips(revises, correct, cut, rounds);
     }
     return rounds;
   }

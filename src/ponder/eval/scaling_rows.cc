@@ -33,6 +33,7 @@ Json to_json(const ScalingRow& row) {
     if (f.likelihood) one["likelihood"] = *f.likelihood;
     if (f.length) one["length"] = *f.length;
     if (f.revises >= 0) one["revises"] = f.revises;
+    if (f.cut) one["cut"] = true;
     if (f.flops) one["flops"] = *f.flops;
     if (f.critic_flops) one["critic_flops"] = *f.critic_flops;
     found.push_back(std::move(one));
@@ -53,8 +54,8 @@ ScalingRow scaling_row(const Json& json, const std::string& where) {
     if (json.find("discarded")) {  // where there is none, "unique" had another meaning
       RowCosts& costs = row.costs.emplace();
       costs.processed = json.at("processed").as_int(), costs.unique = json.at("unique").as_int();
-      costs.recomputed = json.at("recomputed").as_int(), costs.flops = json.at("flops").as_double();
       costs.discarded = json.at("discarded").as_int();
+      costs.recomputed = json.at("recomputed").as_int(), costs.flops = json.at("flops").as_double();
       costs.seconds = json.at("seconds").as_double(), costs.batch = json.at("batch").as_int();
       costs.batch_seconds = json.at("batch_seconds").as_double();
       costs.batch_kv_peak_bytes = json.at("batch_kv_peak_bytes").as_int();
@@ -69,6 +70,7 @@ ScalingRow scaling_row(const Json& json, const std::string& where) {
       if (const Json* likelihood = one.find("likelihood")) f.likelihood = likelihood->as_double();
       if (const Json* length = one.find("length")) f.length = length->as_int();
       if (const Json* revises = one.find("revises")) f.revises = revises->as_int();
+      if (const Json* cut = one.find("cut")) f.cut = cut->as_bool();
       if (f.revises >= static_cast<int64_t>(row.found.size()))
         throw Error(ErrorCode::kInput, "an answer is revised before it is there");
       if (const Json* flops = one.find("flops")) f.flops = flops->as_double();

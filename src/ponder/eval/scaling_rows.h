@@ -21,6 +21,7 @@ struct Found {
   std::optional<double> likelihood = {};  // exp(mean log-prob) of its tokens, as they were drawn; in (0, 1]
   std::optional<int64_t> length = {};     // tokens
   int64_t revises = -1;                   // the number of the candidate that it is written anew from; -1: none
+  bool cut = false;                       // the budget ended it before it had an answer
   // FLOPs that had run when it was complete, and those of them for a critic (of what the search was charged for its
   // reading); rows of older studies have none.
   std::optional<double> flops = {}, critic_flops = {};

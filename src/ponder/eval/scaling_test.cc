@@ -344,10 +344,11 @@ TEST(Scaling, RevisionsSayWhatTheyFlipped) {
     EXPECT_EQ(scaling_row(to_json(row), "f:1").found[2].revises, 1);
   }
   const Json study = scaling_json(rows, {"m", "t", {40, 80, 160}, 1, 4, Json::object()});
-  EXPECT_EQ(
-      point_of(study, "revise", 160).at("flips").dump(),
-      R"([{"round":1,"n":10,"incorrect_to_correct":10,"correct_to_incorrect":0,"correct_before":0,"correct_after":10},)"
-      R"({"round":2,"n":10,"incorrect_to_correct":0,"correct_to_incorrect":5,"correct_before":10,"correct_after":5}])");
+  EXPECT_EQ(point_of(study, "revise", 160).at("flips").dump(),
+            R"([{"round":1,"n":10,"incorrect_to_correct":10,"correct_to_incorrect":0,)"
+            R"("correct_before":0,"correct_after":10,"cut":0},)"
+            R"({"round":2,"n":10,"incorrect_to_correct":0,"correct_to_incorrect":5,)"
+            R"("correct_before":10,"correct_after":5,"cut":0}])");
   EXPECT_EQ(point_of(study, "revise", 40).find("flips"), nullptr);  // read off: its search went on
   EXPECT_EQ(point_of(study, "majority", 160).find("flips"), nullptr);
   const std::string text = scaling_table(study);

@@ -171,7 +171,7 @@ eval::ScalingRow graded_row(const text::ProblemCodec& codec, const core::Item& i
   const std::vector<int64_t> revises = search::revised_candidates(result);
   for (const search::Candidate& c : result.candidates) {
     eval::Found found;
-    found.revises = revises[out.found.size()];
+    found.revises = revises[out.found.size()], found.cut = c.cut;
     core::Usage usage = c.usage;
     usage.critic_processed = usage.critic;  // it is complete when it is written, and read a moment later
     found.flops = flops.of(usage, result), found.critic_flops = flops.of_critic(usage, result);

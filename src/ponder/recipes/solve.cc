@@ -248,10 +248,12 @@ struct Graded {
   void add_flips(const Job& job, const core::Item& item, const search::SearchResult& result) {
     const std::vector<int64_t> revises = search::revised_candidates(result);
     if (std::ranges::all_of(revises, [](int64_t before) { return before < 0; })) return;
-    std::vector<bool> right;
-    for (const search::Candidate& c : result.candidates)
+    std::vector<bool> right, cut;
+    for (const search::Candidate& c : result.candidates) {
       right.push_back(c.answer && grade(job.codec(), item, job.codec().decode(c.tokens)).correct());
-    eval::add_flips(revises, right, flips);
+      cut.push_back(c.cut);
+    }
+    eval::add_flips(revises, right, cut, flips);
   }
 };
 
@@ -276,9 +278,9 @@ void print_accuracy(const SolveArgs& args, const Graded& graded, const Solved& s
   out["tokens_per_problem"] = generated / n, out["critic_tokens_per_problem"] = read / n;
   out["tokens_processed_per_problem"] = static_cast<double>(usage.processed) / n;
   out["tokens_unique_per_problem"] = static_cast<double>(graded.costs.unique) / n;
+  out["tokens_discarded_per_problem"] = static_cast<double>(graded.costs.discarded) / n;
   out["tokens_recomputed_per_problem"] = static_cast<double>(graded.costs.recomputed) / n;
   out["flops_per_problem"] = graded.costs.flops / n, out["seconds_per_problem"] = solved.seconds / n;
-  out["tokens_discarded_per_problem"] = static_cast<double>(graded.costs.discarded) / n;
   if (args.budget_seconds > 0) out["reproducible"] = false;
   if (usage.drafted > 0) out["tokens_drafted"] = usage.drafted, out["tokens_accepted"] = usage.accepted;
   if (!graded.flips.empty()) out["flips"] = flips;

@@ -131,6 +131,7 @@ base::Json search_json(const Strategy& strategy, const SearchResult& result) {
     row["tokens"] = static_cast<int64_t>(c.tokens.size());
     row["cost"] = c.usage.generated + c.usage.read();
     if (revised[i] >= 0) row["revises"] = revised[i];
+    if (c.cut) row["cut"] = true;
     candidates.push_back(std::move(row));
   }
   base::Json json = base::Json::object();

@@ -54,7 +54,8 @@ int64_t recomputed_tokens(const SearchResult& result);
 std::vector<int64_t> revised_candidates(const SearchResult& result);
 
 // {"strategy","score","nodes","candidates":[{"answer","score","tokens","cost"}]}: the "search" object of `solve` rows.
-// A revised answer has "revises", the number of the candidate that it was.
+// A revised answer has "revises", the number of the candidate that it was; "cut" is true where the budget ended one
+// before it had an answer.
 base::Json search_json(const Strategy& strategy, const SearchResult& result);
 
 }  // namespace ponder::search

@@ -155,14 +155,14 @@ std::vector<Search::Draw> Search::plan_wave(const std::vector<NodeId>& parents, 
     const int64_t unread = reads && !starts ? unread_tokens(parents[i]) : 0;
     const int64_t asked = unasked_tokens(prompts[i], wave), cost = price * (length + ahead) + unread + asked;
     if (cost <= tokens && 1 + growth.lookahead <= nodes) {
-      wave.push_back({parents[i], length, growth.lookahead, prompts[i], asked, {}});
+      wave.push_back({parents[i], length, growth.lookahead, prompts[i], asked, false, {}});
       tokens -= cost;
       nodes -= 1 + growth.lookahead;
       continue;
     }
     const int64_t affordable = std::min(length, (tokens - unread - asked) / price);
     if (wave.empty() && affordable >= 1 && nodes >= 1)
-      wave.push_back({parents[i], affordable, 0, prompts[i], asked, {}});
+      wave.push_back({parents[i], affordable, 0, prompts[i], asked, affordable < length, {}});
     break;
   }
   return wave;
@@ -250,6 +250,10 @@ NodeId Search::settle(const Draw& draw, const core::Completion& completion, cons
                      completion.stop == core::StopReason::kCancelled;
   if (!growth.by_step || ended || tree_[id].path_length >= growth.params.max_tokens)
     close(id, !completion.ended && completion.stop != core::StopReason::kStopToken);
+  if (tree_[id].terminal && !tree_[id].answered) {
+    const bool out_of_tokens = draw.cut && !completion.ended && completion.stop == core::StopReason::kMaxTokens;
+    candidates_.back().cut = out_of_tokens || out_of_time;
+  }
 
   const Node& node = tree_[id];
   if (growth.scoring != Scoring::kNothing) {

@@ -137,6 +137,7 @@ class Search {
     int64_t lookahead = 0;  // steps
     int32_t prompt = Tree::kBehindParent;
     int64_t asked = 0;  // tokens of a prompt that is read for the first time
+    bool cut = false;   // max_tokens is less than was wanted: the budget pays for no more
     base::RngKey key;
   };
   struct Reading {

@@ -21,6 +21,7 @@ struct Candidate {
   std::optional<std::string> answer;  // nothing: it gave up, was cut, or made no sense
   double score = 0;                   // in [0, 1]; 0 without an answer or when nobody scored it
   NodeId node = kNoNode;
+  bool cut = false;  // without an answer because the budget, in tokens or time, ended it before the model did
   core::Usage usage;
 };
 

@@ -6,6 +6,9 @@
 //   Q(a) = ½ (min R(a) + mean R(a)), and behind a child: Q(a) ← ½ (Q(a) + max_c Q(c))
 //   next = argmax_a Q(a) + c·√(ln(N(parent) + 1) / N(a)) over the answers that may have one more child
 //
+// N are the visits of the tree's nodes: an answer's own and those of all that revise it. What is backed up there is
+// each one's first Q, so that a node's mean is not its Q, which lives here.
+//
 // The paper's program stops when an answer equals the gold one and counts any answer that does; here nothing knows
 // gold.
 #include <algorithm>
@@ -23,7 +26,7 @@ struct State {
   int64_t parent = -1;  // its number among the states; −1: behind the problem
   std::vector<double> rewards = {};
   double q = 0;
-  int64_t visits = 1, children = 0;
+  int64_t children = 0;
   bool closed = false;  // too long to be revised
 };
 
@@ -111,6 +114,7 @@ class Refiner {
       if (state.rewards.empty()) state.rewards = {0};
     }
     state.q = value_of(state);
+    search_.tree().back_up(node, static_cast<float>(state.q));
     states_.push_back(std::move(state));
     search_.judge(node, rating);
     co_return paid;
@@ -122,7 +126,6 @@ class Refiner {
       double best = 0;
       for (const State& other : states_)
         if (other.parent == s) best = std::max(best, other.q);
-      state.visits += 1;
       state.q = (state.q + best) / 2;
     }
   }
@@ -136,16 +139,13 @@ class Refiner {
   }
 
   int64_t next() const {
-    int64_t roots = 0;
-    for (const State& state : states_) roots += state.parent < 0 ? state.visits : 0;
+    const Tree& tree = search_.tree();
     int64_t best = -1;
     double highest = 0;
     for (int64_t s = 0; s < static_cast<int64_t>(states_.size()); ++s) {
       const State& state = states_[static_cast<size_t>(s)];
-      const auto above =
-          static_cast<double>(state.parent < 0 ? roots : states_[static_cast<size_t>(state.parent)].visits);
-      const double score =
-          state.q + options_.c_uct * std::sqrt(std::log(above + 1) / static_cast<double>(state.visits));
+      const double above = tree[tree[state.node].parent].visits;
+      const double score = state.q + options_.c_uct * std::sqrt(std::log(above + 1) / tree[state.node].visits);
       if (is_open(s) && (best < 0 || score > highest)) best = s, highest = score;
     }
     return best;

@@ -83,6 +83,21 @@ TEST(Mctsr, Books) {
   EXPECT_EQ(replies, 10 + 2 * 11);
 }
 
+// An answer is visited when it is written and whenever what revises it is, and replies never are.
+TEST(Mctsr, VisitsStandInTheTree) {
+  for (const SearchRow& row : refine({"sims=12", "n=3"}, 5)) {
+    const Tree& tree = row.result.tree;
+    EXPECT_EQ(tree.backups().size(), 15u);
+    for (NodeId id = 0; id < static_cast<NodeId>(tree.size()); ++id) {
+      int64_t behind = 0;
+      for (NodeId c = tree[id].first_child; c != kNoNode; c = tree[c].next_sibling) behind += tree[c].visits;
+      EXPECT_EQ(tree[id].visits, behind + tree[id].answered);
+      EXPECT_LE(tree[id].value_sum, tree[id].visits);
+    }
+    EXPECT_EQ(tree[kRoot].visits, 15);
+  }
+}
+
 TEST(Mctsr, TheGuideMayRate) {
   World world(guess());
   world.value_of = [](const core::Tokens& c) { return c[0] == kFirstWord + 9 ? 0.9 : 0.1; };

@@ -181,7 +181,9 @@ class Explorer {
     co_return true;
   }
 
+  // In the tree too, whose nodes are the states of steps; behind a question several states share one node.
   void back_up(size_t from, double value) {
+    search_.tree().back_up(states_[from].node, static_cast<float>(value));
     for (auto s = static_cast<int64_t>(from); s >= 0; s = states_[static_cast<size_t>(s)].arm.parent) {
       Arm& arm = states_[static_cast<size_t>(s)].arm;
       arm.visits += 1, arm.sum += value;

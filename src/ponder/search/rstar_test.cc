@@ -71,6 +71,30 @@ TEST(Rstar, WithoutWordsItTakesStepsAlone) {
   EXPECT_EQ(row.result.usage.asked, 0);
 }
 
+// Of steps; what is known from questions stands behind the step above them, and rollouts are never visited.
+TEST(Rstar, VisitsStandInTheTree) {
+  for (const bool asks : {false, true}) {
+    World world(two_steps());
+    world.policy.asked = reply;
+    WordsCodec codec;
+    codec.asks = asks;
+    const auto row = world.run(*make_strategy("rstar", {"sims=40", "temperature=1"}), 1, {}, 1, &codec)[0];
+    ASSERT_TRUE(row.ok()) << row.error;
+    const Tree& tree = row.result.tree;
+    EXPECT_EQ(tree.backups().size(), 40u);
+    EXPECT_EQ(tree[kRoot].visits, 40);
+    std::vector<int64_t> ends(tree.size());
+    for (const Backup& b : tree.backups()) ++ends[static_cast<size_t>(b.leaf)];
+    for (NodeId id = 0; id < static_cast<NodeId>(tree.size()); ++id) {
+      int64_t behind = 0;
+      for (NodeId c = tree[id].first_child; c != kNoNode; c = tree[c].next_sibling) behind += tree[c].visits;
+      EXPECT_EQ(tree[id].visits, behind + ends[static_cast<size_t>(id)]);
+      EXPECT_EQ(tree[id].visits > 0, id == kRoot || (!tree[id].rollout && !tree[id].asked)) << id;
+    }
+    EXPECT_EQ(ends[kRoot] > 0, asks);  // a question is no node of its own
+  }
+}
+
 TEST(Rstar, FindsWhatMostAnswersAgreeOn) {
   World world(two_steps());
   world.codec.asks = false;

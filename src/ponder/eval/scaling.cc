@@ -87,7 +87,7 @@ class Study {
     if (problems_.empty()) {
       out["sentences"] = Json::array();
       out["sentences"].push_back("No problem has been answered by every search yet.");
-      if (!first_error_.empty()) out["sentences"].push_back(first_error_);
+      for (const auto& [strategy, error] : first_errors_) out["sentences"].push_back(error);
       return out;
     }
     out["curves"] = curves();
@@ -100,14 +100,14 @@ class Study {
     const Group* pool = find(kPool);
     out["mix"] = pool ? mix_json(pool->rows, key("mix")) : Json::object();
     out["shift"] = shift(out);
-    out["sentences"] = scaling_sentences(out, pool_ended_early(setup_.budgets.back()), first_error_);
+    out["sentences"] = scaling_sentences(out, pool_ended_early(setup_.budgets.back()), first_errors_);
     return out;
   }
 
  private:
   void note_error(const std::string& strategy, const ScalingRow& row) {
     ++errors_[strategy];
-    if (first_error_.empty()) first_error_ = base::cat(strategy, ", ", row.problem, ": ", row.error);
+    first_errors_.try_emplace(strategy, base::cat(strategy, ", ", row.problem, ": ", row.error));
   }
 
   base::RngKey key(const std::string& what) const { return base::RngKey(0).child("scaling").child(what); }
@@ -630,7 +630,7 @@ class Study {
   std::vector<std::string> problems_, clusters_;  // of the problems that every search answered
   std::vector<const ScalingRow*> shift_;
   std::map<std::string, int64_t> errors_;  // of searches, by strategy
-  std::string first_error_;
+  std::map<std::string, std::string> first_errors_;
 };
 
 }  // namespace

@@ -114,7 +114,8 @@ std::string learned_sentence(const Json& allocation) {
 
 }  // namespace
 
-Json scaling_sentences(const Json& study, double pool_ended_early, const std::string& first_error) {
+Json scaling_sentences(const Json& study, double pool_ended_early,
+                       const std::map<std::string, std::string>& first_errors) {
   Json list = Json::array();
   const auto add = [&](const std::string& sentence) {
     if (!sentence.empty()) list.push_back(sentence);
@@ -128,7 +129,7 @@ Json scaling_sentences(const Json& study, double pool_ended_early, const std::st
                   "or none, mends that."));
   for (const auto& [strategy, failed] : study.at("errors").as_object())
     add(base::cat(strategy, " failed on ", failed.as_int(), failed.as_int() == 1 ? " problem" : " problems",
-                  ", which count nowhere: ", first_error));
+                  ", which count nowhere: ", first_errors.at(strategy)));
   add(comparisons_sentence(study, largest));
   add(coverage_sentence(study.at("coverage")));
   add(over_optimisation_sentence(study.at("over_optimisation")));

@@ -212,10 +212,13 @@ TEST(Scaling, ProblemsThatASearchFailedOnCountNowhere) {
       10, [](int) { return 8; }, true);
   add_strategy(rows, "good", 10, [](int) { return true; });
   rows.back().error = "broken";
+  add_strategy(rows, "other", 10, [](int) { return true; });
+  rows.back().error = "torn";
   const Json study = scaling_json(rows, {"m", "t", {160}, 1, 4, Json::object()});
   EXPECT_EQ(study.at("n").as_int(), 9);
   EXPECT_EQ(study.at("errors").at("good").as_int(), 1);
   EXPECT_NE(study.dump().find("good failed on 1 problem, which count nowhere: good, 1009: broken"), std::string::npos);
+  EXPECT_NE(study.dump().find("other failed on 1 problem, which count nowhere: other, 1009: torn"), std::string::npos);
 }
 
 TEST(Scaling, RowsReadBackAndBadOnesAreErrors) {

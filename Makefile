@@ -17,7 +17,7 @@ help:
 	@echo "make test     build and run every test"
 	@echo "make bench    build, measure, and compare with the peers that are installed"
 	@echo "make bench-peers   install those peers into .deps/bench (PyTorch, transformers, TRL, llama.cpp; about 3 GB)"
-	@echo "make soak     kill a run 200 times and compare its end with an undisturbed one; a run under ASan; fuzzing (an hour)"
+	@echo "make soak     kill a run 200 times and compare its end with an undisturbed one; a run under ASan; fuzzing (some three hours)"
 	@echo "make clean    remove $(BUILD)/ (what was fetched into .deps/ stays)"
 
 build:
